@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+#include <array>
+
+#include "data/image/image.h"
+
+namespace trireme {
+
+struct ImageSize {
+  int64_t height = 0, width = 0;
+  bool operator==(const ImageSize&) const = default;
+};
+
+/// A checkpoint's image preprocessing (preprocessor_config.json, or the image part of processor_config.json).
+struct ImageProcessorConfig {
+  int64_t min_pixels = 56 * 56;
+  int64_t max_pixels = 28 * 28 * 1280;
+  int64_t patch_size = 14, merge_size = 2, temporal_patch_size = 2;
+  std::array<float, 3> mean{0.48145466f, 0.4578275f, 0.40821073f}, std{0.26862954f, 0.26130258f, 0.27577711f};
+  double rescale_factor = 1.0 / 255.0;
+};
+
+/// throws DataError: no such file, a field of the wrong type, another image_processor_type (named).
+ImageProcessorConfig read_image_processor_config(const std::filesystem::path& model_folder);
+
+/// transformers' smart_resize: both sides multiples of patch_size * merge_size, area within [min, max] pixels, aspect kept
+/// as well as that allows. throws DataError: a side of 0, or an aspect ratio above 200.
+ImageSize smart_resize(ImageSize size, const ImageProcessorConfig& config, std::string_view where);
+
+/// Patches in the processor's order (2x2 groups together): rows of C * temporal * patch * patch values, channel first,
+/// the still image repeated over the temporal axis.
+struct ImagePatches {
+  int64_t grid_h = 0, grid_w = 0;  ///< in patches; grid_t is 1
+  std::vector<float> values;       ///< [grid_h * grid_w, C*2*14*14]
+};
+
+/// Resize as smart_resize says, rescale, normalise, cut into patches: bit for bit the slow Qwen2VLImageProcessor.
+ImagePatches preprocess_image(const RgbImage& image, const ImageProcessorConfig& config, std::string_view where);
+
+}  // namespace trireme
