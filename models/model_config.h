@@ -23,9 +23,9 @@ struct VisionConfig {
   int64_t depth = 0, embed_dim = 0, heads = 0, in_channels = 3, out_hidden_size = 0;
   int64_t intermediate_size = 0;  ///< of the block MLP: embed_dim * mlp_ratio for Qwen2-VL
   int64_t patch_size = 14, merge_size = 2, temporal_patch_size = 2;
-  int64_t window_size = 0;                        ///< pixels; 0 = every block attends over the whole image (Qwen2-VL)
-  std::vector<int64_t> full_attention_blocks;     ///< Qwen2.5-VL: blocks that ignore the windows
-  std::string activation = "quick_gelu";          ///< "quick_gelu" (Qwen2-VL), "silu" (Qwen2.5-VL)
+  int64_t window_size = 0;                     ///< pixels; 0 = every block attends over the whole image (Qwen2-VL)
+  std::vector<int64_t> full_attention_blocks;  ///< Qwen2.5-VL: blocks that ignore the windows
+  std::string activation = "quick_gelu";       ///< "quick_gelu" (Qwen2-VL), "silu" (Qwen2.5-VL)
 };
 
 struct ModelConfig {
@@ -33,13 +33,14 @@ struct ModelConfig {
   DecoderConfig decoder;
   std::optional<VisionConfig> vision;
   int64_t image_token_id = -1, video_token_id = -1, vision_start_token_id = -1, vision_end_token_id = -1;
+  std::string dtype;  ///< of the weights, as config.json says: "bfloat16", "float16", "float32"; "" when it does not
 };
 
 std::string family_name(ModelFamily family);  ///< "qwen2", "qwen2_vl", "qwen2_5_vl": config.json's model_type
 
-/// Reads config.json of a hub folder: flat and nested text_config, rope_scaling and rope_parameters, torch_dtype and dtype.
-/// throws DataError: folder or file missing, broken JSON, unknown model_type (lists the known), a field missing, of the
-/// wrong type or contradicting another; use_sliding_window true.
+/// Reads config.json of a hub folder: flat and nested text_config, rope_scaling and rope_parameters, torch_dtype and
+/// dtype. throws DataError: folder or file missing, broken JSON, unknown model_type (lists the known), a field missing,
+/// of the wrong type or contradicting another; use_sliding_window true.
 ModelConfig read_model_config(const std::filesystem::path& model_folder);
 
 }  // namespace trireme

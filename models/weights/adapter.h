@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include <torch/types.h>
+
+#include "models/model_config.h"
+#include "models/weights/tensor_names.h"
+
+namespace trireme {
+
+/// y = W x + scale * B (A x). Source: LoRA, arXiv:2106.09685, sec. 4.1; scale alpha / r, or alpha / sqrt(r) (rsLoRA,
+/// arXiv:2312.03732).
+struct LoraPair {
+  torch::Tensor a;  ///< [r, in], stored dtype, view of the mapped file
+  torch::Tensor b;  ///< [out, r], likewise
+  double scale = 0;
+  double alpha = 0;
+  int64_t rank() const { return a.size(0); }
+};
+
+/// A PEFT LoRA adapter, as far as it touches the model: every pair fits the module it names.
+struct Adapter {
+  std::map<std::string, LoraPair>
+      modules;  ///< by canonical module path: model.layers.0.self_attn.q_proj, visual.blocks..
+  std::filesystem::path path;
+  std::string sha256;           ///< of adapter_model.safetensors
+  std::string base_model_name;  ///< base_model_name_or_path; "" when the config has none
+  TensorNaming naming = TensorNaming::kOld;
+  bool rslora = false;
+};
+
+/// Reads adapter_config.json and adapter_model.safetensors in any of PEFT's three namings (after `base_model.model.`).
+/// The keys in the file decide which modules are adapted (decoder, vision tower, lm_head); target_modules (leaf names,
+/// a regex, "all-linear") is checked against them, r / rank_pattern against the shapes; alpha_pattern is matched by
+/// PEFT's rule: the first key for which the regex `(.*\.)?(key)$` matches the module path. throws DataError: a file
+/// missing or broken; adapter_model.bin only; peft_type other than LORA; DoRA, lora_bias, bias
+///        other than "none", fan_in_fan_out, modules_to_save, layer_replication, trainable_token_indices,
+///        target_parameters, lora_embedding_*, any other tensor or non-default option that changes values (each by
+///        name); a module that the model lacks; one half of a pair missing; a module outside target_modules, or a
+///        target without tensors; a rank other than r or rank_pattern says. ShapeError: a pair that does not fit its
+///        module: names the module and both shapes (an adapter for another base).
+/// cost   headers and mmap, and the sha256 of the adapter's file.
+Adapter read_adapter(const std::filesystem::path& folder, const ModelConfig& config);
+
+}  // namespace trireme
