@@ -1,7 +1,5 @@
 #pragma once
 
-#include <torch/types.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -9,6 +7,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <torch/types.h>
 
 #include "core/io/file.h"
 
@@ -22,8 +22,8 @@ struct SafetensorsEntry {
 };
 
 /// One .safetensors file, memory-mapped. The header is checked whole before any tensor is handed out.
-/// throws DataError: shorter than its header says, header above 100 MB or not JSON, unknown dtype, an offset outside the
-/// data, overlapping or gapped offsets, a size that contradicts shape and dtype, duplicate names.
+/// throws DataError: shorter than its header says, header above 100 MB or not JSON, unknown dtype, an offset outside
+/// the data, overlapping or gapped offsets, a size that contradicts shape and dtype, duplicate names.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
@@ -60,7 +60,7 @@ class SafetensorsFolder {
 };
 
 /// Writes tensors (any device, made contiguous) atomically, in the order given, aligned to 8 bytes as the format's
-/// reference writer does. metadata gets {"format": "pt"} when it has no "format": transformers refuses files without it.
+/// reference writer does. metadata gets {"format": "pt"} when it has no "format": transformers needs it.
 void write_safetensors(const std::filesystem::path& path,
                        const std::vector<std::pair<std::string, torch::Tensor>>& tensors,
                        std::map<std::string, std::string> metadata = {});
