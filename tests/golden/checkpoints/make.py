@@ -1,0 +1,341 @@
+"""Tiny random checkpoints in every layout that the reader knows, and what transformers and PEFT compute from them.
+
+    python tests/golden/checkpoints/make.py          # rewrites this folder; needs torch, transformers 5, peft, safetensors
+
+Every expected value comes from the written files, loaded by transformers in float32 (whatever the file's dtype) and run
+one sequence at a time, so nothing here is padded. Layout:
+    NAME/                         a hub folder: config.json, model*.safetensors
+    cases/NAME.CASE.safetensors   one prompt:
+        input_ids            [L] int64
+        position_ids         [3, L] int64, M-RoPE as transformers numbers it (three equal rows for text-only models)
+        patches              [P, C*2*patch*patch] float16 (cast to float32: exact); absent without an image
+        grid                 [I, 3] int64: time, height, width in patches; absent without an image
+        expected.vision      [P/4, D] float32: the merger's output, rows in the order of the patches
+        expected.hidden      [L, D] float32: after the final norm
+        expected.embedding   [D] float32: the last row, L2-normalised
+        expected.embedding_oned  [D]: the same with positions 0..L-1 on all three axes
+    adapters/NAME/                a PEFT adapter; adapter_config.json's base_model_name_or_path names the checkpoint
+    adapters/NAME.expected.safetensors   CASE -> [D] float32: expected.embedding with the adapter
+"""
+import json
+import os
+import pathlib
+import shutil
+import warnings
+
+os.environ.update(CUBLAS_WORKSPACE_CONFIG=":4096:8", TRANSFORMERS_VERBOSITY="error", TOKENIZERS_PARALLELISM="false")
+warnings.filterwarnings("ignore")
+
+import peft  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+VOCAB, VISION_START, VISION_END, IMAGE, VIDEO = 64, 60, 61, 62, 63
+TOKEN_IDS = dict(vision_start_token_id=VISION_START, vision_end_token_id=VISION_END, image_token_id=IMAGE,
+                 video_token_id=VIDEO)
+DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16, float16=torch.float16)
+
+
+def text(hidden, heads, kv_heads, ffn, layers=2, eps=1e-6, theta=1e6):
+    return dict(vocab_size=VOCAB, hidden_size=hidden, intermediate_size=ffn, num_hidden_layers=layers,
+                num_attention_heads=heads, num_key_value_heads=kv_heads, rms_norm_eps=eps, hidden_act="silu",
+                max_position_embeddings=32768, use_sliding_window=False, sliding_window=32768,
+                max_window_layers=layers, bos_token_id=56, eos_token_id=57), theta
+
+
+# family, config layout (flat: as the hub has it; nested: as transformers 5 writes it), tensor naming, dtype of the
+# file, shards, tied head, decoder, M-RoPE sections, vision tower. Query heads per K/V head: 2, 6, 1, 4, 3, 2.
+CHECKPOINTS = dict(
+    qwen2_vl_hub=dict(
+        family="qwen2_vl", layout="flat", naming="old", dtype="float32", shards=1, tied=True,
+        text=text(hidden=32, heads=2, kv_heads=1, ffn=48), mrope=[2, 3, 3],
+        vision=dict(depth=2, embed_dim=16, mlp_ratio=2, num_heads=1, in_chans=3, hidden_size=32, patch_size=14,
+                    spatial_merge_size=2, spatial_patch_size=14, temporal_patch_size=2)),
+    qwen2_vl_new=dict(
+        family="qwen2_vl", layout="nested", naming="new", dtype="bfloat16", shards=3, tied=False,
+        text=text(hidden=48, heads=6, kv_heads=1, ffn=64, eps=1e-5, theta=1e4), mrope=[2, 1, 1],
+        vision=dict(depth=1, embed_dim=48, mlp_ratio=4, num_heads=2, in_channels=3, hidden_size=48, patch_size=4,
+                    hidden_act="quick_gelu", spatial_merge_size=2, temporal_patch_size=2)),
+    qwen2_5_vl_hub=dict(
+        family="qwen2_5_vl", layout="flat", naming="old", dtype="float16", shards=2, tied=False,
+        text=text(hidden=32, heads=2, kv_heads=2, ffn=40), mrope=[4, 2, 2],
+        vision=dict(depth=3, hidden_size=16, hidden_act="silu", intermediate_size=20, num_heads=2, in_chans=3,
+                    out_hidden_size=32, patch_size=14, spatial_merge_size=2, spatial_patch_size=14, window_size=56,
+                    fullatt_block_indexes=[1], tokens_per_second=2, temporal_patch_size=2)),
+    qwen2_5_vl_base=dict(
+        family="qwen2_5_vl", layout="nested", naming="base", dtype="bfloat16", shards=1, tied=True,
+        text=text(hidden=64, heads=4, kv_heads=1, ffn=72, theta=1e4), mrope=[2, 3, 3],
+        vision=dict(depth=2, hidden_size=24, hidden_act="silu", intermediate_size=28, num_heads=3, in_channels=3,
+                    out_hidden_size=64, patch_size=4, spatial_merge_size=2, window_size=24,
+                    fullatt_block_indexes=[0], tokens_per_second=4, temporal_patch_size=2)),
+    qwen2_hub=dict(
+        family="qwen2", layout="flat", naming="old", dtype="float32", shards=1, tied=True,
+        text=text(hidden=48, heads=6, kv_heads=2, ffn=56), mrope=None, vision=None),
+    qwen2_base=dict(
+        family="qwen2", layout="flat", naming="base", dtype="bfloat16", shards=1, tied=False,
+        text=text(hidden=40, heads=2, kv_heads=1, ffn=32, layers=1, theta=1e4), mrope=None, vision=None),
+)
+# Grids in patches (height, width); a number is a run of that many text tokens. Windows of Qwen2.5-VL are 2 x 2 (hub) and
+# 3 x 3 (base) merged tokens, so the larger images are cut, also into incomplete windows.
+VISION_CASES = dict(
+    text=[9],
+    one_image=[3, (6, 4), 5],
+    image_first=[(4, 6), 1],
+    two_images=[2, (4, 2), 3, (2, 6), 4],
+    smallest_image=[4, (2, 2), 2],
+    wide_image=[1, (2, 14), 2],
+)
+TEXT_CASES = dict(text=[9], one_token=[1], longer=[70])
+# Per checkpoint only some cases at patch size 14, whose patches are 1176 numbers each.
+CASES = dict(qwen2_vl_hub=["text", "one_image", "two_images"], qwen2_5_vl_hub=["text", "one_image", "wide_image"])
+
+
+def rope(spec, theta, nested):
+    if nested:
+        return dict(rope_parameters=dict(rope_type="default", rope_theta=theta, mrope_section=spec["mrope"]))
+    if spec["mrope"] is None:
+        return dict(rope_theta=theta)
+    return dict(rope_theta=theta, rope_scaling=dict(type="mrope", mrope_section=spec["mrope"]))
+
+
+def config_json(spec):
+    """config.json as the hub (flat) or transformers 5 (nested) has it, keys that do not concern the weights left out."""
+    decoder, theta = spec["text"]
+    nested = spec["layout"] == "nested"
+    cls = class_of(spec)
+    out = dict(architectures=[cls.__name__], model_type=spec["family"], tie_word_embeddings=spec["tied"])
+    out["dtype" if nested else "torch_dtype"] = spec["dtype"]
+    decoder = dict(decoder, **rope(spec, theta, nested))
+    if nested:
+        decoder.update(model_type=spec["family"] + "_text", sliding_window=None,
+                       layer_types=["full_attention"] * decoder["num_hidden_layers"])
+        out["text_config"] = decoder
+    else:
+        out.update(decoder)
+    if spec["vision"]:
+        out["vision_config"] = dict(spec["vision"])
+        if nested:
+            out["vision_config"].update(model_type=spec["family"] + "_vision",
+                                        rope_parameters=dict(rope_type="axial", rope_theta=10000.0))
+        out.update(TOKEN_IDS)
+    out["transformers_version"] = "5.0.0" if nested else "4.41.2"
+    return out
+
+
+def class_of(spec):
+    base = spec["naming"] == "base"
+    return {
+        "qwen2_vl": transformers.Qwen2VLModel if base else transformers.Qwen2VLForConditionalGeneration,
+        "qwen2_5_vl": transformers.Qwen2_5_VLModel if base else transformers.Qwen2_5_VLForConditionalGeneration,
+        "qwen2": transformers.Qwen2Model if base else transformers.Qwen2ForCausalLM,
+    }[spec["family"]]
+
+
+def randomise(model, generator):
+    """Weights large enough that every part moves the result: fan-in scaled matrices, norms around one, real biases."""
+    for name, p in model.named_parameters():
+        noise = torch.randn(p.shape, generator=generator)
+        if "norm" in name or "ln_q" in name:
+            value = 0.2 * noise + (1 if name.endswith("weight") else 0)
+        elif name.endswith("bias"):
+            value = 0.3 * noise
+        elif "embed_tokens" in name:
+            value = noise
+        else:
+            value = noise / (p[0].numel() ** 0.5)
+        p.data.copy_(value)
+
+
+def spell(name, naming, family):
+    """From the names inside transformers 5 to those of the file."""
+    if family == "qwen2" or naming != "old":
+        return name
+    return name.replace("model.language_model.", "model.").replace("model.visual.", "visual.")
+
+
+def write_checkpoint(folder, spec, generator):
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config_json(spec), indent=2) + "\n")
+    config = transformers.AutoConfig.from_pretrained(folder)
+    model = class_of(spec)(config)
+    randomise(model, generator)
+    tensors = {spell(name, spec["naming"], spec["family"]): p.detach().to(DTYPES[spec["dtype"]]).contiguous()
+               for name, p in sorted(model.state_dict().items()) if not (spec["tied"] and name.startswith("lm_head"))}
+    if spec["shards"] == 1:
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        return
+    names = list(tensors)
+    weight_map = {}
+    for shard in range(spec["shards"]):
+        file = f"model-{shard + 1:05d}-of-{spec['shards']:05d}.safetensors"
+        part = {name: tensors[name] for name in names[shard::spec["shards"]]}
+        save_file(part, folder / file, metadata={"format": "pt"})
+        weight_map.update({name: file for name in part})
+    index = dict(metadata=dict(total_size=sum(t.nbytes for t in tensors.values())),
+                 weight_map=dict(sorted(weight_map.items())))
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
+def load(folder, spec):
+    model, info = class_of(spec).from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    wrong = {key: value for key, value in info.items() if value}
+    assert not wrong, f"{folder.name}: transformers did not read the file as meant: {wrong}"
+    return model.eval()
+
+
+def make_case(parts, spec, generator):
+    ids, patches, grid = [], [], []
+    merge = 2
+    for part in parts:
+        if isinstance(part, int):
+            ids += torch.randint(0, VISION_START, (part,), generator=generator).tolist()
+        else:
+            height, width = part
+            size = spec["vision"]["patch_size"]
+            ids += [VISION_START] + [IMAGE] * (height * width // merge**2) + [VISION_END]
+            patches.append(torch.randn(height * width, 3 * 2 * size * size, generator=generator).half())
+            grid.append([1, height, width])
+    case = dict(input_ids=torch.tensor(ids))
+    if patches:
+        case.update(patches=torch.cat(patches), grid=torch.tensor(grid))
+    return case
+
+
+@torch.no_grad()
+def run(model, spec, case, position_ids=None):
+    """hidden states [L, D] after the final norm, positions [3, L], vision features [P/4, D] or None."""
+    ids = case["input_ids"][None]
+    length = ids.shape[1]
+    base = model.get_base_model() if isinstance(model, peft.PeftModel) else model
+    if spec["naming"] != "base":
+        base = base.model
+    if spec["family"] == "qwen2":
+        positions = torch.arange(length)
+        hidden = base(input_ids=ids, position_ids=positions[None]).last_hidden_state[0]
+        return hidden, positions.expand(3, -1).contiguous(), None
+    features = None
+    images = {}
+    kinds = (ids == IMAGE).int()
+    if "patches" in case:
+        images = dict(pixel_values=case["patches"].float(), image_grid_thw=case["grid"])
+        features = torch.cat(base.get_image_features(**images).pooler_output)
+    if position_ids is None:
+        position_ids, _ = base.get_rope_index(ids, mm_token_type_ids=kinds, image_grid_thw=case.get("grid"))
+    hidden = base(input_ids=ids, position_ids=position_ids, mm_token_type_ids=kinds, **images).last_hidden_state[0]
+    return hidden, position_ids[:, 0].contiguous(), features
+
+
+def normalised(row):
+    return torch.nn.functional.normalize(row, dim=-1)
+
+
+def write_case(path, model, spec, case):
+    hidden, positions, features = run(model, spec, case)
+    out = dict(case, position_ids=positions)
+    out["expected.hidden"] = hidden
+    out["expected.embedding"] = normalised(hidden[-1])
+    if spec["family"] != "qwen2":
+        oned = torch.arange(hidden.shape[0]).expand(3, 1, -1)
+        out["expected.embedding_oned"] = normalised(run(model, spec, case, oned)[0][-1])
+    if features is not None:
+        out["expected.vision"] = features
+    save_file({k: v.contiguous().clone() for k, v in out.items()}, path, metadata={"format": "pt"})
+
+
+# --- adapters ---------------------------------------------------------------------------------------------------------
+
+def make_adapter(folder, base_name, spec, config, generator):
+    """A PEFT model with random A and B (PEFT starts B at zero, which would test nothing), saved by PEFT itself."""
+    model = peft.get_peft_model(load(HERE / base_name, spec), config)
+    for name, p in model.named_parameters():
+        if "lora_" in name:
+            p.data.copy_(torch.randn(p.shape, generator=generator) * 0.4)
+    model.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    settings = json.loads((folder / "adapter_config.json").read_text())
+    settings.update(base_model_name_or_path=base_name, target_modules=config_targets(settings))
+    (folder / "adapter_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    return model.eval()
+
+
+def config_targets(settings):
+    targets = settings["target_modules"]
+    return sorted(targets) if isinstance(targets, list) else targets
+
+
+def rename_adapter(source, target, rename_key, rename_pattern):
+    target.mkdir(parents=True)
+    tensors = {rename_key(name): t for name, t in load_file(source / "adapter_model.safetensors").items()}
+    save_file(dict(sorted(tensors.items())), target / "adapter_model.safetensors", metadata={"format": "pt"})
+    settings = json.loads((source / "adapter_config.json").read_text())
+    for field in ("rank_pattern", "alpha_pattern"):
+        settings[field] = {rename_pattern(key): value for key, value in settings[field].items()}
+    (target / "adapter_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def write_expected(path, model, spec, cases):
+    out = {name: normalised(run(model, spec, case)[0][-1]) for name, case in cases.items()}
+    save_file({k: v.contiguous().clone() for k, v in out.items()}, path, metadata={"format": "pt"})
+    return out
+
+
+def adapters(cases, generator):
+    folder = HERE / "adapters"
+    spec = CHECKPOINTS["qwen2_vl_hub"]
+    # Decoder and vision tower; a rank of its own for one module (by full path), an alpha for a regex of modules.
+    config = peft.LoraConfig(
+        r=4, lora_alpha=8, lora_dropout=0.05,
+        target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv", "fc2"],
+        rank_pattern={"model.language_model.layers.1.self_attn.q_proj": 2, "mlp.down_proj": 3},
+        alpha_pattern={r"layers\.\d+\.self_attn\.[kv]_proj": 12, "blocks.0.attn.qkv": 1})
+    modern = make_adapter(folder / "qwen2_vl_modern", "qwen2_vl_hub", spec, config, generator)
+    want = write_expected(folder / "qwen2_vl_modern.expected.safetensors", modern, spec, cases["qwen2_vl_hub"])
+
+    def legacy(name):
+        return name.replace("model.language_model.", "model.").replace("model.visual.", "visual.")
+
+    def base(name):
+        return name.replace("model.language_model.", "language_model.").replace("model.visual.", "visual.")
+
+    for style, rename in (("legacy", legacy), ("base_model", base)):
+        rename_adapter(folder / "qwen2_vl_modern", folder / f"qwen2_vl_{style}", rename, rename)
+        shutil.copy(folder / "qwen2_vl_modern.expected.safetensors", folder / f"qwen2_vl_{style}.expected.safetensors")
+    # The base-model spelling is what PEFT itself reads into Qwen2VLModel; the patterns then match its module paths.
+    bare, info = transformers.Qwen2VLModel.from_pretrained(HERE / "qwen2_vl_hub", dtype=torch.float32,
+                                                           output_loading_info=True)
+    got = peft.PeftModel.from_pretrained(bare.eval(), folder / "qwen2_vl_base_model").eval()
+    bare_spec = dict(spec, naming="base")
+    for name, case in cases["qwen2_vl_hub"].items():
+        row = normalised(run(got, bare_spec, case)[0][-1])
+        assert (row - want[name]).abs().max() < 1e-6, f"base-model naming: PEFT computes something else for {name}"
+
+    spec = CHECKPOINTS["qwen2_hub"]
+    config = peft.LoraConfig(r=4, lora_alpha=6, use_rslora=True, target_modules=r".*\.(q_proj|v_proj|down_proj)")
+    model = make_adapter(folder / "qwen2_rslora", "qwen2_hub", spec, config, generator)
+    write_expected(folder / "qwen2_rslora.expected.safetensors", model, spec, cases["qwen2_hub"])
+
+
+def main():
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)
+    for path in HERE.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+    (HERE / "cases").mkdir()
+    made = {}
+    for seed, (name, spec) in enumerate(CHECKPOINTS.items()):
+        generator = torch.Generator().manual_seed(1000 + seed)
+        write_checkpoint(HERE / name, spec, generator)
+        model = load(HERE / name, spec)
+        shapes = VISION_CASES if spec["vision"] else TEXT_CASES
+        made[name] = {case: make_case(shapes[case], spec, generator) for case in CASES.get(name, shapes)}
+        for case, inputs in made[name].items():
+            write_case(HERE / "cases" / f"{name}.{case}.safetensors", model, spec, inputs)
+    adapters(made, torch.Generator().manual_seed(2000))
+    print("transformers", transformers.__version__, "peft", peft.__version__, "torch", torch.__version__)
+
+
+if __name__ == "__main__":
+    main()
