@@ -1,0 +1,45 @@
+#pragma once
+
+#include <vector>
+
+#include <torch/types.h>
+
+#include "models/load_options.h"
+#include "models/model_config.h"
+#include "models/nn/attention.h"
+#include "models/nn/linear.h"
+#include "models/parameters.h"
+
+namespace trireme {
+
+class HubCheckpoint;
+
+struct Qwen2Layer {
+  torch::Tensor input_norm;  ///< [D]
+  Linear qkv;                ///< rows: q (H d), k (Hkv d), v (Hkv d); with bias
+  Linear o;                  ///< [D, H d]
+  torch::Tensor post_norm;   ///< [D]
+  Linear gate_up;            ///< rows: gate (F), up (F)
+  Linear down;               ///< [D, F]
+};
+
+/// The text decoder of Qwen2, Qwen2-VL and Qwen2.5-VL (arXiv:2407.10671, sec. 2.2): pre-norm, grouped-query attention
+/// with biased qkv, SwiGLU.
+struct Qwen2Decoder {
+  torch::Tensor embed_tokens;  ///< [V, D]
+  std::vector<Qwen2Layer> layers;
+  torch::Tensor norm;  ///< [D]
+};
+
+/// Takes model.embed_tokens, model.layers.*, model.norm.
+Qwen2Decoder load_decoder(HubCheckpoint& checkpoint, const LoadOptions& options);
+
+/// hidden [T, D]: embedded tokens, image features spliced in. -> [N, D], the final norm's output at `rows` [N] int64.
+/// The last layer's output projection and MLP and the final norm run on those rows only. Takes `hidden` over.
+torch::Tensor decode_rows(const Qwen2Decoder& decoder, const DecoderConfig& config, torch::Tensor hidden,
+                          const RotaryTable& rotary, const Seqlens& seqlens, const torch::Tensor& rows);
+
+std::vector<LinearModule> linear_layers(Qwen2Decoder& decoder, const DecoderConfig& config);
+std::vector<Parameter> named_parameters(Qwen2Decoder& decoder, const DecoderConfig& config);
+
+}  // namespace trireme

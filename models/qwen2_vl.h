@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <torch/types.h>
+
+#include "core/packed_batch.h"
+#include "models/model_config.h"
+#include "models/qwen2_decoder.h"
+#include "models/qwen2_vision.h"
+
+namespace trireme {
+
+struct Adapter;
+
+/// Qwen2-VL, Qwen2.5-VL, or the text-only Qwen2 (no vision tower). All forward functions below are pure: gradients are
+/// recorded when grad mode is on and a tensor of the model asks for them; without, kernels without backward are used.
+struct Model {
+  ModelConfig config;
+  c10::ScalarType dtype = torch::kFloat32;
+  c10::Device device = torch::kCPU;
+  Qwen2Decoder decoder;
+  std::optional<Qwen2Vision> vision;
+  Linear head;  ///< [V, D]; embed_tokens itself where tied; weight undefined when LoadOptions::head was not set
+};
+
+/// Copies the weights out of the files into `options.dtype` and checks that nothing is left over.
+/// throws DataError, ShapeError: a tensor missing, surplus or of another shape (see HubCheckpoint). ConfigError: dtype.
+Model load_model(HubCheckpoint& checkpoint, const LoadOptions& options);
+
+/// Hangs the adapter's pairs, unmerged, on the layers they name and returns their number. A second adapter adds to the
+/// first. throws DataError: no pair, or a module that the model lacks. ShapeError: a pair that does not fit.
+int64_t attach_adapter(Model& model, const Adapter& adapter);
+
+/// Refuses a batch that does not fit the model: shapes and dtypes always; values (token ids in the vocabulary, image
+/// rows that hold image tokens) when they are on the CPU. Called by the functions below. throws ShapeError.
+void check_batch(const ModelConfig& config, const PackedBatch& batch);
+
+/// The vision tower alone: [P/4, D] in the model's dtype, one row per image token, in the order of batch.image_rows.
+torch::Tensor image_features(const Model& model, const PackedBatch& batch);
+
+/// [N, D] in the model's dtype: the final norm's output at batch.rows. `features`: the batch's image_features when kept
+/// from before; undefined: computed.
+torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const torch::Tensor& features = {});
+
+/// [N, V] in the model's dtype: the vocabulary scores at batch.rows. throws ConfigError: loaded without the head.
+torch::Tensor logits_rows(const Model& model, const PackedBatch& batch, const torch::Tensor& features = {});
+
+/// [N, D] float32: hidden_rows scaled to length 1, in float32 from there on.
+torch::Tensor embed(const Model& model, const PackedBatch& batch, const torch::Tensor& features = {});
+
+/// Every linear layer by canonical path, in the model's order; pointers stay valid while `model` stays where it is.
+std::vector<LinearModule> linear_layers(Model& model);
+/// Every tensor by canonical name, LoRA matrices included, in the model's order.
+std::vector<Parameter> named_parameters(Model& model);
+
+}  // namespace trireme
