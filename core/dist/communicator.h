@@ -1,63 +1,89 @@
 #pragma once
 
-#include <torch/types.h>
-
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <optional>
+#include <vector>
+
+#include <torch/types.h>
+
+#include "core/dist/ending.h"
+#include "core/dist/work.h"
 
 namespace trireme {
 
+struct Collective;
+
 enum class ReduceOp { kSum, kMean, kMax, kMin };
-
-/// A collective under way. wait() returns when its output may be read; destroying an unwaited Work is a bug (asserts).
-class Work {
- public:
-  struct State;
-  explicit Work(std::shared_ptr<State> state);
-  Work(Work&&) noexcept;
-  Work& operator=(Work&&) noexcept;
-  ~Work();
-  /// throws DistError past the communicator's timeout: names this rank, the op, its number in the ledger, its count and
-  /// dtype, and the ranks that have not arrived where the transport can tell.
-  void wait();
-
- private:
-  std::shared_ptr<State> state_;
-};
 
 struct CommunicatorOptions {
   std::chrono::milliseconds timeout{600'000};
-  /// Before each collective, compare (number, op, count, dtype) over all ranks; the first difference is a DistError
-  /// that prints both sides. Costs one small collective each.
+  /// How long the ranks wait for each other once one has failed, before the job is cut off (core/dist/run_as_rank.h).
+  std::chrono::milliseconds grace{10'000};
+  /// Before each collective, compare (number, op, root, count, dtype) over all ranks; the first difference is a
+  /// DistError that prints both sides. Costs one small collective each, and waits for it.
   bool verify = false;
 };
 
 /// The ranks of one job and their collectives. Every rank makes the same calls in the same order, whatever its data is:
 /// the ledger numbers them. Tensors are contiguous, of equal count and dtype on all ranks, and stay untouched until the
-/// Work was waited for. Implementations: Self (one rank), Thread (ranks are threads of one process, for tests), MPI (CPU
-/// tensors); NCCL (CUDA tensors) joins with training.
-/// throws ShapeError: a tensor not contiguous, of an unsupported dtype, or sizes that do not fit the op.
-/// throws DistError: timeout, a lost rank, ranks that differ (verify).
+/// Work was waited for. Calls may come from different threads, but never two at once.
+/// Implementations: self.h (one rank), thread.h (ranks are threads of one process, for tests), mpi.h (CPU tensors);
+/// NCCL (CUDA tensors) joins with training. connect.h picks one.
+///
+/// dtypes  float32, float64, float16, bfloat16, int64, int32, uint8, bool. Reductions of float16 and bfloat16 are taken
+///         in float32 and rounded once. kMean is the sum, then divided, and needs a floating dtype; bool has no sum.
+/// throws  ShapeError: a tensor not contiguous, on the wrong device, of an unsupported dtype, sizes that do not fit the
+///         op, tensors that overlap. DistError: timeout, lost rank, ranks that differ (verify). PeerFailed: ending.h.
 class Communicator {
  public:
-  virtual ~Communicator() = default;
+  virtual ~Communicator();
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
   virtual int64_t rank() const = 0;
   virtual int64_t size() const = 0;
 
-  [[nodiscard]] Work all_reduce(torch::Tensor tensor, ReduceOp op);                    ///< in place
-  [[nodiscard]] Work all_gather(torch::Tensor output, torch::Tensor input);            ///< [R, ..input] <- [..input]
+  [[nodiscard]] Work all_reduce(torch::Tensor tensor, ReduceOp op);                           ///< in place
+  [[nodiscard]] Work all_gather(torch::Tensor output, torch::Tensor input);                   ///< [R, ..] <- [..]
   [[nodiscard]] Work reduce_scatter(torch::Tensor output, torch::Tensor input, ReduceOp op);  ///< [..] <- [R, ..]
-  [[nodiscard]] Work broadcast(torch::Tensor tensor, int64_t root);                    ///< in place
-  [[nodiscard]] Work send(torch::Tensor tensor, int64_t to);
-  [[nodiscard]] Work recv(torch::Tensor tensor, int64_t from);
+  [[nodiscard]] Work broadcast(torch::Tensor tensor, int64_t root);                           ///< in place
+  [[nodiscard]] Work send(torch::Tensor tensor, int64_t to);    ///< pairs with a recv of equal count and dtype
+  [[nodiscard]] Work recv(torch::Tensor tensor, int64_t from);  ///< messages of one sender arrive in the order sent
   void barrier();
 
-  /// Collectives issued so far by this rank.
+  /// Collectives issued so far by this rank; send and recv, which only two ranks make, do not count.
   uint64_t ledger_number() const noexcept { return ledger_number_; }
 
+  // How a rank ends. run_as_rank (core/dist/run_as_rank.h) makes these calls in the right order; only launch/ aborts.
+
+  /// throws PeerFailed once another rank has announced its failure. One probe, no wait: call it between batches of long
+  /// work without collectives, so that this rank ends soon after the one that failed.
+  virtual void check_peers() = 0;
+  /// Ends every other rank's waits, now and later, with PeerFailed. Does not block and is no collective.
+  virtual void announce_failure(const RankEnding& mine) = 0;
+  /// Every rank enters once, finished or failed; element r is rank r's ending, or nullopt when it was not heard of
+  /// within `patience` (of the call, or of the first failure heard of, with options.grace). May be called again, to
+  /// wait longer.
+  virtual std::vector<std::optional<RankEnding>> gather_endings(const RankEnding& mine,
+                                                                std::chrono::milliseconds patience) = 0;
+  /// Ends this process and all others of the group with `exit_code`, now.
+  [[noreturn]] virtual void abort(int exit_code) = 0;
+
+  const CommunicatorOptions& options() const noexcept { return options_; }
+
  protected:
+  explicit Communicator(CommunicatorOptions options);
+  /// Begins a collective whose arguments are checked and whose reduction is kSum, kMax or kMin of a dtype above 16 bits
+  /// (core/dist/collective.h).
+  virtual std::unique_ptr<PendingCollective> start(const Collective& call) = 0;
+
+ private:
+  Work begin(const Collective& call);
+  Work reduce(Collective call);
+  void compare_over_ranks(const Collective& call);
+
+  CommunicatorOptions options_;
   uint64_t ledger_number_ = 0;
 };
 

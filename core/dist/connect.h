@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "core/dist/communicator.h"
+
+namespace trireme {
+
+/// What started this process, for messages.
+enum class Launcher { kNone, kMpirun, kSrun };
+std::string_view launcher_name(Launcher launcher);
+
+/// This process's place in its job, as launch/ read it from the environment; core never reads the environment.
+struct LaunchInfo {
+  Launcher launcher = Launcher::kNone;
+  int64_t rank = 0;
+  int64_t size = 1;
+  /// Among the ranks of this host: which GPU to take, how to share the cores.
+  int64_t local_rank = 0;
+  int64_t local_size = 1;
+};
+
+/// The communicator of this process: Self for one rank, which never touches MPI, so that the program starts without a
+/// launcher; MPI otherwise. Once per process, before threads that use it; destroying it ends MPI.
+/// throws DistError: MPI does not start, or sees other ranks than the launcher announced (two MPI installations).
+std::unique_ptr<Communicator> connect(const LaunchInfo& info, const CommunicatorOptions& options);
+
+}  // namespace trireme
