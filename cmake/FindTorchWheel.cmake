@@ -26,8 +26,8 @@ find_package_handle_standard_args(TorchWheel
   REASON_FAILURE_MESSAGE "run `bash launch/setup.sh`, or pass -DTORCH_WHEEL_DIR=.../site-packages/torch")
 
 if(TorchWheel_FOUND AND NOT TARGET torchwheel::cpu)
-  # The wheel's include/ also holds its own copies of fmt, pybind11, .., which would shadow Debian's (fmt 12 headers, fmt 9
-  # library: undefined symbols at link). Only torch's own folders are shown to the compiler.
+  # The wheel's include/ also holds its own copies of fmt, pybind11, .., which would shadow Debian's (headers of fmt 12,
+  # library of fmt 9: undefined symbols at link). Only torch's own folders are shown to the compiler.
   set(_torch_include "${PROJECT_BINARY_DIR}/torch_include")
   file(MAKE_DIRECTORY "${_torch_include}")
   foreach(_folder ATen c10 caffe2 torch)

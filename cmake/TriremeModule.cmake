@@ -9,7 +9,7 @@ add_library(trireme_settings INTERFACE)
 target_compile_features(trireme_settings INTERFACE cxx_std_20)
 target_compile_options(trireme_settings INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wshadow;-Werror;-Winvalid-pch;-Werror=invalid-pch;-fpch-preprocess>
-  # Own CPU kernels are compiled for several instruction sets (target_clones); without contraction all give the same bits.
+  # Own CPU kernels are compiled for several instruction sets (target_clones); without contraction all give equal bits.
   $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>
   $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
 if(TRIREME_SANITIZE)

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <fmt/format.h>
-
 #include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include <fmt/format.h>
 
 namespace trireme {
 
@@ -62,17 +62,17 @@ struct InternalError : Error {
 /// Refuse what a user or a file brought: throws `Kind` (DataError, ConfigError, ..) unless `condition` holds.
 /// TRIREME_CHECK(k <= corpus_size, ConfigError, "search", "k must be at most the corpus size; got k = {} and {} rows; "
 ///               "lower --k.", k, corpus_size);
-#define TRIREME_CHECK(condition, Kind, where, ...)                                        \
-  do {                                                                                    \
-    if (!(condition)) [[unlikely]] throw ::trireme::Kind(where, ::fmt::format(__VA_ARGS__)); \
+#define TRIREME_CHECK(condition, Kind, where, ...)              \
+  do {                                                          \
+    if (!(condition)) [[unlikely]]                              \
+      throw ::trireme::Kind(where, ::fmt::format(__VA_ARGS__)); \
   } while (false)
 
-/// State an invariant of our own code: throws InternalError (exit 70) when it does not hold. Stays on in release builds.
-#define TRIREME_ASSERT(condition, ...)                                                                   \
-  do {                                                                                                   \
-    if (!(condition)) [[unlikely]]                                                                       \
-      throw ::trireme::InternalError(                                                                    \
-          fmt::format("{}:{}", __FILE_NAME__, __LINE__),                                                 \
-          fmt::format("{} must hold; {}; this is a bug in Trireme, please report it.", #condition,       \
-                      ::fmt::format(__VA_ARGS__)));                                                      \
+/// State an invariant of our own code: throws InternalError (exit 70) when it does not hold. On in release builds too.
+#define TRIREME_ASSERT(condition, ...)                                                                            \
+  do {                                                                                                            \
+    if (!(condition)) [[unlikely]]                                                                                \
+      throw ::trireme::InternalError(fmt::format("{}:{}", __FILE_NAME__, __LINE__),                               \
+                                     fmt::format("{} must hold; {}; this is a bug in Trireme, please report it.", \
+                                                 #condition, ::fmt::format(__VA_ARGS__)));                        \
   } while (false)

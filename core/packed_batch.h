@@ -13,7 +13,7 @@ struct PackedBatch {
   torch::Tensor position_ids;
   /// [B+1] int64, on the CPU whatever the device: sequence b is tokens [cu_seqlens[b], cu_seqlens[b+1]).
   torch::Tensor cu_seqlens;
-  /// [P, C*2*14*14] float32: normalised patches, images in order of appearance, the processor's 2x2-grouped patch order.
+  /// [P, C*2*14*14] float32: normalised patches, images in order of appearance, in the processor's 2x2-grouped order.
   /// Undefined or [0, ..] when the batch has no image.
   torch::Tensor patches;
   /// [I, 3] int64, on the CPU: time, height, width of each image in patches; height and width are multiples of 2.

@@ -4,7 +4,7 @@
 
 #ifdef TRIREME_MKL_FULL_DISPATCH
 // MKL asks this function of its own whether it runs on an Intel processor and keeps to AVX2 code where it does not. The
-// symbol is exported by libtorch_cpu.so; a definition in the executable wins. On processors with AVX-512 of other makers
+// symbol is exported by libtorch_cpu.so; a definition in the executable wins. On other makers' processors with AVX-512
 // float32 products run 2.3 times faster; the features themselves are still checked by CPUID, so nothing illegal is run.
 // It is no documented interface: build with -DTRIREME_MKL_FULL_DISPATCH=OFF to leave MKL as it comes.
 extern "C" __attribute__((visibility("default"), used)) int mkl_serv_intel_cpu_true() { return 1; }

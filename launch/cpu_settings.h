@@ -2,7 +2,7 @@
 
 namespace trireme {
 
-/// Two settings of the C library and of MKL that decide the speed of a CPU run; both were measured (docs/benchmarks.md).
+/// Two settings, of the C library and of MKL, that decide the speed of a CPU run; both measured (docs/benchmarks.md).
 /// Call first in main, before anything allocates:
 ///  * glibc's malloc keeps freed blocks instead of handing them back to the kernel at every free, so that large
 ///    temporaries are not paged in anew at each step. Cost: the process keeps its peak until it ends.
