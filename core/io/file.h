@@ -10,8 +10,9 @@
 namespace trireme {
 
 /// A whole file in memory by mmap, private and copy-on-write: pages are read on first touch and shared between ranks of
-/// one node. Immutable value handle; copies share the mapping, which lives until the last copy goes.
-/// throws DataError: missing, unreadable, not a regular file.
+/// one node. Immutable value handle; copies share the mapping, which lives until the last copy goes. Who shortens the
+/// file meanwhile ends this process (SIGBUS): write weights as AtomicFile does.
+/// throws DataError: missing, unreadable, not a regular file. An empty file is an empty span.
 class MappedFile {
  public:
   explicit MappedFile(const std::filesystem::path& path);
@@ -27,8 +28,8 @@ class MappedFile {
 };
 
 /// Writes `path` whole or not at all: bytes go to a temporary file in the same folder, commit() fsyncs and renames it
-/// over `path`; without commit() the temporary is removed and an old file stays as it was.
-/// throws DataError: folder missing or not writable, disk full (each names the path).
+/// over `path`; without commit() the temporary is removed and an old file stays as it was. A symbolic link is followed.
+/// throws DataError: folder missing or not writable, disk full, `path` is a folder or a device (each names the path).
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
