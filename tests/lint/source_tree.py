@@ -28,14 +28,22 @@ class Finding:
         return f"{self.path}:{self.line}: {self.text}"
 
 
+def files_below(folder: pathlib.Path) -> Iterable[pathlib.Path]:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            if entry.name not in {".git", ".venv", ".venv-peer", "build", "__pycache__"}:
+                yield from files_below(entry)
+        else:
+            yield entry.relative_to(ROOT)
+
+
 def tracked_files() -> list[pathlib.Path]:
     """Relative paths of the files under version control that exist; without git (a release archive), of all files."""
     try:
         listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=True).stdout
         names = [pathlib.Path(name) for name in listed.decode().split("\0") if name]
     except (OSError, subprocess.CalledProcessError):
-        skipped = {".git", ".venv", ".venv-peer", "build"}
-        names = [p.relative_to(ROOT) for p in ROOT.rglob("*") if not skipped & set(p.relative_to(ROOT).parts)]
+        names = list(files_below(ROOT))
     return sorted(name for name in names if (ROOT / name).is_file() and not (ROOT / name).is_symlink())
 
 
