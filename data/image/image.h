@@ -15,17 +15,27 @@ struct RgbImage {
 };
 
 enum class AlphaMode {
-  kWhite,  ///< composite on white
+  kWhite,  ///< composite on white, as transformers' and qwen-vl-utils' conversion to RGB does
   kDrop,   ///< keep the colour values and forget the alpha, as Pillow's convert("RGB") does
 };
 
-/// JPEG, PNG or WebP (told by content) to RGB as Pillow decodes it, EXIF orientation applied: grey, palette, 16-bit
-/// (high byte), RGBA, CMYK JPEG.
+/// Pillow's limit (twice MAX_IMAGE_PIXELS), above which a header alone is taken for a decompression bomb.
+inline constexpr int64_t kMaxImagePixels = 178'956'970;
+
+/// JPEG, PNG or WebP (told by content, the first frame of an animation) to RGB, EXIF orientation applied (or, without
+/// it, XMP's, as ImageOps.exif_transpose does). The pixels are those of Pillow's Image.open().convert("RGB"), or of
+/// compositing on white, with two differences:
+///  * 16-bit grey is taken by its high byte, as 16-bit RGB is; Pillow clips it at 255.
+///  * damage that Pillow paints over is refused: a JPEG segment that ends early or holds impossible codes, a PNG
+///  checksum
+///    that does not match, a file without its end marker.
 /// where: the record and file, for the message.
-/// throws DataError: empty, not one of the three formats, corrupt, truncated, above 178,956,970 pixels.
+/// throws DataError: empty, not one of the three formats, corrupt, truncated, above kMaxImagePixels.
+/// cost   the decoder's, one copy more for orientations 2-8; memory follows the pixels decoded, not the size claimed.
 RgbImage decode_image(std::span<const std::byte> bytes, std::string_view where, AlphaMode alpha = AlphaMode::kWhite);
 
-/// Bit for bit Pillow's Image.resize((width, height), BICUBIC) on an RGB image.
+/// Bit for bit Pillow's Image.resize((width, height), BICUBIC) on an RGB image: fixed point with 22 bits, rows first,
+/// then columns, 8 bits in between. Both sides of both images at least 1.
 RgbImage resize_bicubic(const RgbImage& image, int64_t height, int64_t width);
 
 }  // namespace trireme

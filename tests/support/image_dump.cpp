@@ -1,0 +1,136 @@
+// Decodes and preprocesses the images that a list names, and writes what came out for another program to compare
+// (tests/peer/image_parity.py), or times it.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "core/error.h"
+#include "data/image/image.h"
+#include "data/image/preprocess.h"
+#include "launch/cpu_settings.h"
+
+namespace trireme {
+namespace {
+
+std::vector<char> read_bytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  TRIREME_CHECK(file.good(), DataError, path, "the file must be readable; got an error; check the path.");
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/// Two int64 and then the values, little endian.
+template <class T>
+void write_array(const std::string& path, int64_t first, int64_t second, const std::vector<T>& values) {
+  std::ofstream file(path, std::ios::binary);
+  const int64_t header[2] = {first, second};
+  file.write(reinterpret_cast<const char*>(header), sizeof header);
+  file.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(T)));
+  TRIREME_CHECK(file.good(), DataError, path, "the file must be writable; got an error; check the disk.");
+}
+
+struct Options {
+  std::string list, out;
+  bool drop_alpha = false;
+  int repeats = 0;
+  ImageProcessorConfig config;
+};
+
+/// A line of the list: a path, or a path, a tab and HEIGHTxWIDTH for a plain resize besides.
+struct Entry {
+  std::string path;
+  ImageSize resize_to;
+};
+
+std::vector<Entry> read_list(const std::string& path) {
+  std::ifstream file(path);
+  TRIREME_CHECK(file.good(), DataError, path, "the list must be readable; got an error; check the path.");
+  std::vector<Entry> entries;
+  for (std::string line; std::getline(file, line);) {
+    Entry entry{.path = line.substr(0, line.find('\t')), .resize_to = {}};
+    if (entry.path.size() < line.size()) {
+      std::sscanf(line.c_str() + entry.path.size(), "\t%ldx%ld", &entry.resize_to.height, &entry.resize_to.width);
+    }
+    entries.push_back(entry);
+  }
+  return entries;
+}
+
+void dump(const Options& options, const Entry& entry, std::size_t index) {
+  const std::string stem = fmt::format("{}/{}", options.out, index);
+  try {
+    const std::vector<char> bytes = read_bytes(entry.path);
+    const AlphaMode alpha = options.drop_alpha ? AlphaMode::kDrop : AlphaMode::kWhite;
+    const RgbImage image = decode_image(std::as_bytes(std::span(bytes)), entry.path, alpha);
+    write_array(stem + ".rgb", image.height, image.width, image.pixels);
+    if (entry.resize_to.height > 0) {
+      const RgbImage resized = resize_bicubic(image, entry.resize_to.height, entry.resize_to.width);
+      write_array(stem + ".resized", resized.height, resized.width, resized.pixels);
+    }
+    const ImagePatches patches = preprocess_image(image, options.config, entry.path);
+    write_array(stem + ".patches", patches.grid_h, patches.grid_w, patches.values);
+    fmt::print("{}\tok\n", index);
+  } catch (const Error& error) {
+    fmt::print("{}\t{}\t{}\n", index, error.exit_code(), error.what());
+  }
+}
+
+/// Milliseconds an image, decoding and preprocessing apart, over `repeats` rounds through the whole list.
+void time_all(const Options& options, const std::vector<Entry>& entries) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<std::vector<char>> files;
+  for (const Entry& entry : entries) files.push_back(read_bytes(entry.path));
+  Clock::duration decoding{}, preprocessing{};
+  for (int repeat = 0; repeat < options.repeats; ++repeat) {
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      const auto start = Clock::now();
+      const RgbImage image = decode_image(std::as_bytes(std::span(files[i])), entries[i].path);
+      const auto decoded = Clock::now();
+      const ImagePatches patches = preprocess_image(image, options.config, entries[i].path);
+      preprocessing += Clock::now() - decoded;
+      decoding += decoded - start;
+    }
+  }
+  const double images = static_cast<double>(files.size()) * options.repeats;
+  const auto ms = [&](Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count() / images; };
+  fmt::print("decode_ms {:.4f} preprocess_ms {:.4f}\n", ms(decoding), ms(preprocessing));
+}
+
+int run(int argc, char** argv) {
+  Options options;
+  CLI::App app("Writes decoded pixels, grids and patches of the images in a list; see tests/peer/image_parity.py.");
+  app.add_option("list", options.list, "File with one image path a line")->required();
+  app.add_option("--out", options.out, "Folder for INDEX.rgb, INDEX.resized, INDEX.patches");
+  app.add_flag("--drop-alpha", options.drop_alpha, "Forget alpha instead of compositing on white");
+  app.add_option("--repeats", options.repeats, "Time this many rounds instead of writing");
+  app.add_option("--min-pixels", options.config.min_pixels, "As in preprocessor_config.json");
+  app.add_option("--max-pixels", options.config.max_pixels, "As in preprocessor_config.json");
+  CLI11_PARSE(app, argc, argv);
+  const std::vector<Entry> entries = read_list(options.list);
+  if (options.repeats > 0) {
+    time_all(options, entries);
+  } else {
+    for (std::size_t i = 0; i < entries.size(); ++i) dump(options, entries[i], i);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace trireme
+
+int main(int argc, char** argv) {
+  trireme::keep_freed_memory();
+  try {
+    return trireme::run(argc, argv);
+  } catch (const trireme::Error& error) {
+    fmt::print(stderr, "error: {}\n", error.what());
+    return error.exit_code();
+  }
+}
