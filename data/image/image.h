@@ -34,8 +34,14 @@ inline constexpr int64_t kMaxImagePixels = 178'956'970;
 /// cost   the decoder's, one copy more for orientations 2-8; memory follows the pixels decoded, not the size claimed.
 RgbImage decode_image(std::span<const std::byte> bytes, std::string_view where, AlphaMode alpha = AlphaMode::kWhite);
 
-/// Bit for bit Pillow's Image.resize((width, height), BICUBIC) on an RGB image: fixed point with 22 bits, rows first,
-/// then columns, 8 bits in between. Both sides of both images at least 1.
-RgbImage resize_bicubic(const RgbImage& image, int64_t height, int64_t width);
+/// Which of the two passes comes first; they round to 8 bits in between, so it shows in the last bits.
+enum class PassOrder {
+  kPillow13,  ///< as Pillow 13: columns first where that loses more than twice as many rows as columns, else rows first
+  kRowsFirst,  ///< as Pillow up to 12.1: each row is resized, then each column
+};
+
+/// Bit for bit Pillow's Image.resize((width, height), BICUBIC) on an RGB image: fixed point with 22 bits.
+/// Both sides of both images at least 1.
+RgbImage resize_bicubic(const RgbImage& image, int64_t height, int64_t width, PassOrder order = PassOrder::kPillow13);
 
 }  // namespace trireme

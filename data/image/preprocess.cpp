@@ -32,7 +32,7 @@ ImagePatches preprocess_image(const RgbImage& image, const ImageProcessorConfig&
   const ImageSize size = smart_resize({image.height, image.width}, config, where);
   RgbImage resized;
   const bool fits = size == ImageSize{image.height, image.width};
-  if (!fits) resized = resize_bicubic(image, size.height, size.width);
+  if (!fits) resized = resize_bicubic(image, size.height, size.width, config.pass_order);
   const uint8_t* pixels = fits ? image.pixels.data() : resized.pixels.data();
 
   const ValueTable table = value_table(config);

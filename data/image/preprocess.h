@@ -28,7 +28,9 @@ struct ImageProcessorConfig {
   int64_t patch_size = 14, merge_size = 2, temporal_patch_size = 2;
   std::array<float, 3> mean{0.48145466f, 0.4578275f, 0.40821073f}, std{0.26862954f, 0.26130258f, 0.27577711f};
   double rescale_factor = 1.0 / 255.0;
-  SmartResizeRule smart_resize_rule = SmartResizeRule::kTransformers;  ///< not in any file: a switch of the recipe
+  // In no file: switches of the recipe.
+  SmartResizeRule smart_resize_rule = SmartResizeRule::kTransformers;
+  PassOrder pass_order = PassOrder::kPillow13;
 };
 
 /// As transformers reads it: processor_config.json's "image_processor" if there is one, else preprocessor_config.json;

@@ -176,21 +176,27 @@ void sum_rows(const uint8_t* rows, int64_t stride, const int32_t* weight, int64_
   }
 }
 
-/// Rows [first, last) of the image resized to `width`, packed.
-std::vector<uint8_t> resize_rows(const RgbImage& image, int64_t width, int64_t first, int64_t last) {
+/// Rows of an image within a larger one, or whole.
+struct Rows {
+  const uint8_t* pixels = nullptr;
+  int64_t count = 0, width = 0;
+};
+
+/// Each row resized to `width`.
+RgbImage resize_width(const Rows& in, int64_t width) {
   const auto up_to_lanes = [](int64_t bytes) { return (bytes + kLanes - 1) / kLanes * kLanes; };
-  const Taps taps = bicubic_taps(image.width, width);
-  const int64_t in_bytes = image.width * kChannels, in_padded = up_to_lanes(in_bytes);
+  const Taps taps = bicubic_taps(in.width, width);
+  const int64_t in_bytes = in.width * kChannels, in_padded = up_to_lanes(in_bytes);
   const int64_t out_bytes = width * kChannels, out_padded = up_to_lanes(out_bytes);
   std::vector<uint8_t> in_columns(static_cast<std::size_t>(in_padded * kLanes));
   std::vector<uint8_t> out_columns(static_cast<std::size_t>(out_padded * kLanes));
   std::vector<uint8_t> block(static_cast<std::size_t>(std::max(in_padded, out_padded) * kLanes));
-  std::vector<uint8_t> result(static_cast<std::size_t>((last - first) * out_bytes));
-  for (int64_t y = first; y < last; y += kLanes) {
-    const int64_t rows = std::min(kLanes, last - y);
-    const uint8_t* source = image.pixels.data() + y * in_bytes;
-    // Blocks near the image's end may have fewer than 16 rows or be read past it: they go through a copy with room.
-    if (static_cast<int64_t>(image.pixels.size()) >= (y + kLanes) * in_bytes + kLanes) {
+  RgbImage result{in.count, width, std::vector<uint8_t>(static_cast<std::size_t>(in.count * out_bytes))};
+  for (int64_t y = 0; y < in.count; y += kLanes) {
+    const int64_t rows = std::min(kLanes, in.count - y);
+    const uint8_t* source = in.pixels + y * in_bytes;
+    // Near the end a block may have fewer than 16 rows, or be read past the last: it goes through a copy with room.
+    if (in.count * in_bytes >= (y + kLanes) * in_bytes + kLanes) {
       rows_to_columns(source, in_bytes, in_bytes, in_columns.data());
     } else {
       for (int64_t row = 0; row < rows; ++row) std::copy_n(source + row * in_bytes, in_bytes, &block[row * in_padded]);
@@ -199,34 +205,43 @@ std::vector<uint8_t> resize_rows(const RgbImage& image, int64_t width, int64_t f
     resize_columns(in_columns.data(), taps, out_columns.data());
     columns_to_rows(out_columns.data(), out_bytes, block.data(), out_padded);
     for (int64_t row = 0; row < rows; ++row) {
-      std::copy_n(&block[row * out_padded], out_bytes, &result[(y - first + row) * out_bytes]);
+      std::copy_n(&block[row * out_padded], out_bytes, &result.pixels[(y + row) * out_bytes]);
     }
   }
   return result;
 }
 
-}  // namespace
-
-RgbImage resize_bicubic(const RgbImage& image, int64_t height, int64_t width) {
-  TRIREME_ASSERT(image.height > 0 && image.width > 0 && height > 0 && width > 0, "{}x{} to {}x{}", image.width,
-                 image.height, width, height);
-  if (image.height == height && image.width == width) return image;
-  if (image.height == height) return {height, width, resize_rows(image, width, 0, height)};
-
-  const Taps taps = bicubic_taps(image.height, height);
-  // Only the rows that the second pass reads go through the first.
-  const int64_t first_row = image.width == width ? 0 : taps.first.front();
-  std::vector<uint8_t> narrowed;
-  if (image.width != width) narrowed = resize_rows(image, width, first_row, taps.first.back() + taps.count.back());
-  const uint8_t* rows = image.width == width ? image.pixels.data() : narrowed.data();
-
-  const int64_t row_bytes = width * kChannels;
-  RgbImage result{height, width, std::vector<uint8_t>(static_cast<std::size_t>(height * row_bytes))};
+/// Each column resized as `taps` says; in.pixels is the first row that they count from `first_row`.
+RgbImage resize_height(const Rows& in, const Taps& taps, int64_t first_row) {
+  const int64_t row_bytes = in.width * kChannels, height = static_cast<int64_t>(taps.first.size());
+  RgbImage result{height, in.width, std::vector<uint8_t>(static_cast<std::size_t>(height * row_bytes))};
   for (int64_t y = 0; y < height; ++y) {
-    sum_rows(rows + (taps.first[y] - first_row) * row_bytes, row_bytes, &taps.weight[y * taps.most], taps.count[y],
+    sum_rows(in.pixels + (taps.first[y] - first_row) * row_bytes, row_bytes, &taps.weight[y * taps.most], taps.count[y],
              row_bytes, &result.pixels[y * row_bytes]);
   }
   return result;
+}
+
+Rows rows_of(const RgbImage& image) { return {image.pixels.data(), image.height, image.width}; }
+
+}  // namespace
+
+RgbImage resize_bicubic(const RgbImage& image, int64_t height, int64_t width, PassOrder order) {
+  TRIREME_ASSERT(image.height > 0 && image.width > 0 && height > 0 && width > 0, "{}x{} to {}x{}", image.width,
+                 image.height, width, height);
+  if (image.height == height && image.width == width) return image;
+  if (image.height == height) return resize_width(rows_of(image), width);
+  const Taps taps = bicubic_taps(image.height, height);
+  if (image.width == width) return resize_height(rows_of(image), taps, 0);
+
+  const int64_t rows_lost = image.height - height, columns_lost = image.width - width;
+  if (order == PassOrder::kPillow13 && rows_lost > 0 && rows_lost > 2 * columns_lost) {
+    return resize_width(rows_of(resize_height(rows_of(image), taps, 0)), width);
+  }
+  // Only the rows that the second pass reads go through the first.
+  const int64_t first_row = taps.first.front(), end_row = taps.first.back() + taps.count.back();
+  const Rows needed{image.pixels.data() + first_row * image.width * kChannels, end_row - first_row, image.width};
+  return resize_height(rows_of(resize_width(needed, width)), taps, first_row);
 }
 
 }  // namespace trireme
