@@ -1,4 +1,4 @@
-"""Our decoder and preprocessing against Pillow and transformers' Qwen2VLImageProcessorPil, on random images of all forms.
+"""Our decoder and preprocessing against Pillow and transformers' Qwen2VLImageProcessorPil, on random images of all kinds.
 
     python tests/peer/image_parity.py --build build/release --images 200 [--seed 1]
 
@@ -84,8 +84,9 @@ class Comparison:
         out = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
         rows = [f"{path}\t{size[0]}x{size[1]}" for path, size in zip(paths, sizes)]
         (out / "list").write_text("\n".join(rows) + "\n", encoding="utf-8")
-        done = subprocess.run([self.tool, out / "list", "--out", out, "--min-pixels", str(self.limits[0]),
-                               "--max-pixels", str(self.limits[1]), *options], check=True, capture_output=True, text=True)
+        command = [self.tool, out / "list", "--out", out, *options]
+        command += ["--min-pixels", str(self.limits[0]), "--max-pixels", str(self.limits[1])]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
         return out, done.stdout.splitlines()
 
     def problems(self, out: pathlib.Path, index: int, image: Image.Image, rgb: np.ndarray, size) -> list[str]:

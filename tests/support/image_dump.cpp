@@ -1,7 +1,6 @@
 // Decodes and preprocesses the images that a list names, and writes what came out for another program to compare
 // (tests/peer/image_parity.py), or times it.
-#include <fmt/format.h>
-
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -10,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "data/image/image.h"
@@ -99,7 +98,9 @@ void time_all(const Options& options, const std::vector<Entry>& entries) {
     }
   }
   const double images = static_cast<double>(files.size()) * options.repeats;
-  const auto ms = [&](Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count() / images; };
+  const auto ms = [&](Clock::duration time) {
+    return std::chrono::duration<double, std::milli>(time).count() / images;
+  };
   fmt::print("decode_ms {:.4f} preprocess_ms {:.4f}\n", ms(decoding), ms(preprocessing));
 }
 

@@ -1,4 +1,4 @@
-"""Random pictures, and every form of JPEG, PNG and WebP file that a decoder must read: for goldens and the parity suite.
+"""Random pictures, and every kind of JPEG, PNG and WebP file that a decoder must read: for goldens and tests/peer.
 
 Needs NumPy and Pillow. Everything follows from the numpy Generator handed in.
 """
@@ -14,7 +14,8 @@ from PIL import Image, ImageFile as PillowFiles
 PillowFiles.MAXBLOCK = 1 << 24  # its encoder cannot write a progressive file with restart markers in smaller pieces
 
 ORIENTATION_TAG = 0x0112
-ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # x0 y0 dx dy
+# Interlacing: first column, first row, column step, row step of each pass.
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 GREY, RGB, INDEXED, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6  # PNG colour types
 CHANNELS = {GREY: 1, RGB: 3, INDEXED: 1, GREY_ALPHA: 2, RGBA: 4}
 
