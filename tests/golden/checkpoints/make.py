@@ -1,9 +1,9 @@
 """Tiny random checkpoints in every layout that the reader knows, and what transformers and PEFT compute from them.
 
-    python tests/golden/checkpoints/make.py          # rewrites this folder; needs torch, transformers 5, peft, safetensors
+    python tests/golden/checkpoints/make.py   # rewrites this folder; torch, transformers 5, peft, safetensors
 
-Every expected value comes from the written files, loaded by transformers in float32 (whatever the file's dtype) and run
-one sequence at a time, so nothing here is padded. Layout:
+Every expected value comes from the written files, loaded by transformers in float32 (whatever the file's dtype) and
+run one sequence at a time, so nothing here is padded. Layout:
     NAME/                         a hub folder: config.json, model*.safetensors
     cases/NAME.CASE.safetensors   one prompt:
         input_ids            [L] int64
@@ -77,8 +77,8 @@ CHECKPOINTS = dict(
         family="qwen2", layout="flat", naming="base", dtype="bfloat16", shards=1, tied=False,
         text=text(hidden=40, heads=2, kv_heads=1, ffn=32, layers=1, theta=1e4), mrope=None, vision=None),
 )
-# Grids in patches (height, width); a number is a run of that many text tokens. Windows of Qwen2.5-VL are 2 x 2 (hub) and
-# 3 x 3 (base) merged tokens, so the larger images are cut, also into incomplete windows.
+# Grids in patches (height, width); a number is a run of that many text tokens. Windows of Qwen2.5-VL are 2 x 2 (hub)
+# and 3 x 3 (base) merged tokens, so the larger images are cut, also into incomplete windows.
 VISION_CASES = dict(
     text=[9],
     one_image=[3, (6, 4), 5],
@@ -101,7 +101,7 @@ def rope(spec, theta, nested):
 
 
 def config_json(spec):
-    """config.json as the hub (flat) or transformers 5 (nested) has it, keys that do not concern the weights left out."""
+    """config.json as the hub (flat) or transformers 5 (nested) has it, without what does not concern the weights."""
     decoder, theta = spec["text"]
     nested = spec["layout"] == "nested"
     cls = class_of(spec)
