@@ -1,5 +1,6 @@
-"""Makes reference.safetensors with the format's reference writer: one tensor of each dtype that Trireme reads, a scalar,
-an empty one and a name beyond ASCII. Values are 0, 1, 2, .. (BOOL: 0, 1, 0, ..), so that the test needs no second file.
+"""Makes reference.safetensors with the format's reference writer: one tensor of each dtype that Trireme reads, a
+scalar, an empty one and a name beyond ASCII. Values are 0, 1, 2, .. (BOOL: 0, 1, 0, ..), so that the test needs no
+second file.
 
     python make.py        (torch 2.11, safetensors 0.8)
 """
