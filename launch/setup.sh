@@ -8,7 +8,8 @@ usage() {
   cat <<'TEXT'
 bash launch/setup.sh [--cuda] [--preset NAME] [--tests]
 
-  --cuda          install the whole wheel set (4.6 GB instead of 1.3 GB) and build the preset `cuda`; needs nvcc 13, no GPU
+  --cuda          install the whole wheel set (4.6 GB instead of 1.3 GB) and build the preset `cuda`: needs nvcc 13,
+                  but no GPU
   --preset NAME   build this CMake preset instead of `release` (docs/building.md lists them)
   --tests         build the tests too
 TEXT
@@ -67,7 +68,7 @@ step() {
   printf '==> %s\n' "$name"
   if ! "$@" >"$logs/$name.log" 2>&1 </dev/null; then
     tail -n 30 "$logs/$name.log" >&2
-    fail "step '$name' must succeed; it failed after $((SECONDS - begin)) s (all of its output: $logs/$name.log); $advice"
+    fail "step '$name' must succeed; it failed (all of its output: $logs/$name.log); $advice"
   fi
   printf '    done in %d s\n' "$((SECONDS - begin))"
 }
@@ -90,9 +91,9 @@ install_packages() {
 # The first interpreter that can make an environment and that the wheel is built for; shims of version managers and
 # distributions without ensurepip fall out here.
 find_python() {
-  local candidate
+  local candidate check='import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))'
   for candidate in python3 /usr/bin/python3 python3.{14,13,12,11,10}; do
-    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
+    if "$candidate" -c "$check" 2>/dev/null; then
       echo "$candidate"
       return
     fi
@@ -139,7 +140,7 @@ mkdir -p "$logs" 2>/dev/null || fail "$root must be writable; got no permission;
 if command -v dpkg-query >/dev/null; then
   mapfile -t missing < <(missing_packages)
 else
-  fail "this script needs a Debian or Ubuntu system; got none (no dpkg); install what it lists by hand (docs/building.md)."
+  fail "the system must be Debian or Ubuntu; got no dpkg; install the packages by hand (docs/building.md) and build."
 fi
 if ((${#missing[@]})); then
   if ((EUID != 0)) && ! command -v sudo >/dev/null; then
@@ -156,15 +157,16 @@ if $cuda || [[ $preset == cuda ]]; then
   for folder in "${CUDA_HOME:-/usr/local/cuda}/bin" /usr/local/cuda/bin; do
     command -v nvcc >/dev/null || PATH=$PATH:$folder
   done
-  command -v nvcc >/dev/null || fail "the preset cuda needs nvcc 13; got none; install the CUDA 13 toolkit or set CUDA_HOME."
+  command -v nvcc >/dev/null || fail "the preset cuda needs nvcc 13; got none; install the toolkit or set CUDA_HOME."
 elif [[ -e /proc/driver/nvidia/version ]]; then
   echo "An NVIDIA driver is here. This set-up builds for the CPU; add --cuda to build for the GPU."
 fi
 
 python=$(find_python)
 step environment "remove .venv and run this again." make_environment
-step wheels "check the network and the free space (1.3 GB, with --cuda 4.6 GB), and run this again." install_wheels
+step wheels "check the network and the free space (1.3 GB, with --cuda 4.6 GB); run this again." install_wheels
 step configure "read the message above; docs/building.md has the usual causes." configure
-step "build-$preset" "read the first error in the log; with too little memory, run ninja -C build/$preset -j1." build
-"build/$preset/bin/trireme" --help >/dev/null || fail "the program must start; it did not; run build/$preset/bin/trireme --help."
+step "build-$preset" "read the first error in the log; if memory ran out: ninja -C build/$preset -j1." build
+"build/$preset/bin/trireme" --help >/dev/null ||
+  fail "the program must start; it did not; run build/$preset/bin/trireme --help."
 echo "Ready after ${SECONDS} s: $root/build/$preset/bin/trireme"
