@@ -22,7 +22,8 @@ def output_of(*command: str | pathlib.Path) -> str:
 
 def undefined_symbols(library: pathlib.Path) -> list[tuple[str, str]]:
     """(name, version or "") of the functions and data that the library expects from others."""
-    rows = (row.split() for row in output_of("nm", "-D", "--undefined-only", "--with-symbol-versions", library).splitlines())
+    listed = output_of("nm", "-D", "--undefined-only", "--with-symbol-versions", library)
+    rows = (row.split() for row in listed.splitlines())
     return [tuple((fields[1].replace("@@", "@") + "@").split("@")[:2]) for fields in rows if fields[0] == "U"]
 
 
