@@ -2,7 +2,6 @@
 //   {"parts": [{"text": "a"}, {"image": true}], "system": "optional"}     render_chat
 //   {"embed": "text", "image": true}                                      render_chat(embedding_turn(..))
 #include <iostream>
-
 #include <nlohmann/json.hpp>
 
 #include "data/prompt/chat.h"
