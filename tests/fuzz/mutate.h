@@ -24,8 +24,9 @@ std::string mutated_input(const Corpus& corpus, uint64_t seed, uint64_t index);
 /// 2; 60 in the long run; TRIREME_FUZZ_SEED, default 1, names the sequence). It may accept an input or throw
 /// trireme::Error with a message fit for a terminal: one line of UTF-8 without control characters, at most 2000 bytes.
 /// Fails the running test when it throws anything else (InternalError too), when no mutated input was refused (then
-/// nothing was tested), or when the peak memory grew by more than 1 GiB. The input in work is kept in the file
-/// NAME.fuzz_input of the working folder, and stays there after a crash, a hang or a failure.
+/// nothing was tested), or when the peak memory grew by more than 1 GiB. An input that failed is kept in the file
+/// NAME.fuzz_input of the working folder. After a crash or a hang the file NAME.fuzz_position names the input: run the
+/// test again with those two variables (TRIREME_FUZZ_FIRST, default 0, is where to begin).
 void survives_mutation(std::string_view name, const Corpus& corpus,
                        const std::function<void(const std::string& input)>& target);
 
