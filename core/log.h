@@ -18,7 +18,7 @@ struct LogOptions {
   LogLevel level = LogLevel::kInfo;
   int64_t rank = 0;
   /// Every rank also writes DIRECTORY/rank_3.log, rank 0 too; created if missing, appended to.
-  std::optional<std::filesystem::path> directory;
+  std::optional<std::filesystem::path> directory = std::nullopt;
 };
 
 /// What the program tells while it works: "12:03:59 info: .." Rank 0 speaks to the console. Other ranks are silent

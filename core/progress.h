@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/console.h"
 
@@ -23,7 +24,7 @@ struct ProgressOptions {
   /// What is counted, in the plural: "records".
   std::string unit;
   /// Units in all, of all ranks; nullopt when unknown: no percentage, no ETA.
-  std::optional<int64_t> total;
+  std::optional<int64_t> total = std::nullopt;
   std::chrono::seconds seconds_per_line{10};
   /// Columns of the terminal.
   int64_t columns = 80;
@@ -48,8 +49,9 @@ class Progress {
   void finish();
 
  private:
-  void show(std::chrono::steady_clock::time_point now);
-  std::string rate_and_rest(std::chrono::steady_clock::time_point now) const;
+  std::string bar(double elapsed_s) const;
+  std::string line(double elapsed_s) const;
+  std::string rate_and_rest(double elapsed_s, std::string_view separator) const;
 
   Console& console_;
   ProgressOptions options_;
