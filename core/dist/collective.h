@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include <torch/types.h>
 
@@ -11,28 +12,42 @@
 
 namespace trireme {
 
-/// One call of a Communicator, as its transport sees it. For the implementations in core/dist only.
-struct Collective {
-  enum class Op { kAllReduce, kAllGather, kReduceScatter, kBroadcast, kBarrier, kSend, kRecv };
-  Op op;
-  /// Read: equal to output where the op works in place; undefined for a barrier.
-  torch::Tensor input;
-  /// Written.
-  torch::Tensor output;
+// What a Communicator and its transports (self, thread, mpi) say to each other. For core/dist/*.cpp only.
+
+enum class CollectiveOp { kAllReduce, kAllGather, kReduceScatter, kBroadcast, kBarrier, kSend, kRecv };
+std::string_view op_name(CollectiveOp op);
+
+/// What the ranks must agree on, and what messages say of a collective.
+struct LedgerEntry {
+  /// 1 for a rank's first collective; 0 for send and recv, which have none.
+  uint64_t number = 0;
+  CollectiveOp op = CollectiveOp::kBarrier;
   ReduceOp reduce = ReduceOp::kSum;
   /// The root of a broadcast, the other rank of send and recv, else -1.
   int64_t peer = -1;
-  /// 1 for a rank's first collective. 0: send, recv and the exchange of verify, which have none.
-  uint64_t number = 0;
+  /// Elements that each rank contributes.
+  int64_t count = 0;
+  c10::ScalarType dtype = c10::ScalarType::Byte;
 
-  /// Elements that each rank contributes: what must be equal over ranks.
-  int64_t count() const;
-  /// "[12] all_reduce sum 4096 float32", "[13] broadcast from 0, 7 int64", "[14] barrier".
+  bool operator==(const LedgerEntry&) const = default;
+  /// "[12] all_reduce sum 4096 float32", "[13] broadcast from 0, 7 int64", "[14] barrier", "send to 1, 7 int64".
   std::string text() const;
 };
 
-/// A collective that a transport has begun. The transport keeps its tensors alive until it is over or, when the pending
-/// collective is dropped before, for as long as it may touch them.
+/// One call as its transport sees it: op, reduce and peer with their meaning in LedgerEntry; input is read and output
+/// written, contiguous, the same tensor where the op works in place, undefined where it has none.
+struct Collective {
+  CollectiveOp op;
+  ReduceOp reduce;
+  int64_t peer;
+  torch::Tensor input;
+  torch::Tensor output;
+  /// For messages: what the caller asked for. dtype differs from the tensors' where a reduction is taken in float32.
+  LedgerEntry entry;
+};
+
+/// A collective that a transport has begun. The transport keeps its tensors alive until it is over, or for as long as
+/// it may touch them when the pending collective is dropped before.
 class PendingCollective {
  public:
   virtual ~PendingCollective() = default;
@@ -42,10 +57,12 @@ class PendingCollective {
 
 /// "[dist] every rank must enter [12] all_reduce sum 4096 float32 within 600 s; got rank 0 waiting and ranks 2, 3 not
 /// arrived; .." An empty `missing` means that the transport cannot tell.
-DistError timeout_error(const Collective& call, int64_t rank, std::chrono::milliseconds timeout,
+DistError timeout_error(const LedgerEntry& entry, int64_t rank, std::chrono::milliseconds timeout,
                         std::span<const int64_t> missing);
-/// "[dist] every rank must make the same calls in the same order; got rank 0 [12] .. and rank 1 [12] ..; .."
-DistError mismatch_error(int64_t rank, const std::string& call, int64_t other_rank, const std::string& other_call);
+/// "[dist] every rank must make the same calls in the same order; got rank 0 in [12] .. and rank 1 in [12] ..; .."
+DistError mismatch_error(int64_t rank, const LedgerEntry& entry, int64_t other_rank, const LedgerEntry& other);
+/// "rank 2", "ranks 2, 3"
+std::string ranks_text(std::span<const int64_t> ranks);
 /// throws ShapeError when a tensor of the call is not on the CPU.
 void require_cpu(const Collective& call);
 

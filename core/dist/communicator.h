@@ -14,6 +14,7 @@
 namespace trireme {
 
 struct Collective;
+struct LedgerEntry;
 
 enum class ReduceOp { kSum, kMean, kMax, kMin };
 
@@ -68,7 +69,7 @@ class Communicator {
   virtual std::vector<std::optional<RankEnding>> gather_endings(const RankEnding& mine,
                                                                 std::chrono::milliseconds patience) = 0;
   /// Ends this process and all others of the group with `exit_code`, now.
-  [[noreturn]] virtual void abort(int exit_code) = 0;
+  [[noreturn]] void abort(int exit_code);
 
   const CommunicatorOptions& options() const noexcept { return options_; }
 
@@ -77,11 +78,12 @@ class Communicator {
   /// Begins a collective whose arguments are checked and whose reduction is kSum, kMax or kMin of a dtype above 16 bits
   /// (core/dist/collective.h).
   virtual std::unique_ptr<PendingCollective> start(const Collective& call) = 0;
+  /// Does not return.
+  virtual void abort_group(int exit_code) = 0;
 
  private:
-  Work begin(const Collective& call);
-  Work reduce(Collective call);
-  void compare_over_ranks(const Collective& call);
+  Work begin(Collective call);
+  void compare_over_ranks(const LedgerEntry& mine);
 
   CommunicatorOptions options_;
   uint64_t ledger_number_ = 0;

@@ -29,7 +29,7 @@ std::optional<int64_t> speaking_rank(std::span<const std::optional<RankEnding>> 
 /// rank speaks, and all exit with its code.
 struct PeerFailed : DistError {
   PeerFailed(int64_t failing_rank, int failing_exit_code)
-      : DistError("dist", fmt::format("all ranks must go on; rank {} failed with exit code {}; see its error line.",
+      : DistError("dist", fmt::format("all ranks must go on; got rank {} failed with exit code {}; see its error line.",
                                       failing_rank, failing_exit_code)),
         rank(failing_rank),
         rank_exit_code(failing_exit_code) {}

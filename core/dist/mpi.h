@@ -2,16 +2,22 @@
 
 #include <memory>
 
-#include "core/dist/connect.h"
+#include "core/dist/communicator.h"
 
 namespace trireme {
 
-/// Starts MPI and returns the communicator over all of the launcher's ranks; destroying it calls MPI_Finalize. Callers
-/// use connect() (core/dist/connect.h). CPU tensors, at most 2^31 - 1 elements a call.
-/// Every collective is one of MPI's nonblocking ones, driven by polling inside wait(), so each wait can end by its
-/// timeout or by another rank's failure notice.
+/// MPI itself, from MPI_Init_thread to MPI_Finalize. Once per process: MPI cannot be started twice.
 /// The level is MPI_THREAD_SERIALIZED: a reducer may issue a collective on an autograd thread and wait for it on
 /// another, never two at once. FUNNELED would forbid that; MULTIPLE would pay for locks that nobody needs.
-std::unique_ptr<Communicator> connect_mpi(const LaunchInfo& info, const CommunicatorOptions& options);
+class MpiSession;
+
+/// throws DistError: MPI cannot be used from more than one thread.
+std::shared_ptr<MpiSession> start_mpi();
+
+/// A communicator over all ranks that MPI was started with, its traffic apart from any other communicator's; every rank
+/// calls it. CPU tensors, at most 2^31 - 1 elements a call. Every collective is one of MPI's nonblocking ones, driven by polling
+/// inside wait(), so each wait can end by its timeout or by another rank's failure notice.
+/// throws DistError: an MPI call fails.
+std::unique_ptr<Communicator> mpi_communicator(std::shared_ptr<MpiSession> session, const CommunicatorOptions& options);
 
 }  // namespace trireme

@@ -15,9 +15,9 @@ class SelfCommunicator final : public Communicator {
   std::vector<std::optional<RankEnding>> gather_endings(const RankEnding& mine, std::chrono::milliseconds) override {
     return {mine};
   }
-  [[noreturn]] void abort(int exit_code) override;
 
  protected:
+  void abort_group(int exit_code) override;
   std::unique_ptr<PendingCollective> start(const Collective& call) override;
 };
 
