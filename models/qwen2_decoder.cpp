@@ -1,0 +1,98 @@
+#include "models/qwen2_decoder.h"
+
+#include <fmt/format.h>
+
+#include "models/load_tensors.h"
+#include "models/nn/activation.h"
+#include "models/nn/norm.h"
+#include "models/weights/hub_checkpoint.h"
+
+namespace trireme {
+namespace {
+
+std::string layer_path(int64_t index) { return fmt::format("model.layers.{}", index); }
+
+Qwen2Layer load_layer(HubCheckpoint& checkpoint, int64_t index, const LoadOptions& options) {
+  const DecoderConfig& c = checkpoint.config().decoder;
+  const std::string path = layer_path(index), attention = path + ".self_attn.", mlp = path + ".mlp.";
+  const int64_t query_width = c.heads * c.head_dim, kv_width = c.kv_heads * c.head_dim;
+  Qwen2Layer layer;
+  layer.input_norm = load_tensor(checkpoint, path + ".input_layernorm.weight", {c.hidden_size}, options);
+  layer.qkv = load_linear(
+      checkpoint,
+      {{attention + "q_proj", query_width}, {attention + "k_proj", kv_width}, {attention + "v_proj", kv_width}},
+      c.hidden_size, Bias::kPresent, options);
+  layer.o = load_linear(checkpoint, {{attention + "o_proj", c.hidden_size}}, query_width, Bias::kNone, options);
+  layer.post_norm = load_tensor(checkpoint, path + ".post_attention_layernorm.weight", {c.hidden_size}, options);
+  layer.gate_up =
+      load_linear(checkpoint, {{mlp + "gate_proj", c.intermediate_size}, {mlp + "up_proj", c.intermediate_size}},
+                  c.hidden_size, Bias::kNone, options);
+  layer.down = load_linear(checkpoint, {{mlp + "down_proj", c.hidden_size}}, c.intermediate_size, Bias::kNone, options);
+  return layer;
+}
+
+}  // namespace
+
+Qwen2Decoder load_decoder(HubCheckpoint& checkpoint, const LoadOptions& options) {
+  const DecoderConfig& c = checkpoint.config().decoder;
+  Qwen2Decoder decoder;
+  decoder.embed_tokens = load_tensor(checkpoint, "model.embed_tokens.weight", {c.vocab_size, c.hidden_size}, options);
+  for (int64_t i = 0; i < c.layers; ++i) decoder.layers.push_back(load_layer(checkpoint, i, options));
+  decoder.norm = load_tensor(checkpoint, "model.norm.weight", {c.hidden_size}, options);
+  return decoder;
+}
+
+torch::Tensor decode_rows(const Qwen2Decoder& decoder, const DecoderConfig& config, torch::Tensor hidden,
+                          const RotaryTable& rotary, const Seqlens& seqlens, const torch::Tensor& rows) {
+  const AttentionHeads heads{config.heads, config.kv_heads, config.head_dim};
+  for (const Qwen2Layer& layer : decoder.layers) {
+    auto qkv = linear(rms_norm(hidden, layer.input_norm, config.rms_norm_eps), layer.qkv);
+    auto context = rotary_attention(std::move(qkv), heads, rotary, seqlens, AttentionMask::kCausal);
+    if (&layer == &decoder.layers.back()) {  // nothing looks across rows any more
+      context = context.index_select(0, rows);
+      hidden = hidden.index_select(0, rows);
+    }
+    hidden = add_linear(std::move(hidden), context, layer.o);
+    auto gate_up = linear(rms_norm(hidden, layer.post_norm, config.rms_norm_eps), layer.gate_up);
+    hidden = add_linear(std::move(hidden), swiglu(std::move(gate_up)), layer.down);
+  }
+  return rms_norm(hidden, decoder.norm, config.rms_norm_eps);
+}
+
+std::vector<LinearModule> linear_layers(Qwen2Decoder& decoder, const DecoderConfig& c) {
+  const int64_t query_width = c.heads * c.head_dim, kv_width = c.kv_heads * c.head_dim;
+  std::vector<LinearModule> modules;
+  for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
+    Qwen2Layer& layer = decoder.layers[i];
+    const std::string path = layer_path(static_cast<int64_t>(i)), attention = path + ".self_attn.",
+                      mlp = path + ".mlp.";
+    modules.push_back({attention + "q_proj", &layer.qkv, 0, query_width, c.hidden_size});
+    modules.push_back({attention + "k_proj", &layer.qkv, query_width, kv_width, c.hidden_size});
+    modules.push_back({attention + "v_proj", &layer.qkv, query_width + kv_width, kv_width, c.hidden_size});
+    modules.push_back({attention + "o_proj", &layer.o, 0, c.hidden_size, query_width});
+    modules.push_back({mlp + "gate_proj", &layer.gate_up, 0, c.intermediate_size, c.hidden_size});
+    modules.push_back({mlp + "up_proj", &layer.gate_up, c.intermediate_size, c.intermediate_size, c.hidden_size});
+    modules.push_back({mlp + "down_proj", &layer.down, 0, c.hidden_size, c.intermediate_size});
+  }
+  return modules;
+}
+
+std::vector<Parameter> named_parameters(Qwen2Decoder& decoder, const DecoderConfig& c) {
+  std::vector<Parameter> parameters;
+  const auto add_whole = [&](std::string name, torch::Tensor& tensor) {
+    parameters.push_back({std::move(name), tensor, &tensor});
+  };
+  add_whole("model.embed_tokens.weight", decoder.embed_tokens);
+  for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
+    const std::string path = layer_path(static_cast<int64_t>(i));
+    add_whole(path + ".input_layernorm.weight", decoder.layers[i].input_norm);
+    add_whole(path + ".post_attention_layernorm.weight", decoder.layers[i].post_norm);
+  }
+  for (const LinearModule& module : linear_layers(decoder, c)) {
+    for (Parameter& parameter : parameters_of(module)) parameters.push_back(std::move(parameter));
+  }
+  add_whole("model.norm.weight", decoder.norm);
+  return parameters;
+}
+
+}  // namespace trireme

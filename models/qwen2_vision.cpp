@@ -1,0 +1,214 @@
+#include "models/qwen2_vision.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/tensor.h>
+
+#include "core/error.h"
+#include "models/load_tensors.h"
+#include "models/nn/activation.h"
+#include "models/nn/attention.h"
+#include "models/nn/norm.h"
+#include "models/weights/hub_checkpoint.h"
+
+namespace trireme {
+namespace {
+
+constexpr double kNormEps = 1e-6;  // fixed in transformers' code, not in config.json
+
+std::string block_path(int64_t index) { return fmt::format("visual.blocks.{}", index); }
+
+int64_t group_size(const VisionConfig& c) { return c.merge_size * c.merge_size; }
+
+bool gated(const VisionConfig& c) { return c.activation == "silu"; }
+
+/// The linears of a block's MLP as the checkpoint names them.
+struct MlpModules {
+  std::vector<LinearRows> in;
+  LinearRows out;
+};
+
+MlpModules mlp_modules(const std::string& block, const VisionConfig& c) {
+  if (!gated(c)) return {{{block + ".mlp.fc1", c.intermediate_size}}, {block + ".mlp.fc2", c.embed_dim}};
+  return {{{block + ".mlp.gate_proj", c.intermediate_size}, {block + ".mlp.up_proj", c.intermediate_size}},
+          {block + ".mlp.down_proj", c.embed_dim}};
+}
+
+VisionNorm load_norm(HubCheckpoint& checkpoint, const std::string& path, const VisionConfig& c,
+                     const LoadOptions& options) {
+  VisionNorm norm{load_tensor(checkpoint, path + ".weight", {c.embed_dim}, options), {}};
+  if (!gated(c)) norm.bias = load_tensor(checkpoint, path + ".bias", {c.embed_dim}, options);
+  return norm;
+}
+
+VisionBlock load_block(HubCheckpoint& checkpoint, int64_t index, const LoadOptions& options) {
+  const VisionConfig& c = *checkpoint.config().vision;
+  const std::string path = block_path(index);
+  const auto load = [&](const std::vector<LinearRows>& parts, int64_t in_features) {
+    return load_linear(checkpoint, parts, in_features, Bias::kPresent, options);
+  };
+  const MlpModules mlp = mlp_modules(path, c);
+  VisionBlock block;
+  block.norm1 = load_norm(checkpoint, path + ".norm1", c, options);
+  block.qkv = load({{path + ".attn.qkv", 3 * c.embed_dim}}, c.embed_dim);
+  block.proj = load({{path + ".attn.proj", c.embed_dim}}, c.embed_dim);
+  block.norm2 = load_norm(checkpoint, path + ".norm2", c, options);
+  block.mlp_in = load(mlp.in, c.embed_dim);
+  block.mlp_out = load({mlp.out}, c.intermediate_size);
+  return block;
+}
+
+torch::Tensor normalized(const torch::Tensor& x, const VisionNorm& norm) {
+  if (norm.bias.defined()) return layer_norm(x, norm.weight, norm.bias, kNormEps);
+  return rms_norm(x, norm.weight, kNormEps);
+}
+
+torch::Tensor activated(torch::Tensor x, const VisionConfig& c) {
+  return gated(c) ? swiglu(std::move(x)) : quick_gelu(std::move(x));
+}
+
+/// Rows [P, E] in merge groups of P / groups rows, the groups in the order given.
+torch::Tensor permute_groups(const torch::Tensor& x, const std::vector<int64_t>& order) {
+  const auto index = at::tensor(order, at::TensorOptions(torch::kInt64)).to(x.device());
+  const auto groups = static_cast<int64_t>(order.size());
+  return x.view({groups, -1}).index_select(0, index).view(x.sizes());
+}
+
+std::vector<int64_t> inverse_permutation(const std::vector<int64_t>& order) {
+  std::vector<int64_t> inverse(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) inverse[order[i]] = static_cast<int64_t>(i);
+  return inverse;
+}
+
+}  // namespace
+
+Qwen2Vision load_vision(HubCheckpoint& checkpoint, const LoadOptions& options) {
+  TRIREME_ASSERT(checkpoint.config().vision, "load_vision on a text-only checkpoint");
+  const VisionConfig& c = *checkpoint.config().vision;
+  const int64_t merged = c.embed_dim * group_size(c);
+  Qwen2Vision vision;
+  const auto kernel =
+      load_tensor(checkpoint, "visual.patch_embed.proj.weight",
+                  {c.embed_dim, c.in_channels, c.temporal_patch_size, c.patch_size, c.patch_size}, options);
+  vision.patch_embed.weight = kernel.view({c.embed_dim, -1});
+  for (int64_t i = 0; i < c.depth; ++i) vision.blocks.push_back(load_block(checkpoint, i, options));
+  vision.merger_norm = load_norm(checkpoint, "visual.merger.ln_q", c, options);
+  vision.merger_in = load_linear(checkpoint, {{"visual.merger.mlp.0", merged}}, merged, Bias::kPresent, options);
+  vision.merger_out =
+      load_linear(checkpoint, {{"visual.merger.mlp.2", c.out_hidden_size}}, merged, Bias::kPresent, options);
+  return vision;
+}
+
+VisionLayout vision_layout(const torch::Tensor& grid, const VisionConfig& c) {
+  const int64_t merge = c.merge_size;
+  const int64_t window = c.window_size / merge / c.patch_size;  // merge groups along a window's side; 0: no windows
+  const auto sizes = grid.accessor<int64_t, 2>();
+  VisionLayout layout;
+  layout.image_bounds = {0};
+  if (window > 0) layout.window_bounds = {0};
+  std::vector<int64_t> rows, columns;
+  int64_t first_group = 0;
+  for (int64_t image = 0; image < grid.size(0); ++image) {
+    const int64_t frames = sizes[image][0], high = sizes[image][1] / merge, wide = sizes[image][2] / merge;
+    const int64_t step_y = window > 0 ? window : high, step_x = window > 0 ? window : wide;
+    for (int64_t frame = 0; frame < frames; ++frame, first_group += high * wide) {
+      for (int64_t top = 0; top < high; top += step_y) {
+        for (int64_t left = 0; left < wide; left += step_x) {
+          for (int64_t y = top; y < std::min(top + step_y, high); ++y) {
+            for (int64_t x = left; x < std::min(left + step_x, wide); ++x) {
+              layout.group_order.push_back(first_group + y * wide + x);
+              for (int64_t patch = 0; patch < merge * merge; ++patch) {
+                rows.push_back(y * merge + patch / merge);
+                columns.push_back(x * merge + patch % merge);
+              }
+            }
+          }
+          if (window > 0) layout.window_bounds.push_back(static_cast<int64_t>(rows.size()));
+        }
+      }
+      layout.image_bounds.push_back(static_cast<int64_t>(rows.size()));
+    }
+  }
+  const auto count = static_cast<int64_t>(rows.size());
+  rows.insert(rows.end(), columns.begin(), columns.end());
+  layout.patch_positions = at::tensor(rows, at::TensorOptions(torch::kInt64)).view({2, count});
+  return layout;
+}
+
+torch::Tensor encode_images(const Qwen2Vision& vision, const VisionConfig& c, const torch::Tensor& patches,
+                            const torch::Tensor& grid) {
+  const VisionLayout layout = vision_layout(grid, c);
+  const bool windowed = !layout.window_bounds.empty();
+  const auto device = patches.device();
+  const AttentionHeads heads{c.heads, c.heads, c.embed_dim / c.heads};
+  const RotaryTable rotary = vision_rotary_table(layout.patch_positions.to(device), heads.dim);
+  const Seqlens images = make_seqlens(layout.image_bounds, device);
+  const Seqlens windows = windowed ? make_seqlens(layout.window_bounds, device) : Seqlens{};
+  const auto sees_whole_image = [&](int64_t block) {
+    return !windowed || std::find(c.full_attention_blocks.begin(), c.full_attention_blocks.end(), block) !=
+                            c.full_attention_blocks.end();
+  };
+
+  auto hidden = linear(patches.to(vision.patch_embed.weight.scalar_type()), vision.patch_embed);
+  if (windowed) hidden = permute_groups(hidden, layout.group_order);
+  for (std::size_t i = 0; i < vision.blocks.size(); ++i) {
+    const VisionBlock& block = vision.blocks[i];
+    const Seqlens& seqlens = sees_whole_image(static_cast<int64_t>(i)) ? images : windows;
+    auto qkv = linear(normalized(hidden, block.norm1), block.qkv);
+    const auto context = rotary_attention(std::move(qkv), heads, rotary, seqlens, AttentionMask::kFull);
+    hidden = add_linear(std::move(hidden), context, block.proj);
+    auto inner = linear(normalized(hidden, block.norm2), block.mlp_in);
+    hidden = add_linear(std::move(hidden), activated(std::move(inner), c), block.mlp_out);
+  }
+  const auto merged = normalized(hidden, vision.merger_norm).view({-1, c.embed_dim * group_size(c)});
+  const auto features = linear(at::gelu(linear(merged, vision.merger_in)), vision.merger_out);
+  return windowed ? permute_groups(features, inverse_permutation(layout.group_order)) : features;
+}
+
+std::vector<LinearModule> linear_layers(Qwen2Vision& vision, const VisionConfig& c) {
+  const int64_t merged = c.embed_dim * group_size(c);
+  std::vector<LinearModule> modules;
+  for (std::size_t i = 0; i < vision.blocks.size(); ++i) {
+    VisionBlock& block = vision.blocks[i];
+    const std::string path = block_path(static_cast<int64_t>(i));
+    const MlpModules mlp = mlp_modules(path, c);
+    modules.push_back({path + ".attn.qkv", &block.qkv, 0, 3 * c.embed_dim, c.embed_dim});
+    modules.push_back({path + ".attn.proj", &block.proj, 0, c.embed_dim, c.embed_dim});
+    int64_t row_begin = 0;
+    for (const LinearRows& part : mlp.in) {
+      modules.push_back({part.path, &block.mlp_in, row_begin, part.rows, c.embed_dim});
+      row_begin += part.rows;
+    }
+    modules.push_back({mlp.out.path, &block.mlp_out, 0, c.embed_dim, c.intermediate_size});
+  }
+  modules.push_back({"visual.merger.mlp.0", &vision.merger_in, 0, merged, merged});
+  modules.push_back({"visual.merger.mlp.2", &vision.merger_out, 0, c.out_hidden_size, merged});
+  return modules;
+}
+
+std::vector<Parameter> named_parameters(Qwen2Vision& vision, const VisionConfig& c) {
+  std::vector<Parameter> parameters;
+  const auto add_norm = [&](const std::string& path, VisionNorm& norm) {
+    parameters.push_back({path + ".weight", norm.weight, &norm.weight});
+    if (norm.bias.defined()) parameters.push_back({path + ".bias", norm.bias, &norm.bias});
+  };
+  torch::Tensor& kernel = vision.patch_embed.weight;
+  parameters.push_back({"visual.patch_embed.proj.weight",
+                        kernel.view({c.embed_dim, c.in_channels, c.temporal_patch_size, c.patch_size, c.patch_size}),
+                        &kernel});
+  for (std::size_t i = 0; i < vision.blocks.size(); ++i) {
+    const std::string path = block_path(static_cast<int64_t>(i));
+    add_norm(path + ".norm1", vision.blocks[i].norm1);
+    add_norm(path + ".norm2", vision.blocks[i].norm2);
+  }
+  add_norm("visual.merger.ln_q", vision.merger_norm);
+  for (const LinearModule& module : linear_layers(vision, c)) {
+    for (Parameter& parameter : parameters_of(module)) parameters.push_back(std::move(parameter));
+  }
+  return parameters;
+}
+
+}  // namespace trireme

@@ -1,0 +1,141 @@
+#include "models/qwen2_vl.h"
+
+#include <unordered_map>
+
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/linalg_vector_norm.h>
+
+#include "core/error.h"
+#include "core/shape.h"
+#include "models/load_tensors.h"
+#include "models/nn/grad_mode.h"
+#include "models/nn/rotary.h"
+#include "models/weights/adapter.h"
+#include "models/weights/hub_checkpoint.h"
+
+namespace trireme {
+namespace {
+
+bool has_images(const PackedBatch& batch) { return batch.patches.defined() && batch.patches.size(0) > 0; }
+
+std::vector<int64_t> values_of(const torch::Tensor& cpu_int64) {
+  const auto dense = cpu_int64.contiguous();
+  const int64_t* data = dense.const_data_ptr<int64_t>();
+  return {data, data + dense.numel()};
+}
+
+/// The decoder's input: token embeddings, image features in the rows of image tokens.
+torch::Tensor embedded_tokens(const Model& model, const PackedBatch& batch, const torch::Tensor& features) {
+  auto hidden = at::embedding(model.decoder.embed_tokens, batch.tokens);
+  if (!has_images(batch)) return hidden;
+  if (records_gradient(hidden, features)) return hidden.index_copy(0, batch.image_rows, features);
+  return hidden.index_copy_(0, batch.image_rows, features);
+}
+
+void attach_pair(const LinearModule& module, const LoraPair& pair, c10::ScalarType dtype, c10::Device device) {
+  TRIREME_CHECK(pair.a.dim() == 2 && pair.b.dim() == 2 && pair.a.size(1) == module.in_features &&
+                    pair.b.size(0) == module.rows && pair.a.size(0) == pair.b.size(1),
+                ShapeError, "adapter",
+                "{} takes A [r, {}] and B [{}, r]; got {} and {}; use an adapter trained on this base model.",
+                module.path, module.in_features, module.rows, shape_string(pair.a), shape_string(pair.b));
+  const auto copy = [&](const torch::Tensor& x) { return x.to(device, dtype, false, /*copy=*/true); };
+  module.layer->lora.push_back({copy(pair.a), copy(pair.b), pair.scale, module.row_begin});
+}
+
+}  // namespace
+
+Model load_model(HubCheckpoint& checkpoint, const LoadOptions& options) {
+  TRIREME_CHECK(c10::isFloatingType(options.dtype), ConfigError, "model",
+                "a floating-point dtype required; got {}; choose float32 or bfloat16.", dtype_name(options.dtype));
+  Model model;
+  model.config = checkpoint.config();
+  model.dtype = options.dtype;
+  model.device = options.device;
+  model.decoder = load_decoder(checkpoint, options);
+  if (model.config.vision) model.vision = load_vision(checkpoint, options);
+  const DecoderConfig& c = model.config.decoder;
+  if (c.tie_word_embeddings) {
+    model.head.weight = model.decoder.embed_tokens;
+  } else if (options.head) {
+    model.head.weight = load_tensor(checkpoint, "lm_head.weight", {c.vocab_size, c.hidden_size}, options);
+  }
+  checkpoint.require_all_taken();
+  return model;
+}
+
+int64_t attach_adapter(Model& model, const Adapter& adapter) {
+  TRIREME_CHECK(!adapter.modules.empty(), DataError, "adapter",
+                "at least one LoRA pair required; got none; check adapter_model.safetensors.");
+  std::unordered_map<std::string, LinearModule> by_path;
+  for (LinearModule& module : linear_layers(model)) by_path.emplace(module.path, module);
+  const auto dtype = model.dtype == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
+  for (const auto& [path, pair] : adapter.modules) {
+    const auto found = by_path.find(path);
+    TRIREME_CHECK(found != by_path.end(), DataError, "adapter",
+                  "every adapted module must be in the model; got {}; use an adapter trained on this base model.",
+                  path);
+    attach_pair(found->second, pair, dtype, model.device);
+  }
+  return static_cast<int64_t>(adapter.modules.size());
+}
+
+torch::Tensor image_features(const Model& model, const PackedBatch& batch) {
+  check_batch(model.config, batch);
+  TRIREME_CHECK(has_images(batch), ShapeError, "model",
+                "a batch with images required; got none; do not ask for features.");
+  return encode_images(*model.vision, *model.config.vision, batch.patches, batch.grid);
+}
+
+torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const torch::Tensor& features) {
+  check_batch(model.config, batch);
+  const DecoderConfig& c = model.config.decoder;
+  auto spliced = features;
+  if (has_images(batch) && !features.defined()) {
+    spliced = encode_images(*model.vision, *model.config.vision, batch.patches, batch.grid);
+  }
+  const RotaryTable rotary = decoder_rotary_table(batch.position_ids, c.mrope_section, c.head_dim, c.rope_theta);
+  const Seqlens seqlens = make_seqlens(values_of(batch.cu_seqlens), batch.tokens.device());
+  return decode_rows(model.decoder, c, embedded_tokens(model, batch, spliced), rotary, seqlens, batch.rows);
+}
+
+torch::Tensor logits_rows(const Model& model, const PackedBatch& batch, const torch::Tensor& features) {
+  TRIREME_CHECK(model.head.weight.defined(), ConfigError, "model",
+                "vocabulary scores need the head; got a model loaded without it; set LoadOptions::head.");
+  return linear(hidden_rows(model, batch, features), model.head);
+}
+
+torch::Tensor embed(const Model& model, const PackedBatch& batch, const torch::Tensor& features) {
+  constexpr double kMinNorm = 1e-12;
+  auto rows = hidden_rows(model, batch, features);
+  if (rows.scalar_type() != torch::kFloat64) rows = rows.to(torch::kFloat32);
+  return rows / at::linalg_vector_norm(rows, 2, {-1}, /*keepdim=*/true).clamp_min(kMinNorm);
+}
+
+std::vector<LinearModule> linear_layers(Model& model) {
+  const DecoderConfig& c = model.config.decoder;
+  auto modules = linear_layers(model.decoder, c);
+  if (model.vision) {
+    for (LinearModule& module : linear_layers(*model.vision, *model.config.vision))
+      modules.push_back(std::move(module));
+  }
+  modules.push_back({"lm_head", &model.head, 0, c.vocab_size, c.hidden_size});
+  return modules;
+}
+
+std::vector<Parameter> named_parameters(Model& model) {
+  const DecoderConfig& c = model.config.decoder;
+  auto parameters = named_parameters(model.decoder, c);
+  if (model.vision) {
+    for (Parameter& parameter : named_parameters(*model.vision, *model.config.vision)) {
+      parameters.push_back(std::move(parameter));
+    }
+  }
+  for (Parameter& parameter : parameters_of({"lm_head", &model.head, 0, c.vocab_size, c.hidden_size})) {
+    const bool tied_weight = c.tie_word_embeddings && parameter.storage == &model.head.weight;
+    if (!tied_weight) parameters.push_back(std::move(parameter));
+  }
+  return parameters;
+}
+
+}  // namespace trireme
