@@ -69,7 +69,7 @@ void check_image_rows(const ModelConfig& config, const PackedBatch& batch) {
     if (tokens[i] != config.image_token_id) continue;
     TRIREME_CHECK(
         seen < image_rows.size(0) && image_rows[seen] == i, ShapeError, "batch",
-        "image_rows must list the rows of image token {} in order; row {} is missing; pack image_rows with the "
+        "image_rows must list the rows of image token {} in order; got none for row {}; pack image_rows with the "
         "tokens.",
         config.image_token_id, i);
     ++seen;

@@ -4,7 +4,8 @@
 #include <cstring>
 
 // GCC builds each function below once per instruction set and picks at load time, so no -march flag is needed and the
-// program runs on any x86-64. The bodies are templates forced inline into them: a called function would keep the baseline.
+// program runs on any x86-64. The bodies are templates forced inline into them: a called function would keep the
+// baseline.
 #if defined(__x86_64__)
 #define TRIREME_FOR_EACH_ISA __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else

@@ -5,8 +5,8 @@
 
 namespace trireme {
 
-/// Whether autograd would record an operation on these tensors; undefined ones do not count. Where it would not, kernels
-/// without a backward and writes in place are safe.
+/// Whether autograd would record an operation on these tensors; undefined ones do not count. Where it would not,
+/// kernels without a backward and writes in place are safe.
 template <class... Tensors>
 bool records_gradient(const Tensors&... tensors) {
   return at::GradMode::is_enabled() && ((tensors.defined() && tensors.requires_grad()) || ...);
