@@ -1,0 +1,18 @@
+#include "data/tokenizer/model.h"
+
+#include "data/tokenizer/bpe.h"
+
+namespace trireme {
+namespace {
+
+constexpr std::array<BuiltIn<Model>, 1> kBuiltIn{{{"BPE", make_bpe}}};
+
+}  // namespace
+
+std::unique_ptr<const Model> make_model(const Component& component) {
+  // Files older than the field, GPT-2's among them: only BPE has merges.
+  if (!component.member("type") && component.member("merges")) return make_bpe(component);
+  return make_component(component, kBuiltIn);
+}
+
+}  // namespace trireme
