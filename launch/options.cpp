@@ -5,6 +5,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -68,8 +69,14 @@ void put(YamlNode& root, std::string_view path, YamlNode value) {
 /// those of configs. Positional arguments are what CLI11 leaves over.
 class VerbOptions {
  public:
-  VerbOptions(CLI::App& verb, std::shared_ptr<FieldList> fields) : verb_(&verb), list_(std::move(fields)) {
-    add_fields(list_->descriptions(), "", fields_);
+  VerbOptions(CLI::App& verb, std::vector<std::shared_ptr<FieldList>> lists) : verb_(&verb), lists_(std::move(lists)) {
+    for (const auto& list : lists_) {
+      add_fields(list->descriptions(), "", fields_);
+      end_of_list_.push_back(fields_.size());
+    }
+    std::set<std::string> options;
+    for (const VerbField& field : fields_)
+      TRIREME_ASSERT(options.insert(field.option).second, "{} {} is described twice", verb.get_name(), field.option);
     for (const VerbField& field : fields_)
       if (!field.description.positional) add(field);
   }
@@ -91,8 +98,10 @@ class VerbOptions {
     }
     take_leftovers(root, report);
     const ConfigPlace top{"", report};
-    list_->read(root, top);
-    list_->check(top);
+    for (std::size_t i = 0; i < lists_.size(); ++i) {
+      lists_[i]->read(share_of(i, root), top);
+      lists_[i]->check(top);
+    }
     report.throw_if_any();
   }
 
@@ -107,6 +116,17 @@ class VerbOptions {
                                  ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
                                  ->type_name(value_placeholder(field.description));
     }
+  }
+
+  /// The entries of `root` that belong to list i.
+  YamlNode share_of(std::size_t i, const YamlNode& root) const {
+    YamlNode share = YamlNode::map();
+    for (std::size_t f = i == 0 ? 0 : end_of_list_[i - 1]; f < end_of_list_[i]; ++f) {
+      const std::string key = fields_[f].path.substr(0, fields_[f].path.find('.'));
+      const YamlNode* value = root.find(key);
+      if (value != nullptr && share.find(key) == nullptr) share.entries.emplace_back(key, *value);
+    }
+    return share;
   }
 
   void take_flag(const VerbField& field, YamlNode& root, ConfigReport& report) const {
@@ -201,7 +221,8 @@ class VerbOptions {
   static std::string negated(const std::string& option) { return "--no-" + option.substr(2); }
 
   CLI::App* verb_;
-  std::shared_ptr<FieldList> list_;
+  std::vector<std::shared_ptr<FieldList>> lists_;
+  std::vector<std::size_t> end_of_list_;  ///< in fields_, of each list
   std::vector<VerbField> fields_;
   std::map<std::string, CLI::Option*> known_;
 };
@@ -272,7 +293,7 @@ void refuse_leftovers(const CLI::App& program) {
 
 }  // namespace
 
-void bind_fields(CLI::App& verb, std::shared_ptr<FieldList> fields) {
+void bind_fields(CLI::App& verb, std::vector<std::shared_ptr<FieldList>> fields) {
   const auto options = std::make_shared<VerbOptions>(verb, std::move(fields));
   verb.allow_extras();
   verb.formatter(std::make_shared<VerbFormatter>(options));

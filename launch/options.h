@@ -3,6 +3,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/config/field_list.h"
 
@@ -37,10 +38,12 @@ namespace trireme {
 /// Values obey the same rules as those of config files, and all problems come in one ConfigError: unknown options (with
 /// the nearest one), options without a value or given twice, missing and wrong values, arguments too many.
 /// `options` must outlive the parse; its values at the time of binding are the defaults that --help shows.
-void bind_fields(CLI::App& verb, std::shared_ptr<FieldList> fields);
-template <Section T>
-void bind_options(CLI::App& verb, T& options) {
-  bind_fields(verb, std::make_shared<FieldList>(options));
+/// A verb's options may come from several structs (what it computes, how it runs), whose names must differ; a verb
+/// without options binds none.
+void bind_fields(CLI::App& verb, std::vector<std::shared_ptr<FieldList>> fields);
+template <Section... T>
+void bind_options(CLI::App& verb, T&... options) {
+  bind_fields(verb, {std::make_shared<FieldList>(options)...});
 }
 
 /// What the user asked for.

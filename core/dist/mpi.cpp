@@ -359,4 +359,12 @@ std::unique_ptr<Communicator> mpi_communicator(std::shared_ptr<MpiSession> sessi
   return std::make_unique<MpiCommunicator>(std::move(session), options);
 }
 
+std::string mpi_library_version() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  MPI_Get_library_version(text.data(), &length);
+  const std::string_view version(text.data(), static_cast<std::size_t>(length));
+  return std::string(version.substr(0, version.find_first_of(",\n")));
+}
+
 }  // namespace trireme

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "core/dist/communicator.h"
 
@@ -19,5 +20,8 @@ std::shared_ptr<MpiSession> start_mpi();
 /// inside wait(), so each wait can end by its timeout or by another rank's failure notice.
 /// throws DistError: an MPI call fails.
 std::unique_ptr<Communicator> mpi_communicator(std::shared_ptr<MpiSession> session, const CommunicatorOptions& options);
+
+/// The MPI library in use: "Open MPI v4.1.4". Works without MPI_Init.
+std::string mpi_library_version();
 
 }  // namespace trireme

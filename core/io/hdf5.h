@@ -83,4 +83,7 @@ class Hdf5Reader {
   std::unique_ptr<State> state_;
 };
 
+/// The HDF5 library in use: "1.10.8".
+std::string hdf5_library_version();
+
 }  // namespace trireme

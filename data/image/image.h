@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace trireme {
@@ -18,6 +20,10 @@ enum class AlphaMode {
   kWhite,  ///< composite on white, as transformers' and qwen-vl-utils' conversion to RGB does
   kDrop,   ///< keep the colour values and forget the alpha, as Pillow's convert("RGB") does
 };
+constexpr auto choice_names(AlphaMode) {
+  return std::to_array<std::pair<AlphaMode, std::string_view>>(
+      {{AlphaMode::kWhite, "white"}, {AlphaMode::kDrop, "drop"}});
+}
 
 /// Pillow's limit (twice MAX_IMAGE_PIXELS), above which a header alone is taken for a decompression bomb.
 inline constexpr int64_t kMaxImagePixels = 178'956'970;

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/packed_batch.h"
+#include "data/image/preprocess.h"
+#include "data/loader/packer.h"
+#include "data/prompt/chat.h"
+#include "data/sources/records.h"
+
+namespace trireme {
+
+struct RecordLoaderOptions {
+  std::filesystem::path image_root;
+  /// The model's image preprocessing; empty for a text-only model.
+  std::optional<ImageProcessorConfig> image_processor;
+  AlphaMode alpha = AlphaMode::kWhite;
+  PackOptions pack;
+  int64_t records_per_block = 32;   ///< what ranks and threads are dealt
+  int64_t tokens_per_batch = 8192;  ///< a block is cut into batches of at most this many tokens (one record at least)
+  int64_t threads = 1;
+  int64_t queued_batches = 4;  ///< bound on what is ready and not yet taken, so memory does not grow with the file
+};
+
+/// Records [first_row, first_row + ids.size()) of the file, ready for the model.
+struct LoadedBatch {
+  int64_t first_row = 0;
+  std::vector<std::string> ids;
+  PackedBatch batch;
+};
+
+/// Turns a record file into packed batches for embedding, on its own threads: read, decode, resize, patchify, tokenise,
+/// pack. Block b (records_per_block consecutive records) belongs to rank b % ranks. What a batch holds depends on the
+/// file and the options alone, never on ranks, threads or timing; the order in which batches come may depend on timing
+/// when threads > 1.
+class RecordLoader {
+ public:
+  /// records and encoder outlive the loader. Starts loading at once.
+  RecordLoader(const RecordFile& records, const ChatEncoder& encoder, RecordLoaderOptions options, int64_t rank,
+               int64_t ranks);
+  ~RecordLoader();  ///< stops the threads, whatever is still to come
+
+  /// The next batch; empty when this rank's share is done. Blocks until one is ready.
+  /// throws what a loading thread threw (DataError with the record's file, line and image), once the batches before it
+  /// were taken.
+  std::optional<LoadedBatch> next();
+  /// Records in this rank's share.
+  int64_t records() const noexcept;
+  /// Seconds that next() has spent waiting so far.
+  double waited_s() const noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace trireme

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/io/file.h"
+
+namespace trireme {
+
+/// A thing to embed: text, image, or both. Text is as the prompt takes it (M-BEIR's normalisation and instruction
+/// applied).
+struct Record {
+  std::string id;
+  std::string text;   ///< "" = none
+  std::string image;  ///< path below the image root; "" = none
+};
+
+/// M-BEIR's query_instructions.tsv. Key: dataset id, query modality, candidate modality; up to four prompts each.
+class InstructionTable {
+ public:
+  /// throws DataError: missing file, a line with fewer than five columns or a dataset id that is not a number.
+  explicit InstructionTable(const std::filesystem::path& tsv);
+  /// The non-empty prompts for a key. throws DataError naming the key when there is none.
+  const std::vector<std::string>& prompts(int64_t dataset_id, std::string_view query_modality,
+                                          std::string_view candidate_modality, std::string_view where) const;
+
+ private:
+  std::filesystem::path path_;
+  std::map<std::string, std::vector<std::string>, std::less<>> prompts_;
+};
+
+struct RecordOptions {
+  /// M-BEIR queries need it; see RecordFile.
+  std::optional<InstructionTable> instructions;
+  int64_t prompt_number = 1;  ///< which of a key's prompts, from 1
+};
+
+/// A jsonl file of records, memory-mapped. Each line is one of
+///   {"id", "txt", "img_path"}                       plain: txt verbatim
+///   {"did", "txt", "img_path", "modality"}          M-BEIR candidate: format_string(txt)
+///   {"qid", "query_txt", "query_img_path", "query_modality", "task_id"}   M-BEIR query: instruction and text
+/// null or "" means none; other keys are ignored; empty lines are not allowed. The whole file is checked at
+/// construction, in one pass of about 500 MB/s that keeps 24 bytes a record. throws DataError, with file and line: not
+/// JSON, not UTF-8, nested deeper than 32, not an object, no id or an id that is not a string, an id seen before (both
+/// lines), neither text nor image, an image path that is absolute or holds "..", a modality that contradicts the
+/// content, an unknown task_id, no instruction for a query, no record at all.
+class RecordFile {
+ public:
+  RecordFile(const std::filesystem::path& jsonl, RecordOptions options);
+  int64_t size() const noexcept { return static_cast<int64_t>(line_begin_.size()); }
+  /// The first record with an image; empty when all are text.
+  std::optional<int64_t> first_image_row() const noexcept { return first_image_row_; }
+  Record read(int64_t row) const;
+  /// "records.jsonl:17", for messages about record `row`.
+  std::string where(int64_t row) const;
+
+ private:
+  Record parse(std::string_view line, int64_t row) const;
+  MappedFile file_;
+  RecordOptions options_;
+  std::vector<uint64_t> line_begin_;
+  std::optional<int64_t> first_image_row_;
+};
+
+/// The modality of what a task retrieves ("text", "image" or "image,text"), by M-BEIR's task id.
+/// throws DataError: not one of 0-4, 6-8.
+std::string_view candidate_modality_of_task(int64_t task_id, std::string_view where);
+
+/// The record's image file, resolved below `image_root`. throws DataError: missing, or a symlink that leaves the root.
+std::filesystem::path resolve_image(const std::filesystem::path& image_root, std::string_view image,
+                                    std::string_view where);
+
+}  // namespace trireme

@@ -1,0 +1,39 @@
+#include "launch/job.h"
+
+#include <iostream>
+
+#include <ATen/Parallel.h>
+
+#include "core/dist/run_as_rank.h"
+#include "launch/environment.h"
+
+namespace trireme {
+
+ProgressOptions Job::progress(std::string label, std::string unit, std::optional<int64_t> total) const {
+  ProgressOptions options;
+  options.style = communicator.rank() != 0 ? ProgressStyle::kNone
+                  : console.terminal()     ? ProgressStyle::kBar
+                                           : ProgressStyle::kLines;
+  options.label = std::move(label);
+  options.unit = std::move(unit);
+  options.total = total;
+  options.columns = terminal_columns();
+  return options;
+}
+
+int run_job(const LaunchInfo& launch, const JobOptions& options, const std::function<int(Job&)>& work) {
+  at::set_num_threads(static_cast<int>(compute_threads(options.threads, launch)));
+  const auto communicator =
+      connect(launch, {.timeout = std::chrono::seconds(options.timeout_s), .verify = options.verify});
+  Console console(std::cerr, stderr_is_terminal());
+  return run_as_rank(
+      *communicator,
+      [&] {
+        Log log(console, {.rank = launch.rank, .directory = options.log_dir});
+        Job job{*communicator, console, log};
+        return work(job);
+      },
+      [&](const std::string& line) { console.line(line); });
+}
+
+}  // namespace trireme

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+
+#include "core/config/field_count.h"
+#include "core/dist/communicator.h"
+#include "core/dist/connect.h"
+#include "core/log.h"
+#include "core/progress.h"
+
+namespace trireme {
+
+/// Options of every verb that works for long: how it runs, never what it computes.
+struct JobOptions {
+  int64_t threads = 0;
+  int64_t timeout_s = 600;
+  bool verify = false;
+  std::optional<std::filesystem::path> log_dir;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("threads", threads, "Compute threads of each rank; 0 = the cores that are its share.")
+        .at_least(0)
+        .no_effect_on_values();
+    v.field("timeout_s", timeout_s, "Seconds a rank waits for the others before the job ends.")
+        .at_least(1)
+        .no_effect_on_values();
+    v.field("verify", verify, "Compare every collective over the ranks before it is made.").no_effect_on_values();
+    v.field("log_dir", log_dir, "Folder where every rank writes its log.").no_effect_on_values();
+  }
+};
+static_assert(field_count<JobOptions>() == 4, "describe() must list every field");
+
+/// What a verb works with, on every rank alike.
+struct Job {
+  Communicator& communicator;
+  Console& console;
+  Log& log;
+
+  /// A bar on a terminal, lines elsewhere; silent on every rank but 0. `total`: units of all ranks.
+  ProgressOptions progress(std::string label, std::string unit, std::optional<int64_t> total) const;
+};
+
+/// Sets the threads, joins the ranks, runs `work` on each, and returns the exit code for main(): the work's own, or the
+/// code of the error that ended the job, whose one line the rank that failed has printed.
+int run_job(const LaunchInfo& launch, const JobOptions& options, const std::function<int(Job&)>& work);
+
+}  // namespace trireme

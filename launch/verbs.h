@@ -1,0 +1,21 @@
+#pragma once
+
+#include <functional>
+
+#include "core/dist/connect.h"
+
+namespace CLI {
+class App;
+}
+
+namespace trireme {
+
+/// Runs a verb with the options that the command line filled in; returns the exit code for main().
+using VerbAction = std::function<int(const LaunchInfo&)>;
+
+/// Each adds its subcommand to `program` and returns what runs it. One verb, one file.
+VerbAction add_embed(CLI::App& program);
+VerbAction add_inspect(CLI::App& program);
+VerbAction add_doctor(CLI::App& program);
+
+}  // namespace trireme

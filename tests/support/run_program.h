@@ -1,0 +1,24 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace trireme::test {
+
+struct ProgramResult {
+  int exit_code = -1;  ///< 128 + signal when one ended it
+  std::string out, err;
+  double wall_s = 0;
+  long peak_rss_kib = 0;
+
+  /// The last line of err, without its end of line.
+  std::string last_error_line() const;
+  /// Lines of err that start with "error:" or "rank r/R error".
+  int error_lines() const;
+};
+
+/// Runs a program to its end, with nothing on its standard input. `argv[0]` is its path.
+ProgramResult run_program(const std::vector<std::string>& argv, const std::vector<std::string>& environment = {});
+
+}  // namespace trireme::test
