@@ -16,7 +16,7 @@
 #include <ATen/ops/randn.h>
 #include <torch/version.h>
 
-#include "core/dist/mpi.h"
+#include "core/dist/connect.h"
 #include "core/error.h"
 #include "core/io/hdf5.h"
 #include "core/version.h"

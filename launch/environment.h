@@ -19,8 +19,8 @@ int64_t allowed_cores();
 bool stderr_is_terminal();
 int64_t terminal_columns();
 
-/// Intra-op threads for this rank: `asked`, or when that is 0 its share of the allowed cores: all of them when the launcher
-/// bound the rank, else an equal part among the ranks of this host.
+/// Intra-op threads for this rank: `asked`, or when that is 0 its share of the allowed cores: all of them when the
+/// launcher bound the rank, else an equal part among the ranks of this host.
 int64_t compute_threads(int64_t asked, const LaunchInfo& launch);
 
 }  // namespace trireme

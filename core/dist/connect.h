@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "core/dist/communicator.h"
@@ -26,5 +27,8 @@ struct LaunchInfo {
 /// launcher; MPI otherwise. Once per process, before threads that use it; destroying it ends MPI.
 /// throws DistError: MPI does not start, or sees other ranks than the launcher announced (two MPI installations).
 std::unique_ptr<Communicator> connect(const LaunchInfo& info, const CommunicatorOptions& options);
+
+/// The MPI library in use: "Open MPI v4.1.4". Starts nothing.
+std::string mpi_library_version();
 
 }  // namespace trireme

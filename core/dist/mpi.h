@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "core/dist/communicator.h"
 
@@ -16,12 +15,9 @@ class MpiSession;
 std::shared_ptr<MpiSession> start_mpi();
 
 /// A communicator over all ranks that MPI was started with, its traffic apart from any other communicator's; every rank
-/// calls it. CPU tensors, at most 2^31 - 1 elements a call. Every collective is one of MPI's nonblocking ones, driven by polling
-/// inside wait(), so each wait can end by its timeout or by another rank's failure notice.
+/// calls it. CPU tensors, at most 2^31 - 1 elements a call. Every collective is one of MPI's nonblocking ones, driven
+/// by polling inside wait(), so each wait can end by its timeout or by another rank's failure notice.
 /// throws DistError: an MPI call fails.
 std::unique_ptr<Communicator> mpi_communicator(std::shared_ptr<MpiSession> session, const CommunicatorOptions& options);
-
-/// The MPI library in use: "Open MPI v4.1.4". Works without MPI_Init.
-std::string mpi_library_version();
 
 }  // namespace trireme

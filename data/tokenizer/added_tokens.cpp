@@ -83,10 +83,11 @@ AddedTokens::AddedTokens(const std::vector<Component>& tokens, const Vocabulary&
                   "{} must not vanish when it is normalized; got {}; repair the file.", tokens[i].where("content"),
                   quote_text(tokens[i].string("content")));
     Finder& finder = token.is_normalized ? normalized_ : raw_;
-    TRIREME_CHECK(finder.strings.add(token.text), DataError, "tokenizer",
-                  "{} must differ from the others once normalized, for which is meant is not said; got {} again; repair "
-                  "the file.",
-                  tokens[i].where("content"), quote_text(token.text));
+    TRIREME_CHECK(
+        finder.strings.add(token.text), DataError, "tokenizer",
+        "{} must differ from the others once normalized, for which is meant is not said; got {} again; repair "
+        "the file.",
+        tokens[i].where("content"), quote_text(token.text));
     finder.token_of.push_back(i);
   }
 }

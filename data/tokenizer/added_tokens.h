@@ -37,7 +37,7 @@ class StringFinder {
   static uint64_t edge(uint32_t node, char byte) { return uint64_t{node} << 8 | static_cast<unsigned char>(byte); }
 
   std::array<bool, 256> is_first_byte_{};
-  std::unordered_map<uint64_t, uint32_t> child_;          ///< a trie: the node behind an edge; 0 is the root
+  std::unordered_map<uint64_t, uint32_t> child_;      ///< a trie: the node behind an edge; 0 is the root
   std::vector<std::optional<std::size_t>> index_at_;  ///< by node, where a string ends
   std::size_t size_ = 0;
 };

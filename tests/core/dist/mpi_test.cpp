@@ -1,5 +1,5 @@
-// The communicator suite over MPI, at the rank count that TRIREME_EXPECTED_RANKS names: a run that mpirun did not start,
-// or that sees a world of one, fails.
+// The communicator suite over MPI, at the rank count that TRIREME_EXPECTED_RANKS names: a run that mpirun did not
+// start, or that sees a world of one, fails.
 #include "core/dist/mpi.h"
 
 #include <cstdlib>
