@@ -144,6 +144,11 @@ std::string JsonObject::shown(std::string_view key) const {
   return text.size() <= kShownBytes ? text : text.substr(0, kShownBytes) + " ..";
 }
 
+std::string JsonObject::path_of(std::string_view key) const {
+  const bool plain = std::all_of(key.begin(), key.end(), [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+  return prefix_ + (plain && key.size() <= kShownBytes ? std::string(key) : quote_text(key));
+}
+
 template std::optional<bool> JsonObject::find(std::string_view) const;
 template std::optional<int64_t> JsonObject::find(std::string_view) const;
 template std::optional<double> JsonObject::find(std::string_view) const;

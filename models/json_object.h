@@ -39,8 +39,8 @@ class JsonObject {
   bool is_string(std::string_view key) const;
   /// The value as JSON text in ASCII, cut to a line's length: for messages.
   std::string shown(std::string_view key) const;
-  /// "vision_config.depth": the field's path in the file.
-  std::string path_of(std::string_view key) const { return prefix_ + std::string(key); }
+  /// "vision_config.depth": the field's path in the file; keys that are not plain words in quotes.
+  std::string path_of(std::string_view key) const;
   const std::string& file() const noexcept { return file_; }
 
  private:

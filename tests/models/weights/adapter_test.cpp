@@ -275,7 +275,7 @@ TEST(AdapterRefuses, PairsOfDifferentRanks) {
   const auto message = Edited{.tensors = [](Tensors& t) {
                          t[kBlock + ".lora_A.weight"] = torch::ones({3, 16});
                        }}.refusal<ShapeError>();
-  EXPECT_THAT(message, HasSubstr("visual.blocks.0.attn.qkv must have one rank; got A [3, 16] and B [48, 4]"));
+  EXPECT_THAT(message, HasSubstr("visual.blocks.0.attn.qkv\" must have one rank; got A [3, 16] and B [48, 4]"));
 }
 
 TEST(AdapterRefuses, ARankThatTheConfigDoesNotSay) {

@@ -1,9 +1,10 @@
 #include "models/weights/peft_config.h"
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/editable_folder.h"
 #include "tests/support/expect_error.h"
-#include "tests/support/temp_folder.h"
 
 namespace trireme {
 namespace {
@@ -17,6 +18,22 @@ PeftConfig config_of(const Json& changes) {
   config.update(changes);
   const test::TempFolder folder;
   return read_peft_config(folder.write("adapter_config.json", config.dump()));
+}
+
+TEST(PeftConfig, MatchesAsPeftsOwnFunctionsDo) {
+  std::ifstream file(test::golden_checkpoint("peft_matching.json"));
+  const Json golden = Json::parse(file);
+  const auto paths = golden["paths"].get<std::vector<std::string>>();
+  ASSERT_EQ(golden["cases"].size(), 150u);
+  for (const Json& expected : golden["cases"]) {
+    SCOPED_TRACE(expected["settings"].dump());
+    const PeftConfig config = config_of(expected["settings"]);
+    for (std::size_t i = 0; i < paths.size(); ++i) {
+      EXPECT_EQ(config.rank_of(paths[i]), expected["rank"][i].get<int64_t>()) << paths[i];
+      EXPECT_EQ(config.alpha_of(paths[i]), expected["alpha"][i].get<double>()) << paths[i];
+      EXPECT_EQ(config.selects(paths[i], paths[i] == "lm_head"), expected["selected"][i].get<bool>()) << paths[i];
+    }
+  }
 }
 
 TEST(PeftConfig, PatternsMatchAWholePathOrItsEndAfterADot) {

@@ -1,0 +1,225 @@
+#include "models/weights/describe.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <tuple>
+
+#include "core/io/hash.h"
+#include "core/io/quote.h"
+#include "core/shape.h"
+#include "models/linear_modules.h"
+#include "models/tensor_shapes.h"
+#include "models/weights/adapter_files.h"
+#include "models/weights/hub_checkpoint.h"
+
+namespace trireme {
+namespace {
+
+/// Beside config.json and the weights; `embed` needs the first two of them.
+constexpr std::array kCompanions{"tokenizer.json", "preprocessor_config.json", "tokenizer_config.json",
+                                 "generation_config.json"};
+
+int64_t element_count(const std::vector<int64_t>& shape) {
+  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+}
+
+std::string part_of(std::string_view canonical_name) {
+  if (canonical_name.starts_with("model.embed_tokens.")) return "embeddings";
+  if (canonical_name.starts_with("lm_head.")) return "head";
+  if (canonical_name.starts_with("visual.merger.")) return "merger";
+  return canonical_name.starts_with("visual.") ? "vision tower" : "decoder";
+}
+
+/// Unlike a base model's own, an adapter's module names can be anything.
+std::string leaf_of(std::string_view module_path) {
+  const std::string_view leaf = module_path.substr(module_path.rfind('.') + 1);  // npos + 1 is 0: the whole path
+  const bool plain = std::all_of(leaf.begin(), leaf.end(), [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+  return plain ? std::string(leaf) : quote_text(leaf);
+}
+
+template <class Part>
+int64_t sum_of_parameters(const std::vector<Part>& parts) {
+  return std::accumulate(parts.begin(), parts.end(), int64_t{0},
+                         [](int64_t sum, const Part& part) { return sum + part.parameters; });
+}
+
+std::string with_commas(int64_t number) {
+  std::string digits = std::to_string(number);
+  for (std::ptrdiff_t i = std::ssize(digits) - 3; i > 0; i -= 3) digits.insert(digits.begin() + i, ',');
+  return digits;
+}
+
+std::string joined(const std::map<std::string, int64_t>& parameters_by_dtype) {
+  std::vector<std::string> dtypes;
+  for (const auto& [dtype, count] : parameters_by_dtype)
+    dtypes.push_back(parameters_by_dtype.size() == 1 ? dtype : fmt::format("{} {}", dtype, with_commas(count)));
+  return fmt::format("{}", fmt::join(dtypes, ", "));
+}
+
+/// "3: a, b, c" or "7: a, b, c, ..". `names` are fit for a terminal.
+std::string first_few(const std::vector<std::string>& names) {
+  const std::size_t shown = std::min<std::size_t>(names.size(), 3);
+  return fmt::format("{}: {}{}", names.size(),
+                     fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+                     shown < names.size() ? ", .." : "");
+}
+
+/// Compares what the files hold with what config.json asks for.
+void check_tensors(const HubCheckpoint& checkpoint, CheckpointDescription& description) {
+  const auto expected = tensor_shapes(checkpoint.config());
+  for (const auto& [name, shape] : expected) {
+    const bool tolerated = name == "lm_head.weight" && checkpoint.naming() == TensorNaming::kBaseModel;
+    if (!checkpoint.has(name)) {
+      if (!tolerated) description.missing.push_back(name);
+    } else if (checkpoint.entry(name).shape != shape) {
+      description.misshapen.push_back(
+          fmt::format("{} {} for {}", name, shape_string(checkpoint.entry(name).shape), shape_string(shape)));
+    }
+  }
+  for (const std::string& name : checkpoint.names())
+    if (!expected.contains(name)) description.surplus.push_back(quote_text(name));
+}
+
+std::string rope_line(const DecoderConfig& decoder) {
+  if (decoder.mrope_section.empty()) return fmt::format("1-D, theta {}", decoder.rope_theta);
+  return fmt::format("M-RoPE, sections [{}] of time, height, width, theta {}", fmt::join(decoder.mrope_section, ", "),
+                     decoder.rope_theta);
+}
+
+std::string vision_line(const ModelConfig& config) {
+  const VisionConfig& vision = *config.vision;
+  std::string line = fmt::format("{} blocks of {}, {} heads, MLP {} ({}), patches {}x{}x{}, merged {}x{}", vision.depth,
+                                 vision.embed_dim, vision.heads, vision.intermediate_size, vision.activation,
+                                 vision.temporal_patch_size, vision.patch_size, vision.patch_size, vision.merge_size,
+                                 vision.merge_size);
+  if (vision.window_size > 0)
+    line += fmt::format(", windows of {} pixels but for blocks [{}]", vision.window_size,
+                        fmt::join(vision.full_attention_blocks, ", "));
+  return line;
+}
+
+}  // namespace
+
+int64_t CheckpointDescription::parameters() const { return sum_of_parameters(parts); }
+int64_t AdapterDescription::parameters() const { return sum_of_parameters(groups); }
+
+bool is_adapter_folder(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  return std::filesystem::exists(folder / "adapter_config.json", ignored) &&
+         !std::filesystem::exists(folder / "config.json", ignored);
+}
+
+CheckpointDescription describe_checkpoint(const std::filesystem::path& folder) {
+  const HubCheckpoint checkpoint(folder);
+  CheckpointDescription description;
+  description.path = folder;
+  description.config = checkpoint.config();
+  description.naming = checkpoint.naming();
+  description.weight_files = checkpoint.weight_files();
+  for (const auto& file : description.weight_files) description.weight_bytes += std::filesystem::file_size(file);
+  for (const char* name : {"embeddings", "decoder", "head", "vision tower", "merger"})
+    description.parts.push_back({name});
+  for (const std::string& name : checkpoint.names()) {
+    const SafetensorsEntry& entry = checkpoint.entry(name);
+    const auto part = std::find_if(description.parts.begin(), description.parts.end(),
+                                   [&](const auto& candidate) { return candidate.name == part_of(name); });
+    ++part->tensors;
+    part->parameters += element_count(entry.shape);
+    description.parameters_by_dtype[dtype_name(entry.dtype)] += element_count(entry.shape);
+  }
+  std::erase_if(description.parts, [](const auto& part) { return part.tensors == 0; });
+  check_tensors(checkpoint, description);
+  std::error_code ignored;
+  for (const char* name : kCompanions) {
+    const bool present = std::filesystem::exists(folder / name, ignored);
+    (present ? description.files_present : description.files_absent).push_back(name);
+  }
+  description.lora_parameters_per_rank = decoder_lora_parameters_per_rank(description.config);
+  return description;
+}
+
+AdapterDescription describe_adapter(const std::filesystem::path& folder) {
+  const AdapterFiles files = read_adapter_files(folder);
+  AdapterDescription description;
+  description.path = folder;
+  description.base_model_name = files.peft.base_model_name;
+  description.sha256 = sha256_hex_of_files(std::vector{files.tensor_file});
+  description.naming = files.naming;
+  description.rslora = files.peft.rslora;
+  std::map<std::tuple<std::string, int64_t, double>, AdapterDescription::Group> groups;
+  for (const auto& [path, pair] : files.pairs) {
+    const std::string module = canonical_name(path);
+    ++(module.starts_with("visual.") ? description.vision_modules
+       : module == "lm_head"         ? description.head_modules
+                                     : description.decoder_modules);
+    const int64_t rank = files.peft.rank_of(path);
+    const double scale = files.scale_of(path);
+    auto& group = groups[{leaf_of(path), rank, scale}];
+    group = {leaf_of(path),
+             rank,
+             group.modules + 1,
+             group.parameters + element_count(pair.a->shape) + element_count(pair.b->shape),
+             files.peft.alpha_of(path),
+             scale};
+    for (const SafetensorsEntry* entry : {pair.a, pair.b})
+      description.parameters_by_dtype[dtype_name(entry->dtype)] += element_count(entry->shape);
+  }
+  for (auto& [key, group] : groups) description.groups.push_back(std::move(group));
+  return description;
+}
+
+std::vector<std::string> text_of(const CheckpointDescription& d) {
+  const DecoderConfig& decoder = d.config.decoder;
+  std::vector<std::string> lines;
+  const auto line = [&](std::string_view name, std::string value) {
+    lines.push_back(fmt::format("{}: {}", name, value));
+  };
+  line("kind", "checkpoint");
+  line("family", family_name(d.config.family));
+  line("parameters", with_commas(d.parameters()));
+  for (const auto& part : d.parts)
+    line(fmt::format("  {}", part.name), fmt::format("{} in {} tensors", with_commas(part.parameters), part.tensors));
+  line("dtype", joined(d.parameters_by_dtype));
+  line("decoder", fmt::format("{} layers of {}, {} heads of {}, {} K/V heads, MLP {}, vocabulary {}", decoder.layers,
+                              decoder.hidden_size, decoder.heads, decoder.head_dim, decoder.kv_heads,
+                              decoder.intermediate_size, decoder.vocab_size));
+  line("positions", rope_line(decoder));
+  if (d.config.vision) line("vision", vision_line(d.config));
+  const bool headless =
+      !decoder.tie_word_embeddings && d.naming == TensorNaming::kBaseModel &&
+      std::none_of(d.parts.begin(), d.parts.end(), [](const auto& part) { return part.name == "head"; });
+  line("head", decoder.tie_word_embeddings ? "tied to the embeddings" : headless ? "none" : "of its own");
+  line("naming", naming_name(d.naming));
+  line("weights", fmt::format("{} bytes in {} file{}", with_commas(static_cast<int64_t>(d.weight_bytes)),
+                              d.weight_files.size(), d.weight_files.size() == 1 ? "" : "s"));
+  line("beside the weights", d.files_present.empty() ? "nothing" : fmt::format("{}", fmt::join(d.files_present, ", ")));
+  if (!d.files_absent.empty()) line("not there", fmt::format("{}", fmt::join(d.files_absent, ", ")));
+  line("LoRA on the decoder", fmt::format("{} parameters per unit of rank", with_commas(d.lora_parameters_per_rank)));
+  if (!d.missing.empty()) line("missing tensors", first_few(d.missing));
+  if (!d.misshapen.empty()) line("tensors of another shape", first_few(d.misshapen));
+  if (!d.surplus.empty()) line("surplus tensors", first_few(d.surplus));
+  return lines;
+}
+
+std::vector<std::string> text_of(const AdapterDescription& d) {
+  std::vector<std::string> lines;
+  const auto line = [&](std::string_view name, std::string value) {
+    lines.push_back(fmt::format("{}: {}", name, value));
+  };
+  line("kind", d.rslora ? "PEFT adapter, LoRA with rank-stabilised scale" : "PEFT adapter, LoRA");
+  line("base model", d.base_model_name.empty() ? "not said" : quote_text(d.base_model_name));
+  line("trainable parameters", with_commas(d.parameters()));
+  line("modules", fmt::format("{} in the decoder, {} in the vision tower{}", d.decoder_modules, d.vision_modules,
+                              d.head_modules > 0 ? ", the head" : ""));
+  for (const auto& group : d.groups)
+    line(fmt::format("  {}", group.leaf),
+         fmt::format("{} modules, r {}, alpha {}, scale {:.6g}, {} parameters", group.modules, group.rank, group.alpha,
+                     group.scale, with_commas(group.parameters)));
+  line("dtype", joined(d.parameters_by_dtype));
+  line("naming", naming_name(d.naming));
+  line("sha256", d.sha256);
+  return lines;
+}
+
+}  // namespace trireme
