@@ -4,10 +4,12 @@
 #include "core/config/field_count.h"
 #include "core/error.h"
 #include "core/io/embeddings_file.h"
+#include "core/io/safetensors.h"
 #include "core/shape.h"
 #include "data/sources/records.h"
 #include "launch/options.h"
 #include "launch/verbs.h"
+#include "models/weights/describe.h"
 
 namespace trireme {
 namespace {
@@ -16,14 +18,19 @@ namespace fs = std::filesystem;
 
 struct InspectOptions {
   fs::path path;
+  std::optional<fs::path> instructions;
   template <class V>
   void describe(V& v) {
-    v.field("path", path, "Checkpoint or adapter folder, embedding file (.h5), or records (.jsonl).")
+    v.field("path", path,
+            "Checkpoint or adapter folder, embedding file (.h5), weights (.safetensors), records (.jsonl).")
         .required()
         .positional();
+    v.field("instructions", instructions, "M-BEIR's query_instructions.tsv; needed for M-BEIR queries.");
   }
 };
-static_assert(field_count<InspectOptions>() == 1, "describe() must list every field");
+static_assert(field_count<InspectOptions>() == 2, "describe() must list every field");
+
+std::string lines(const std::vector<std::string>& text) { return fmt::format("{}\n", fmt::join(text, "\n")); }
 
 std::string describe_embeddings(const fs::path& path) {
   const EmbeddingsReader file(path);
@@ -36,23 +43,59 @@ std::string describe_embeddings(const fs::path& path) {
       fmt::join(file.read_ids(0, std::min<int64_t>(file.rows(), 5)), ", "));
 }
 
-std::string inspect(const fs::path& path) {
+std::string describe_tensors(const fs::path& path) {
+  const SafetensorsFile file(path);
+  std::string out = fmt::format("safetensors: {} tensors\n", file.entries().size());
+  for (const auto& [key, value] : file.metadata()) out += fmt::format("  metadata {}: {}\n", key, value);
+  for (const SafetensorsEntry& entry : file.entries()) {
+    out += fmt::format("  {:<10}{:<20}{}\n", dtype_name(entry.dtype), shape_string(entry.shape), entry.name);
+  }
+  return out;
+}
+
+std::string describe_records(const InspectOptions& options) {
+  RecordOptions record_options;
+  if (options.instructions) record_options.instructions.emplace(*options.instructions);
+  const RecordFile file(options.path, std::move(record_options));
+  int64_t text = 0, image = 0;
+  for (int64_t row = 0; row < file.size(); ++row) {
+    const Record record = file.read(row);
+    text += record.image.empty() ? 1 : 0;
+    image += record.text.empty() ? 1 : 0;
+  }
+  std::string out = fmt::format("records: {}\n  text {}, image {}, image and text {}\n", file.size(), text, image,
+                                file.size() - text - image);
+  constexpr int64_t kSamples = 10;
+  for (int64_t row = 0; row < std::min(file.size(), kSamples); ++row) {
+    const Record record = file.read(row);
+    out += fmt::format("  {}: {}{}{}\n", record.id, record.image.empty() ? "" : "[" + record.image + "] ", record.text,
+                       record.text.empty() ? "(no text)" : "");
+  }
+  return out;
+}
+
+std::string inspect(const InspectOptions& options) {
+  const fs::path& path = options.path;
   TRIREME_CHECK(fs::exists(path), DataError, "inspect", "the path must exist; got {}; check it.", path.string());
+  if (is_adapter_folder(path)) return lines(text_of(describe_adapter(path)));
+  if (fs::is_directory(path)) return lines(text_of(describe_checkpoint(path)));
   if (path.extension() == ".h5") return describe_embeddings(path);
-  throw DataError("inspect",
-                  fmt::format("path must be a checkpoint or adapter folder, .h5 or .jsonl; got {}; name one of "
-                              "these.",
-                              path.string()));
+  if (path.extension() == ".safetensors") return describe_tensors(path);
+  if (path.extension() == ".jsonl") return describe_records(options);
+  throw DataError("inspect", fmt::format("the path must be a checkpoint or adapter folder, or a file that ends in .h5, "
+                                         ".safetensors or .jsonl; got {}; name one of these.",
+                                         path.string()));
 }
 
 }  // namespace
 
 VerbAction add_inspect(CLI::App& program) {
   auto options = std::make_shared<InspectOptions>();
-  bind_options(*program.add_subcommand("inspect", "What a checkpoint, adapter, embedding or record file holds."),
-               *options);
+  bind_options(
+      *program.add_subcommand("inspect", "What a checkpoint, adapter, embedding, weight or record file holds."),
+      *options);
   return [options](const LaunchInfo& launch) {
-    if (launch.rank == 0) std::cout << inspect(options->path);
+    if (launch.rank == 0) std::cout << inspect(*options);
     return 0;
   };
 }

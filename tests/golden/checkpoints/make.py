@@ -16,10 +16,12 @@ run one sequence at a time, so nothing here is padded. Layout:
         expected.embedding_oned  [D]: the same with positions 0..L-1 on all three axes
     adapters/NAME/                a PEFT adapter; adapter_config.json's base_model_name_or_path names the checkpoint
     adapters/NAME.expected.safetensors   CASE -> [D] float32: expected.embedding with the adapter
+    peft_matching.json            adapter_config.json fields, module paths, and what PEFT's own functions make of them
 """
 import json
 import os
 import pathlib
+import random
 import shutil
 import sys
 import warnings
@@ -229,6 +231,60 @@ def adapters(cases, generator):
     write_expected(folder / "qwen2_rslora.expected.safetensors", model, spec, cases["qwen2_hub"])
 
 
+# --- PEFT's matching of patterns and targets --------------------------------------------------------------------------
+
+MATCHING_PATHS = [
+    "lm_head", "layers.0.self_attn.q_proj", "model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj",
+    "model.layers.11.self_attn.q_proj", "model.layers.1.self_attn.k_proj", "model.layers.1.mlp.down_proj",
+    "model.language_model.layers.1.self_attn.q_proj", "model.language_model.layers.21.mlp.up_proj",
+    "language_model.layers.3.mlp.gate_proj", "visual.blocks.0.attn.qkv", "visual.blocks.1.attn.proj",
+    "model.visual.blocks.1.mlp.fc1", "visual.blocks.1.mlp.down_proj", "visual.merger.mlp.0", "visual.merger.mlp.2",
+]
+MATCHING_PATTERNS = [
+    "q_proj", "proj", "self_attn.q_proj", "model.layers.1.self_attn.q_proj", "layers.1.self_attn.q_proj",
+    "language_model.layers.1.self_attn.q_proj", r"layers\.\d+\.self_attn\.[qk]_proj", r".*\.1\..*", "^model.layers.*",
+    "^layers.0.self_attn.q_proj", "mlp.(down|up)_proj", "down_proj|up_proj", r"blocks\.(0|1)\.attn\.\w+", "mlp.0", "0",
+    r"(?!.*visual).*_proj", r"(?:q|k)_proj$", r"layers\.1\d?\.\S+", "lm_head", "merger.mlp.2", r"\w+\.\w+", "",
+]
+MATCHING_TARGETS = [
+    ["q_proj"], ["q_proj", "down_proj", "qkv"], ["proj"], ["self_attn.q_proj", "mlp.0"], ["lm_head"],
+    ["model.layers.1.self_attn.q_proj"], ["language_model.layers.1.self_attn.q_proj", "fc1"], ["0", "2"],
+    ".*", r".*\.(q|k|v|o)_proj", r"model\.layers\..*", r"(?!.*visual).*(q_proj|down_proj)", r"q_proj", r".*blocks\.\d+.*",
+    r"^(?:.*?(?:language|text).*?(?:self_attn|mlp).*?(?:q_proj|up_proj))$|(?:\bmodel\.layers\.\d+\.self_attn\.q_proj)",
+]
+MATCHING_EXCLUDED = [None, ["visual"], ["q_proj"], ["blocks.1.attn.proj"], r".*visual.*", r".*layers\.1\..*"]
+MATCHING_LAYERS = [(None, None), ([1], None), (1, None), ([0, 1], "layers"), ([1], ["blocks", "layers"]), ([1, 2], []),
+                   ([1], r"(?:layers|blocks)"), ([], None)]
+
+
+def matching(rng):
+    """Random settings of the matching options, a quarter of them empty, judged by PEFT's functions."""
+    from peft.tuners.tuners_utils import check_target_module_exists
+    from peft.utils.other import get_pattern_key
+    cases = []
+    for _ in range(150):
+        rank_pattern = {key: 16 + i for i, key in enumerate(rng.sample(MATCHING_PATTERNS, rng.randrange(4)))}
+        alpha_pattern = {key: 0.5 + i for i, key in enumerate(rng.sample(MATCHING_PATTERNS, rng.randrange(4)))}
+        layers, layers_pattern = rng.choice(MATCHING_LAYERS)
+        targets = rng.choice(MATCHING_TARGETS)
+        if isinstance(targets, str):  # PEFT refuses layers_to_transform beside a regular expression
+            layers, layers_pattern = None, None
+        if not layers and layers_pattern:
+            layers_pattern = None
+        settings = dict(peft_type="LORA", r=8, lora_alpha=4.0, target_modules=targets, rank_pattern=rank_pattern,
+                        alpha_pattern=alpha_pattern, exclude_modules=rng.choice(MATCHING_EXCLUDED),
+                        layers_to_transform=layers, layers_pattern=layers_pattern)
+        config = peft.LoraConfig(**{key: value for key, value in settings.items() if key != "peft_type"})
+        cases.append(dict(
+            settings=settings,
+            rank=[rank_pattern.get(get_pattern_key(rank_pattern.keys(), path), 8) for path in MATCHING_PATHS],
+            alpha=[alpha_pattern.get(get_pattern_key(alpha_pattern.keys(), path), 4.0) for path in MATCHING_PATHS],
+            selected=[bool(check_target_module_exists(config, path)) for path in MATCHING_PATHS]))
+    text = ",\n  ".join(json.dumps(case) for case in cases)
+    (HERE / "peft_matching.json").write_text(
+        f'{{"paths": {json.dumps(MATCHING_PATHS)},\n "cases": [\n  {text}\n]}}\n')
+
+
 def main():
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
@@ -246,6 +302,7 @@ def main():
         for case, inputs in made[name].items():
             write_case(HERE / "cases" / f"{name}.{case}.safetensors", model, spec, inputs)
     adapters(made, torch.Generator().manual_seed(2000))
+    matching(random.Random(3000))
     print("transformers", transformers.__version__, "peft", peft.__version__, "torch", torch.__version__)
 
 
