@@ -19,6 +19,8 @@ namespace {
 constexpr png_alloc_size_t kMaxTextBytes = 1 << 20;
 constexpr png_uint_32 kMaxTextChunks = 64;
 constexpr png_uint_32 kMaxSide = 0x7FFFFFFF;
+/// Deflate's best: 258 bytes for two bits.
+constexpr std::size_t kMaxInflation = 1032;
 
 /// One PNG decompressor with its input and error hooks. libpng reports errors by leaving through `jump_`: every call
 /// into it that may fail is made from the static functions that begin with do_, whose frames hold nothing with a
@@ -40,7 +42,6 @@ class PngReader {
 
   png_structp png() const noexcept { return png_; }
   png_infop info() const noexcept { return info_; }
-  bool truncated() const noexcept { return truncated_; }
   const char* message() const noexcept { return message_; }
 
  private:
@@ -58,10 +59,7 @@ class PngReader {
 
   static void on_read(png_structp png, png_bytep out, std::size_t count) {
     PngReader& reader = *static_cast<PngReader*>(png_get_io_ptr(png));
-    if (count > reader.rest_.size()) {
-      reader.truncated_ = true;
-      png_error(png, "end of file");
-    }
+    if (count > reader.rest_.size()) png_error(png, "end of file");
     std::memcpy(out, reader.rest_.data(), count);
     reader.rest_ = reader.rest_.subspan(count);
   }
@@ -99,7 +97,6 @@ class PngReader {
   png_infop info_ = nullptr;
   std::span<const std::byte> rest_;
   std::jmp_buf jump_{};
-  bool truncated_ = false;
   char message_[128] = "out of memory";
 };
 
@@ -198,6 +195,24 @@ void PngPixels::to_rgb(const uint8_t* samples, int64_t count, uint8_t* rgb) cons
   }
 }
 
+/// Whether every chunk up to the last lies within the file: libpng allocates what a length claims before it reads.
+bool chunks_are_whole(std::span<const std::byte> bytes) {
+  constexpr std::size_t kSignatureBytes = 8, kFrameBytes = 12;  // a chunk's length, type and checksum
+  const auto word = [&](std::size_t at) {
+    uint32_t value = 0;
+    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | std::to_integer<uint32_t>(bytes[at + i]);
+    return value;
+  };
+  constexpr uint32_t kEnd = 'I' << 24 | 'E' << 16 | 'N' << 8 | 'D';
+  for (std::size_t at = kSignatureBytes; bytes.size() - at >= kFrameBytes;) {
+    const std::size_t length = word(at), rest = bytes.size() - at - kFrameBytes;
+    if (length > rest) return false;
+    if (word(at + 4) == kEnd) return true;
+    at += kFrameBytes + length;
+  }
+  return false;
+}
+
 /// ImageMagick's way to store EXIF in a text chunk: "\nexif\n<length>\n<hex digits in lines>".
 std::string exif_of_raw_profile(std::string_view text) {
   for (int line = 0; line < 3; ++line) {
@@ -244,16 +259,17 @@ int stored_orientation(png_structp png, png_infop info) {
 }  // namespace
 
 DecodedImage decode_png(std::span<const std::byte> bytes, std::string_view where, AlphaMode alpha) {
+  if (!chunks_are_whole(bytes)) throw_truncated("PNG", bytes.size(), where);
   const auto reader = std::make_unique<PngReader>(bytes);
   const auto require = [&](bool done) {
-    if (done) return;
-    if (reader->truncated()) throw_truncated("PNG", bytes.size(), where);
-    throw_corrupt("PNG", reader->message(), where);
+    if (!done) throw_corrupt("PNG", reader->message(), where);
   };
   require(reader->read_header());
   const int64_t width = png_get_image_width(reader->png(), reader->info());
   const int64_t height = png_get_image_height(reader->png(), reader->info());
   check_pixel_count(height, width, where);
+  const std::size_t stored_bytes = png_get_rowbytes(reader->png(), reader->info()) * static_cast<std::size_t>(height);
+  if (stored_bytes / kMaxInflation > bytes.size()) throw_truncated("PNG", bytes.size(), where);
   const bool interlaced = png_get_interlace_type(reader->png(), reader->info()) != PNG_INTERLACE_NONE;
   const PngPixels pixels_of(reader->png(), reader->info(), alpha);
   require(reader->start());

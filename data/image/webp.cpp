@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -16,8 +18,8 @@ namespace {
 struct DeleteDemuxer {
   void operator()(WebPDemuxer* demuxer) const { WebPDemuxDelete(demuxer); }
 };
-struct DeleteAnimation {
-  void operator()(WebPAnimDecoder* decoder) const { WebPAnimDecoderDelete(decoder); }
+struct ReleaseFrame {
+  void operator()(WebPIterator* frame) const { WebPDemuxReleaseIterator(frame); }
 };
 
 std::string_view status_text(VP8StatusCode status) {
@@ -52,25 +54,41 @@ int stored_orientation(const WebPDemuxer* demuxer) {
   return find_orientation(chunk(demuxer, "EXIF"), {reinterpret_cast<const char*>(xmp.data()), xmp.size()});
 }
 
-void append_over_white(const uint8_t* rgba, int64_t count, std::vector<uint8_t>& rgb) {
-  const std::size_t done = rgb.size();
-  rgb.resize(done + static_cast<std::size_t>(count) * 3);
-  for (uint8_t* out = rgb.data() + done; count > 0; --count, rgba += 4, out += 3) {
-    for (int channel = 0; channel < 3; ++channel) out[channel] = over_white(rgba[channel], rgba[3]);
-  }
-}
-
-/// A still image, with `channels` 3 (alpha dropped) or 4.
-std::vector<uint8_t> decode_still(std::span<const std::byte> bytes, std::string_view where,
-                                  const WebPBitstreamFeatures& size, int channels) {
-  std::vector<uint8_t> pixels(static_cast<std::size_t>(size.width) * size.height * channels);
+/// The first frame, which in a still file is the picture, with `channels` 3 or 4. The demuxer has checked that it lies
+/// within the canvas. Its bytes alone are handed over: from the whole file the decoder would read on past their end.
+/// The buffer is not cleared first: of a frame that claims more than it holds, little is then ever touched.
+std::unique_ptr<uint8_t[]> decode_frame(const WebPIterator& frame, int channels, std::string_view where) {
+  const std::size_t bytes = static_cast<std::size_t>(frame.width) * frame.height * channels;
+  auto pixels = std::make_unique_for_overwrite<uint8_t[]>(bytes);
   WebPDecoderConfig config;
   TRIREME_ASSERT(WebPInitDecoderConfig(&config), "libwebp's header and library differ");
   config.output.colorspace = channels == 4 ? MODE_RGBA : MODE_RGB;
   config.output.is_external_memory = 1;
-  config.output.u.RGBA = {.rgba = pixels.data(), .stride = size.width * channels, .size = pixels.size()};
-  require(WebPDecode(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), &config), bytes.size(), where);
+  config.output.u.RGBA = {.rgba = pixels.get(), .stride = frame.width * channels, .size = bytes};
+  require(WebPDecode(frame.fragment.bytes, frame.fragment.size, &config), frame.fragment.size, where);
   return pixels;
+}
+
+std::vector<uint8_t> rgb_over_white(const uint8_t* rgba, std::size_t count) {
+  std::vector<uint8_t> rgb(count * 3);
+  for (uint8_t* out = rgb.data(); count > 0; --count, out += 3, rgba += 4) {
+    for (int channel = 0; channel < 3; ++channel) out[channel] = over_white(rgba[channel], rgba[3]);
+  }
+  return rgb;
+}
+
+/// A frame that does not fill the canvas lies on transparent black.
+RgbImage on_canvas(std::vector<uint8_t> rgb, const WebPIterator& frame, const WebPBitstreamFeatures& canvas,
+                   bool white) {
+  if (frame.width == canvas.width && frame.height == canvas.height)
+    return {canvas.height, canvas.width, std::move(rgb)};
+  RgbImage image{canvas.height, canvas.width,
+                 std::vector<uint8_t>(static_cast<std::size_t>(canvas.height) * canvas.width * 3, white ? 255 : 0)};
+  for (int64_t y = 0; y < frame.height; ++y) {
+    std::copy_n(rgb.data() + y * frame.width * 3, frame.width * 3,
+                image.pixels.data() + ((y + frame.y_offset) * canvas.width + frame.x_offset) * 3);
+  }
+  return image;
 }
 
 }  // namespace
@@ -88,30 +106,16 @@ DecodedImage decode_webp(std::span<const std::byte> bytes, std::string_view wher
     throw_truncated("WebP", bytes.size(), where);
   }
 
-  DecodedImage decoded{.image = {.height = features.height, .width = features.width, .pixels = {}},
-                       .orientation = stored_orientation(demuxer.get())};
-  std::vector<uint8_t>& pixels = decoded.image.pixels;
+  WebPIterator frame{};
+  const std::unique_ptr<WebPIterator, ReleaseFrame> release(&frame);
+  if (!WebPDemuxGetFrame(demuxer.get(), 1, &frame)) throw_corrupt("WebP", "no frame", where);
   const bool composite = features.has_alpha && alpha == AlphaMode::kWhite;
-  const int64_t count = decoded.image.height * decoded.image.width;
-  if (!features.has_animation && !composite) {
-    pixels = decode_still(bytes, where, features, 3);
-  } else if (!features.has_animation) {
-    append_over_white(decode_still(bytes, where, features, 4).data(), count, pixels);
-  } else {
-    const std::unique_ptr<WebPAnimDecoder, DeleteAnimation> animation(WebPAnimDecoderNew(&whole, nullptr));
-    uint8_t* canvas = nullptr;
-    int timestamp_ms = 0;
-    if (!animation || !WebPAnimDecoderGetNext(animation.get(), &canvas, &timestamp_ms)) {
-      throw_corrupt("WebP", "first frame unreadable", where);
-    }
-    if (composite) {
-      append_over_white(canvas, count, pixels);
-    } else {
-      pixels.resize(static_cast<std::size_t>(count) * 3);
-      for (int64_t i = 0; i < count; ++i) std::copy_n(canvas + 4 * i, 3, pixels.data() + 3 * i);
-    }
-  }
-  return decoded;
+  const auto samples = decode_frame(frame, composite ? 4 : 3, where);
+  const std::size_t count = static_cast<std::size_t>(frame.width) * frame.height;
+  std::vector<uint8_t> rgb =
+      composite ? rgb_over_white(samples.get(), count) : std::vector<uint8_t>(samples.get(), samples.get() + count * 3);
+  return {.image = on_canvas(std::move(rgb), frame, features, composite),
+          .orientation = stored_orientation(demuxer.get())};
 }
 
 }  // namespace trireme

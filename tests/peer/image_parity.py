@@ -1,4 +1,4 @@
-"""Our decoder and preprocessing against Pillow and transformers' Qwen2VLImageProcessorPil, on random images of all kinds.
+"""Our decoder and preprocessing against Pillow and transformers' Qwen2VLImageProcessorPil, on random images.
 
     python tests/peer/image_parity.py --build build/release --images 200 [--seed 1]
 
