@@ -72,7 +72,11 @@ AddedTokens::AddedTokens(const std::vector<Component>& tokens, const Vocabulary&
     TRIREME_CHECK(by_content_.emplace(token.text, tokens_.size()).second, DataError, "tokenizer",
                   "{} must be another than those before it; got {} again; repair the file.", component.where("content"),
                   quote_text(token.text));
-    by_id_.emplace(token.id, tokens_.size());
+    const bool is_free =
+        by_id_.emplace(token.id, tokens_.size()).second && (in_vocabulary || !vocabulary.token(token.id));
+    TRIREME_CHECK(is_free, DataError, "tokenizer",
+                  "{} must belong to no other token; got {} for {}; number the tokens anew.", component.where("id"),
+                  token.id, quote_text(token.text));
     tokens_.push_back(std::move(token));
   }
 

@@ -46,8 +46,9 @@ class StringFinder {
 class AddedTokens {
  public:
   /// normalizer: may be null.
-  /// throws DataError: a token that is empty, above 1024 bytes, or that stands twice, also once normalized; an id other than the one that the
-  /// `tokenizers` package gives: the vocabulary's, else the next free one in the order of the list.
+  /// throws DataError: a token that is empty, above 1024 bytes, or that stands twice, also once normalized; an id other
+  /// than the one that the `tokenizers` package gives: the vocabulary's, else the next one in the order of the list,
+  /// counted from the vocabulary's size; an id that another token has.
   AddedTokens(const std::vector<Component>& tokens, const Vocabulary& vocabulary, const Normalizer* normalizer);
 
   /// Cuts a text at the tokens that are looked for before, or after, it was normalized. No part is empty.

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-/// GPT-2's alphabet of 256 printable characters, one for each byte, so that a vocabulary of readable strings covers every
-/// byte string. Source: Radford et al. 2019, encoder.py, bytes_to_unicode().
+/// GPT-2's alphabet of 256 printable characters, one for each byte, so that a vocabulary of readable strings covers
+/// every byte string. Source: Radford et al. 2019, encoder.py, bytes_to_unicode().
 namespace trireme::byte_level {
 
 /// The printable bytes of ASCII and Latin-1 stand for themselves; the other 68 follow from U+0100 on.

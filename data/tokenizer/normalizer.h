@@ -7,7 +7,8 @@
 
 namespace trireme {
 
-/// The first step of a tokenizer: text to text, valid UTF-8 to valid UTF-8. Immutable, safe to use from several threads.
+/// The first step of a tokenizer: text to text, valid UTF-8 to valid UTF-8. Immutable, safe to use from several
+/// threads.
 class Normalizer {
  public:
   virtual ~Normalizer() = default;

@@ -14,8 +14,8 @@ struct Span {
   bool operator==(const Span&) const = default;
 };
 
-/// What a pre-tokenizer or normalizer looks for in a text: a regular expression or a fixed string. Immutable and safe to
-/// use from several threads at once.
+/// What a pre-tokenizer or normalizer looks for in a text: a regular expression or a fixed string. Immutable, safe to
+/// use from several threads.
 class Pattern {
  public:
   /// where: the component that holds the pattern, for messages.

@@ -26,6 +26,11 @@ constexpr char32_t kEndOfCodePoints = 0x110000;
 /// Two letters that Oniguruma also matches against one character when case is ignored: ß, ﬀ, ﬁ, ﬂ, ﬅ.
 constexpr std::array<std::string_view, 5> kLigatures{"ss", "ff", "fi", "fl", "st"};
 
+/// \w as an atom of its own. Oniguruma counts the superscripts and fractions of Latin-1 in there, and not in [\w].
+CodePointSet word_atom() {
+  return unicode::word_characters() | CodePointSet({{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}});
+}
+
 /// The pattern cut into sets of code points, each matching one, and the syntax between them, which PCRE2 shares.
 struct Token {
   std::string syntax;  ///< verbatim for PCRE2; unused where there is a set
@@ -117,7 +122,7 @@ class Parser {
   }
 
   static bool is_letter(char32_t c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
-  /// The ASCII character in either case, with the two letters beyond ASCII that fold to one: long s and the Kelvin sign.
+  /// The ASCII character in either case, and the two letters beyond ASCII that fold to one: long s, the Kelvin sign.
   static CodePointSet both_cases(char32_t c) {
     if (!is_letter(c)) return CodePointSet(c);
     const CodePointSet both = CodePointSet(c | 0x20) | CodePointSet(c & ~0x20u);
@@ -190,7 +195,7 @@ class Parser {
     for (const auto& [source, pcre] : kAnchors)
       if (take(source)) return emit(pcre, Last::kNothing);
     if (peek("\\b") || peek("\\B")) return parse_word_boundary();
-    if (const std::optional<CodePointSet> set = parse_set_escape()) return emit(*set);
+    if (const std::optional<CodePointSet> set = parse_set_escape(word_atom())) return emit(*set);
     emit_literal(parse_character_escape());
   }
 
@@ -198,7 +203,7 @@ class Parser {
   void parse_word_boundary() {
     const bool is_boundary = take("\\b");
     if (!is_boundary) take("\\B");
-    const CodePointSet word = unicode::word_characters();
+    const CodePointSet word = word_atom();
     const auto side = [&](std::string_view group) {
       emit(group, Last::kNothing);
       emit(word);
@@ -211,16 +216,16 @@ class Parser {
     emit(")", Last::kNothing);
   }
 
-  /// \s, \d, \w, \p{..} and their complements.
-  std::optional<CodePointSet> parse_set_escape() {
+  /// \s, \d, \w, \p{..} and their complements. word: what \w is here.
+  std::optional<CodePointSet> parse_set_escape(const CodePointSet& word) {
     if (take("\\s")) return unicode::white_space();
     if (take("\\S")) return ~unicode::white_space();
     if (take("\\d")) return *unicode::category("Nd");
     if (take("\\D")) return ~*unicode::category("Nd");
     check(!ignores_case() || !(peek("\\w") || peek("\\W") || peek("\\p") || peek("\\P")),
           "a property where case is ignored");
-    if (take("\\w")) return unicode::word_characters();
-    if (take("\\W")) return ~unicode::word_characters();
+    if (take("\\w")) return word;
+    if (take("\\W")) return ~word;
     if (!peek("\\p") && !peek("\\P")) return std::nullopt;
     bool is_complement = peek("\\P");
     at_ += 2;
@@ -306,7 +311,7 @@ class Parser {
 
   CodePointSet parse_class_item(bool is_first) {
     if (peek("\\")) {
-      if (const std::optional<CodePointSet> set = parse_set_escape()) {
+      if (const std::optional<CodePointSet> set = parse_set_escape(unicode::word_characters())) {
         check(!peek("-") || pattern_.substr(at_, 2) == "-]", "a property as the end of a range");
         return *set;
       }

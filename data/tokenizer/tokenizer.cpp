@@ -20,8 +20,8 @@ constexpr std::size_t kMaxFileBytes = 1ull << 30, kMaxNesting = 64;
 /// Words are counted in 32 bits, and no step makes a text more than eleven times longer.
 constexpr std::size_t kMaxTextBytes = 1ull << 28;
 
-/// What a post-processor does is add tokens around a text, or move offsets. Neither happens here; an unknown one might do
-/// more, and is refused.
+/// What a post-processor does is add tokens around a text, or move offsets. Neither happens here; an unknown one might
+/// do more, and is refused.
 void check_post_processor(const Component& component) {
   static constexpr std::array<std::string_view, 5> kHarmless{"ByteLevel", "TemplateProcessing", "BertProcessing",
                                                              "RobertaProcessing", "Sequence"};

@@ -13,13 +13,13 @@ namespace trireme {
 
 /// A Hugging Face tokenizer.json: the ids and texts that the `tokenizers` package makes of it (0.23; Unicode included).
 /// Immutable after loading and safe to use from several threads at once.
-/// The file's post_processor, truncation and padding are not applied: no token is ever added around a text, none is cut,
-/// as with add_special_tokens=False.
+/// The file's post_processor, truncation and padding are not applied: no token is ever added around a text, and none is
+/// cut off, as with add_special_tokens=False.
 class Tokenizer {
  public:
-  /// throws DataError: missing or broken file; a component (normalizer, pre_tokenizer, model, decoder, post_processor) of
-  /// a type that is not built in, which it names, with the list of those that are; a vocabulary, merges or added tokens
-  /// that contradict themselves.
+  /// throws DataError: missing or broken file; a component (normalizer, pre_tokenizer, model, decoder, post_processor)
+  /// of a type that is not built in, which it names, with the list of those that are; a vocabulary, merges or added
+  /// tokens that contradict themselves.
   static Tokenizer from_file(const std::filesystem::path& tokenizer_json);
   /// The same for a text in memory. name: what messages call it.
   static Tokenizer from_json(std::string_view json, std::string_view name = "tokenizer.json");
@@ -28,8 +28,8 @@ class Tokenizer {
   ~Tokenizer();
 
   /// Ids of `text`; added and special tokens inside it are recognised.
-  /// throws DataError: text is not valid UTF-8 (lone surrogates), or above 256 MiB; a pattern of the file that needs more
-  /// than its share of time for it.
+  /// throws DataError: text is not valid UTF-8 (lone surrogates), or above 256 MiB; a pattern of the file that
+  /// needs more than its share of time for it.
   std::vector<int64_t> encode(std::string_view text) const;
   /// The text of `ids`; bytes that are not UTF-8 become U+FFFD, and ids without a token nothing.
   /// throws DataError: a negative id.

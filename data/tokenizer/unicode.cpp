@@ -101,10 +101,8 @@ CodePointSet white_space() {
 }
 
 CodePointSet word_characters() {
-  const CodePointSet latin1_numbers({{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}});  // a peculiarity of Oniguruma
   const CodePointSet circled({kCircledLetters.begin(), kCircledLetters.end()});
-  return *category("L") | *category("M") | *category("Nd") | *category("Nl") | *category("Pc") | circled |
-         latin1_numbers;
+  return *category("L") | *category("M") | *category("Nd") | *category("Nl") | *category("Pc") | circled;
 }
 
 bool is_white_space(char32_t c) {

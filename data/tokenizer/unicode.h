@@ -8,9 +8,9 @@
 
 #include "data/tokenizer/unicode_table.h"
 
-/// Unicode as the `tokenizers` package sees it. The package mixes versions (regex engine 16, lower case 17, normal forms
-/// 9), so nothing here is asked of the system's libraries except the normal forms of utf8proc, which are stable for the
-/// code points that Unicode 9 knows.
+/// Unicode as the `tokenizers` package sees it. The package mixes versions (regex engine 16, lower case 17, normal
+/// forms 9), so nothing here is asked of the system's libraries except the normal forms of utf8proc, which are stable
+/// for the code points that Unicode 9 knows.
 namespace trireme::unicode {
 
 /// A set of code points, kept as ascending ranges that do not touch.
@@ -32,13 +32,12 @@ class CodePointSet {
 
 /// A general category by its short name, "Lu", or all of a letter, "L"; nothing for another name.
 std::optional<CodePointSet> category(std::string_view name);
-/// \s and \w of the package's regex engine for split patterns.
 CodePointSet white_space();
+/// Letters, marks, decimal digits, letter-like numbers, connectors, and letters in circles and squares.
 CodePointSet word_characters();
 
 bool is_white_space(char32_t code_point);
-/// What stands inside a word for an added token with single_word: another regex engine, where \w differs in eight
-/// code points.
+/// What stands inside a word for an added token with single_word: the word characters and the two joiners.
 bool is_word_character(char32_t code_point);
 
 std::string lower_case(std::string_view text);
