@@ -154,11 +154,12 @@ class VerbOptions {
       report.refuse(field.path, "followed by its value", results[0],
                     fmt::format("write {} {}", field.option, value_placeholder(field.description)));
     } else {
-      put(root, field.path, value_of(field, results[0], report));
+      std::optional<YamlNode> value = value_of(field, results[0], report);
+      if (value) put(root, field.path, *std::move(value));
     }
   }
 
-  static YamlNode value_of(const VerbField& field, const std::string& text, ConfigReport& report) {
+  static std::optional<YamlNode> value_of(const VerbField& field, const std::string& text, ConfigReport& report) {
     if (field.description.kind == FieldKind::kMap || (field.description.kind == FieldKind::kList && text[0] == '['))
       return parse_override_value(text, field.path, report);
     if (field.description.kind != FieldKind::kList) return YamlNode::plain(text);

@@ -51,6 +51,12 @@ void check_utf8(std::string_view text, const ConfigPlace& place) {
     place.refuse("UTF-8", fmt::format("\"{}\"", shown(text)), "rename it");
 }
 
+/// "integers", "(mrope | oned)", "(list of integers)"
+std::string plural(const std::string& type) {
+  const bool one_word = type.find(' ') == std::string::npos;
+  return one_word ? fmt::format("{}s", type) : fmt::format("({})", type);
+}
+
 }  // namespace
 
 ConfigPlace ConfigPlace::key(std::string_view name) const {
@@ -66,6 +72,10 @@ std::string double_text(double value) {
   if (text.find('.') == std::string::npos) text.insert(std::min(text.find('e'), text.size()), ".0");
   return text;
 }
+
+std::string value_shown(int64_t value) { return fmt::format("{}", value); }
+std::string value_shown(double value) { return fmt::format("{}", value); }
+std::string value_shown(const std::string& value) { return fmt::format("\"{}\"", shown(value)); }
 
 std::optional<bool> Codec<bool>::read(const YamlNode& node, const ConfigPlace& place, bool) {
   if (is_plain(node) && node.text == "true") return true;
@@ -126,11 +136,9 @@ void Codec<std::filesystem::path>::check(const std::filesystem::path& value, con
     place.refuse("a path, without zero bytes", fmt::format("\"{}\"", shown(value.native())), "remove them");
 }
 
-std::string plural_type(std::string type) {
-  if (type.find(" | ") != std::string::npos) return fmt::format("({})", type);
-  const bool composite = type.starts_with("list of ") || type.starts_with("map of ");
-  return composite ? fmt::format("({})", type) : type + "s";
-}
+std::string list_type(const std::string& element) { return fmt::format("list of {}", plural(element)); }
+
+std::string map_type(const std::string& element) { return fmt::format("map of names to {}", plural(element)); }
 
 std::string choice_type(std::span<const std::string_view> names) { return fmt::format("{}", fmt::join(names, " | ")); }
 

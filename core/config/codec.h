@@ -36,6 +36,11 @@ enum class DumpScope {
 /// an integer or a string; ".inf", "-.inf", ".nan".
 std::string double_text(double value);
 
+/// The value as a message tells it: -0.5, "bfloat16".
+std::string value_shown(int64_t value);
+std::string value_shown(double value);
+std::string value_shown(const std::string& value);
+
 /// How values of type T are named, read out of YAML, written and checked. read() has put its problems into the report
 /// when it returns nothing. Lists, maps, optionals, choices and sections are in codec_of_composites.h.
 template <class T>
@@ -82,8 +87,9 @@ struct Codec<std::filesystem::path> {
   static void check(const std::filesystem::path& value, const ConfigPlace& place);
 };
 
-/// "integers", "(mrope | oned)": what a list holds.
-std::string plural_type(std::string type);
+/// "list of integers", "map of names to (mrope | oned)", from what they hold.
+std::string list_type(const std::string& element);
+std::string map_type(const std::string& element);
 /// "mrope | oned"
 std::string choice_type(std::span<const std::string_view> names);
 /// The index of the name that `node` holds.

@@ -49,7 +49,7 @@ struct Codec<std::optional<T>> {
 
 template <class T>
 struct Codec<std::vector<T>> {
-  static std::string type() { return "list of " + plural_type(Codec<T>::type()); }
+  static std::string type() { return list_type(Codec<T>::type()); }
   /// A refused element is in the report, and its default in the list: the others keep their numbers.
   static std::optional<std::vector<T>> read(const YamlNode& node, const ConfigPlace& place, const std::vector<T>&) {
     if (!expect_list(node, place)) return std::nullopt;
@@ -73,7 +73,7 @@ struct Codec<std::vector<T>> {
 
 template <class T>
 struct Codec<std::map<std::string, T>> {
-  static std::string type() { return "map of names to " + plural_type(Codec<T>::type()); }
+  static std::string type() { return map_type(Codec<T>::type()); }
   static std::optional<std::map<std::string, T>> read(const YamlNode& node, const ConfigPlace& place,
                                                       const std::map<std::string, T>&) {
     if (!expect_map(node, place)) return std::nullopt;

@@ -59,7 +59,8 @@ class Overrides {
     } else if (!given_.insert(path).second) {
       refuse(path, fmt::format("an override must be given once; got {} again; remove one", shown(path)));
     } else {
-      set(parts, path, parse_override_value(text.substr(equals + 1), path, report_));
+      std::optional<YamlNode> value = parse_override_value(text.substr(equals + 1), path, report_);
+      if (value) set(parts, path, *std::move(value));
     }
   }
 
@@ -148,8 +149,10 @@ void ConfigSource::read_into(FieldList& fields) const {
   ConfigReport report = report_;
   const ConfigPlace top{"", report};
   report.set_known_paths(all_paths(fields.descriptions()));
-  if (root_.kind == YamlNode::Kind::kMap) fields.read(root_, top);
-  fields.check(top);
+  if (root_.kind == YamlNode::Kind::kMap) {  // else the source could not be read, which is in the report
+    fields.read(root_, top);
+    fields.check(top);
+  }
   report.throw_if_any();
 }
 

@@ -100,7 +100,7 @@ class Field {
   FieldRule rule(std::string required, std::string remedy, Holds holds) const {
     return [&member = member_, required, remedy, holds](const ConfigPlace& place) {
       config_detail::visit_leaves(member, place, [&](const Leaf& value, const ConfigPlace& at) {
-        if (!at.has_problem() && !holds(value)) at.refuse(required, config_detail::value_shown(value), remedy);
+        if (!at.has_problem() && !holds(value)) at.refuse(required, value_shown(value), remedy);
       });
     };
   }

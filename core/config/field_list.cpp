@@ -85,13 +85,24 @@ void FieldList::read(const YamlNode& node, const ConfigPlace& place) {
     at.report.set_line(at.path, value.line);
     entry->member->read(value, at);
   }
-  for (const Entry& entry : entries_) {
-    const std::string& name = entry.description.name;
-    const bool missing = entry.description.required && node.find(name) == nullptr;
-    // A key with a typing error, or a value that could not even be understood, has been refused already.
-    if (missing && !place.report.any_within(place.key(name).path)) refuse_missing(entry.description, place);
+  for (const Entry& entry : entries_)
+    if (node.find(entry.description.name) == nullptr) read_absent(entry, place);
+  if (!fill_unset_) return;
+  apply_rules(place);
+  if (!place.has_problem()) fill_unset_();
+}
+
+void FieldList::read_absent(const Entry& entry, const ConfigPlace& place) {
+  const ConfigPlace at = place.key(entry.description.name);
+  // A key with a typing error, or a value that could not even be understood, has been refused already.
+  if (at.has_problem()) return;
+  if (entry.description.required) {
+    at.report.add(
+        at.report.line_of(at.path), at.path,
+        fmt::format("{} is required; got nothing; set it: {}", at.report.name_of(at.path), entry.description.help));
+  } else {
+    entry.member->read_absent(at);
   }
-  if (fill_unset_ && !place.report.any_within(place.path)) fill_unset_();
 }
 
 std::vector<std::string> FieldList::keys() const {
@@ -118,19 +129,15 @@ void FieldList::refuse_unknown(std::string_view key, int64_t line, const ConfigP
   place.report.add(line, path, fmt::format("unknown key {}; {}", name, remedy));
 }
 
-void FieldList::refuse_missing(const FieldDescription& field, const ConfigPlace& place) const {
-  const ConfigPlace at = place.key(field.name);
-  at.report.add(at.report.line_of(at.path), at.path,
-                fmt::format("{} is required; got nothing; set it: {}", at.report.name_of(at.path), field.help));
+void FieldList::apply_rules(const ConfigPlace& place) const {
+  for (const Entry& entry : entries_)
+    for (const FieldRule& rule : entry.rules) rule(place.key(entry.description.name));
 }
 
 void FieldList::check(const ConfigPlace& place) const {
-  for (const Entry& entry : entries_) {
-    const ConfigPlace at = place.key(entry.description.name);
-    entry.member->check(at);
-    for (const FieldRule& rule : entry.rules) rule(at);
-  }
-  if (!check_ || place.report.any_within(place.path)) return;
+  for (const Entry& entry : entries_) entry.member->check(place.key(entry.description.name));
+  apply_rules(place);
+  if (!check_ || place.has_problem()) return;
   Problems problems(place.report, place.path);
   check_(problems);
 }

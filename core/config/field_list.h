@@ -18,6 +18,8 @@ class BoundMember {
  public:
   virtual ~BoundMember() = default;
   virtual void read(const YamlNode& node, const ConfigPlace& place) = 0;
+  /// The config has no such key: a section in it is read as an empty one, for it may have required fields.
+  virtual void read_absent(const ConfigPlace& place) = 0;
   virtual YamlNode write(DumpScope scope) const = 0;
   virtual void check(const ConfigPlace& place) const = 0;
   virtual std::vector<FieldDescription> children() const = 0;
@@ -36,8 +38,8 @@ class FieldList {
   template <class T>
   Field<T> field(std::string_view name, T& member, std::string_view help);
 
-  /// Sets the members that `node` has keys for, then lets the section fill what is still unset; nothing at all counts
-  /// as an empty map. Problems: unknown key, wrong type, required key missing.
+  /// Sets the members that `node` has keys for, then lets the section fill what is still unset, unless it has problems;
+  /// nothing at all counts as an empty map. Problems: unknown key, wrong type, required key missing.
   void read(const YamlNode& node, const ConfigPlace& place);
   /// The rules of the fields, and those between fields of each section without other problems.
   void check(const ConfigPlace& place) const;
@@ -54,7 +56,8 @@ class FieldList {
   void expect_complete(int64_t members, const void* object, std::size_t object_bytes, const char* type) const;
   std::vector<std::string> keys() const;
   void refuse_unknown(std::string_view key, int64_t line, const ConfigPlace& place) const;
-  void refuse_missing(const FieldDescription& field, const ConfigPlace& place) const;
+  static void read_absent(const Entry& entry, const ConfigPlace& place);
+  void apply_rules(const ConfigPlace& place) const;
 
   std::deque<Entry> entries_;
   std::vector<const void*> addresses_;

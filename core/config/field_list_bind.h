@@ -46,6 +46,13 @@ class Bound final : public BoundMember {
   void read(const YamlNode& node, const ConfigPlace& place) override {
     if (std::optional<T> value = Codec<T>::read(node, place, member_)) member_ = *std::move(value);
   }
+  void read_absent(const ConfigPlace& place) override {
+    if constexpr (Section<T>) {
+      FieldList(member_).read({}, place);
+    } else if constexpr (kIsOptional<T> && Section<LeafType<T>>) {
+      if (member_) FieldList(*member_).read({}, place);
+    }
+  }
   YamlNode write(DumpScope scope) const override { return Codec<T>::write(member_, scope); }
   void check(const ConfigPlace& place) const override { Codec<T>::check(member_, place); }
   std::vector<FieldDescription> children() const override {

@@ -7,8 +7,6 @@
 #include <type_traits>
 #include <vector>
 
-#include <fmt/format.h>
-
 #include "core/config/codec.h"
 
 /// Looking into optionals, lists and maps, as the rules of fields do.
@@ -81,16 +79,6 @@ bool is_set_but_empty(const T& value) {
     return value.empty();
   } else {
     return value && value->empty();
-  }
-}
-
-/// The value as a message tells it.
-template <class T>
-std::string value_shown(const T& value) {
-  if constexpr (std::is_same_v<T, std::string>) {
-    return "\"" + shown(value) + "\"";
-  } else {
-    return fmt::format("{}", value);
   }
 }
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kMostProblemsKept = 100;
 constexpr std::size_t kLongestMessageBytes = 1900;
+constexpr std::string_view kSeparators = ".[";  // of "a.b" and "a[2]"
 
 bool begins_utf8_character(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; }
 
@@ -35,7 +36,7 @@ std::string one_character_shown(std::string_view character) {
 
 /// "a" of "a.b" and of "a[2]"; "" of "a".
 std::string_view parent_of(std::string_view path) {
-  const std::size_t end = path.find_last_of(".[");
+  const std::size_t end = path.find_last_of(kSeparators);
   return end == std::string_view::npos ? std::string_view{} : path.substr(0, end);
 }
 
@@ -62,6 +63,7 @@ ConfigReport::ConfigReport(std::string where, std::string file) : where_(std::mo
 
 void ConfigReport::add(int64_t line, std::string_view path, std::string text) {
   ++count_;
+  refused_paths_.emplace(path);
   if (problems_.size() < kMostProblemsKept) problems_.push_back({line, std::string(path), std::move(text)});
 }
 
@@ -93,9 +95,11 @@ std::string ConfigReport::name_of(std::string_view path) const {
 
 bool ConfigReport::any_within(std::string_view path) const {
   if (path.empty()) return any();
-  return std::any_of(problems_.begin(), problems_.end(), [&](const Problem& problem) {
-    const std::string_view at = problem.path;
-    return at.starts_with(path) && (at.size() == path.size() || at[path.size()] == '.' || at[path.size()] == '[');
+  if (refused_paths_.contains(path)) return true;
+  return std::any_of(std::begin(kSeparators), std::end(kSeparators), [&](char separator) {
+    const std::string prefix = fmt::format("{}{}", path, separator);
+    const auto first = refused_paths_.lower_bound(prefix);
+    return first != refused_paths_.end() && first->starts_with(prefix);
   });
 }
 

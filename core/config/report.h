@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,8 +55,9 @@ class ConfigReport {
   std::string location(int64_t line) const;
 
   std::string where_, file_;
-  std::vector<Problem> problems_;
+  std::vector<Problem> problems_;  ///< the first ones
   int64_t count_ = 0;
+  std::set<std::string, std::less<>> refused_paths_;
   std::map<std::string, int64_t, std::less<>> lines_;
   std::map<std::string, std::string, std::less<>> names_;
   std::vector<std::string> known_paths_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,8 +40,8 @@ struct YamlNode {
 YamlNode parse_yaml(std::string_view text, ConfigReport& report);
 
 /// The value of `section.key=VALUE`: text that starts with [ { " or ' is YAML; null, ~ and nothing at all are null; all
-/// else is a scalar, to the letter. Lines are kCommandLine. Problems name `path`.
-YamlNode parse_override_value(std::string_view text, std::string_view path, ConfigReport& report);
+/// else is a scalar, to the letter. Lines are kCommandLine. Problems name `path`; nothing comes back after one.
+std::optional<YamlNode> parse_override_value(std::string_view text, std::string_view path, ConfigReport& report);
 
 /// Block style, two spaces, in the order of the entries; lists of scalars on one line. Equal trees give equal bytes, on
 /// every machine: hashes are taken of it. A string is quoted unless every YAML reader takes it for one. parse_yaml()

@@ -58,7 +58,7 @@ class TreeBuilder : public YAML::EventHandler {
       throw Refusal{line_of(mark),
                     "an alias must stand after the value of its anchor; got one inside of it; remove it"};
     YamlNode copy = found->second;
-    count_values(copy);
+    count_values(copy, line_of(mark));
     place(std::move(copy), 0);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -93,10 +93,10 @@ class TreeBuilder : public YAML::EventHandler {
                                 "keep data in files of its own",
                                 kMostValues)};
   }
-  void count_values(const YamlNode& node) {
-    count_value(node.line);
-    for (const YamlNode& item : node.items) count_values(item);
-    for (const auto& [key, value] : node.entries) count_values(value);
+  void count_values(const YamlNode& node, int64_t line) {
+    count_value(line);
+    for (const YamlNode& item : node.items) count_values(item, line);
+    for (const auto& [key, value] : node.entries) count_values(value, line);
   }
   void open(YamlNode node, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     node.line = line_of(mark);
@@ -113,7 +113,7 @@ class TreeBuilder : public YAML::EventHandler {
   void place(YamlNode node, YAML::anchor_t anchor) {
     count_value(node.line);
     if (anchor != 0) {
-      count_values(node);  // the copy that is kept for aliases counts too
+      count_values(node, node.line);  // the copy that is kept for aliases counts too
       anchored_.insert_or_assign(anchor, node);
     }
     if (open_.empty()) {
@@ -188,7 +188,8 @@ void refuse_bytes(std::string_view text) {
 std::optional<YamlNode> read_document(std::string_view text, ConfigReport& report) {
   try {
     refuse_bytes(text);
-    std::istringstream stream{std::string(text)};
+    // yaml-cpp takes the end of the file for a closing quote; the mark of a document's end it refuses in one.
+    std::istringstream stream(fmt::format("{}\n...\n", text));
     YAML::Parser parser(stream);
     TreeBuilder builder(report);
     if (!parser.HandleNextDocument(builder)) return YamlNode{};
@@ -197,8 +198,10 @@ std::optional<YamlNode> read_document(std::string_view text, ConfigReport& repor
   } catch (const Refusal& refusal) {
     report.add(refusal.line, "", refusal.text);
   } catch (const YAML::Exception& error) {
+    const bool open_quote = error.msg == YAML::ErrorMsg::DOC_IN_SCALAR;
     report.add(line_of(error.mark), "",
-               fmt::format("a config must be well-formed YAML; got: {}; correct this line", shown(error.msg, 100)));
+               fmt::format("a config must be well-formed YAML; got: {}; correct this line",
+                           open_quote ? "the end of the file inside of quotes" : shown(error.msg, 100)));
   }
   return std::nullopt;
 }
@@ -215,7 +218,7 @@ YamlNode parse_yaml(std::string_view text, ConfigReport& report) {
   return read_document(text, report).value_or(YamlNode{});
 }
 
-YamlNode parse_override_value(std::string_view text, std::string_view path, ConfigReport& report) {
+std::optional<YamlNode> parse_override_value(std::string_view text, std::string_view path, ConfigReport& report) {
   YamlNode node;
   if (text.empty() || text == "null" || text == "~") {
     node = YamlNode{};
@@ -229,7 +232,7 @@ YamlNode parse_override_value(std::string_view text, std::string_view path, Conf
           kCommandLine, path,
           fmt::format("{} must be well-formed YAML when it starts with {}; got {}; close every bracket and quote",
                       report.name_of(path), text[0], shown(text)));
-      return {};
+      return std::nullopt;
     }
     node = std::move(*read);
   }
