@@ -46,8 +46,8 @@ torch::Tensor decode_rows(const Qwen2Decoder& decoder, const DecoderConfig& conf
                           const RotaryTable& rotary, const Seqlens& seqlens, const torch::Tensor& rows) {
   const AttentionHeads heads{config.heads, config.kv_heads, config.head_dim};
   for (const Qwen2Layer& layer : decoder.layers) {
-    auto qkv = linear(rms_norm(hidden, layer.input_norm, config.rms_norm_eps), layer.qkv);
-    auto context = rotary_attention(std::move(qkv), heads, rotary, seqlens, AttentionMask::kCausal);
+    const auto qkv = linear(rms_norm(hidden, layer.input_norm, config.rms_norm_eps), layer.qkv);
+    auto context = rotary_attention(qkv, heads, rotary, seqlens, AttentionMask::kCausal);
     if (&layer == &decoder.layers.back()) {  // nothing looks across rows any more
       context = context.index_select(0, rows);
       hidden = hidden.index_select(0, rows);

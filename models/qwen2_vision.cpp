@@ -157,8 +157,8 @@ torch::Tensor encode_images(const Qwen2Vision& vision, const VisionConfig& c, co
   for (std::size_t i = 0; i < vision.blocks.size(); ++i) {
     const VisionBlock& block = vision.blocks[i];
     const Seqlens& seqlens = sees_whole_image(static_cast<int64_t>(i)) ? images : windows;
-    auto qkv = linear(normalized(hidden, block.norm1), block.qkv);
-    const auto context = rotary_attention(std::move(qkv), heads, rotary, seqlens, AttentionMask::kFull);
+    const auto qkv = linear(normalized(hidden, block.norm1), block.qkv);
+    const auto context = rotary_attention(qkv, heads, rotary, seqlens, AttentionMask::kFull);
     hidden = add_linear(std::move(hidden), context, block.proj);
     auto inner = linear(normalized(hidden, block.norm2), block.mlp_in);
     hidden = add_linear(std::move(hidden), activated(std::move(inner), c), block.mlp_out);

@@ -11,9 +11,8 @@
 #include <ATen/ops/tensor.h>
 
 #include "core/error.h"
-#include "core/parallel.h"
 #include "core/shape.h"
-#include "models/nn/cpu_kernels.h"
+#include "models/nn/cpu_attention.h"
 #include "models/nn/grad_mode.h"
 
 namespace trireme {
@@ -76,15 +75,42 @@ bool has_gpu_kernel(const torch::Tensor& q) {
 }
 
 template <class T>
-void rotate_heads_in_place(torch::Tensor& qkv, int64_t heads, int64_t dim, const RotaryTable& table) {
-  constexpr int64_t kValuesPerThread = 1 << 14;
-  const int64_t stride = qkv.stride(0), half = dim / 2;
-  T* values = qkv.mutable_data_ptr<T>();
-  const float *cos = table.cos.const_data_ptr<float>(), *sin = table.sin.const_data_ptr<float>();
-  parallel_for(qkv.size(0), kValuesPerThread / (heads * dim) + 1, [&](int64_t begin, int64_t end) {
-    T* rows = values + begin * stride;
-    cpu::rotate(rows, stride, cos + begin * half, sin + begin * half, end - begin, heads, half, rows, stride);
-  });
+torch::Tensor attention_by_kernel(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v,
+                                  const RotaryTable& table, const Seqlens& seqlens, bool causal, double scale) {
+  auto out = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
+  cpu::AttentionCall<T> call;
+  call.q = q.const_data_ptr<T>();
+  call.k = k.const_data_ptr<T>();
+  call.v = v.const_data_ptr<T>();
+  call.q_stride = q.stride(0);
+  call.k_stride = k.stride(0);
+  call.v_stride = v.stride(0);
+  call.out = out.mutable_data_ptr<T>();
+  call.out_stride = out.stride(0);
+  call.cos = table.cos.defined() ? table.cos.const_data_ptr<float>() : nullptr;
+  call.sin = table.sin.defined() ? table.sin.const_data_ptr<float>() : nullptr;
+  call.heads = q.size(1);
+  call.kv_heads = k.size(1);
+  call.dim = q.size(2);
+  call.scale = static_cast<float>(scale);
+  call.causal = causal;
+  cpu::attention(call, seqlens.bounds);
+  return out;
+}
+
+bool heads_are_dense(const torch::Tensor& x) { return x.stride(2) == 1 && x.stride(1) == x.size(2); }
+
+/// The one body with the rotary turn inside; an empty table means none.
+torch::Tensor attention_by_kernel(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v,
+                                  const RotaryTable& table, const Seqlens& seqlens, bool causal, double scale) {
+  return q.scalar_type() == torch::kFloat32
+             ? attention_by_kernel<float>(q, k, v, table, seqlens, causal, scale)
+             : attention_by_kernel<c10::BFloat16>(q, k, v, table, seqlens, causal, scale);
+}
+
+bool kernel_takes(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v) {
+  return !records_gradient(q, k, v) && has_cpu_kernel(q) && cpu::has_attention() && heads_are_dense(q) &&
+         heads_are_dense(k) && heads_are_dense(v);
 }
 
 }  // namespace
@@ -118,26 +144,23 @@ torch::Tensor attention(const torch::Tensor& q, const torch::Tensor& k, const to
                 "sequence bounds must end with the number of rows; got {} and {} rows; pass the batch's own bounds.",
                 seqlens.bounds.back(), q.size(0));
   const bool causal = mask == AttentionMask::kCausal;
+  if (kernel_takes(q, k, v)) return attention_by_kernel(q, k, v, {}, seqlens, causal, scale);
   if (has_gpu_kernel(q)) return attention_on_gpu(q, k, v, seqlens, causal, scale);
   return attention_by_runs(q, k, v, seqlens, causal, scale);
 }
 
-torch::Tensor rotary_attention(torch::Tensor qkv, const AttentionHeads& heads, const RotaryTable& table,
+torch::Tensor rotary_attention(const torch::Tensor& qkv, const AttentionHeads& heads, const RotaryTable& table,
                                const Seqlens& seqlens, AttentionMask mask) {
   const auto cut = [&](int64_t first_head, int64_t count) {
     return qkv.narrow(1, first_head * heads.dim, count * heads.dim).unflatten(1, {count, heads.dim});
   };
-  torch::Tensor q = cut(0, heads.query), k = cut(heads.query, heads.key_value);
-  const torch::Tensor v = cut(heads.query + heads.key_value, heads.key_value);
-  if (records_gradient(qkv) || !has_cpu_kernel(qkv)) {
-    q = rotate(q, table);
-    k = rotate(k, table);
-  } else if (qkv.scalar_type() == torch::kFloat32) {
-    rotate_heads_in_place<float>(qkv, heads.query + heads.key_value, heads.dim, table);
-  } else {
-    rotate_heads_in_place<c10::BFloat16>(qkv, heads.query + heads.key_value, heads.dim, table);
+  const torch::Tensor q = cut(0, heads.query), k = cut(heads.query, heads.key_value),
+                      v = cut(heads.query + heads.key_value, heads.key_value);
+  const double scale = 1.0 / std::sqrt(static_cast<double>(heads.dim));
+  if (kernel_takes(q, k, v)) {
+    return attention_by_kernel(q, k, v, table, seqlens, mask == AttentionMask::kCausal, scale).flatten(1);
   }
-  return attention(q, k, v, seqlens, mask, 1.0 / std::sqrt(static_cast<double>(heads.dim))).flatten(1);
+  return attention(rotate(q, table), rotate(k, table), v, seqlens, mask, scale).flatten(1);
 }
 
 }  // namespace trireme

@@ -38,8 +38,8 @@ struct AttentionHeads {
 };
 
 /// The step between the two projections: qkv [T, (H + 2 Hkv) d], q and k turned by the table, attention with scale
-/// 1/sqrt(d) -> [T, H d]. Takes `qkv` over: where no gradient is recorded it is turned in place.
-torch::Tensor rotary_attention(torch::Tensor qkv, const AttentionHeads& heads, const RotaryTable& table,
+/// 1/sqrt(d) -> [T, H d]. Differentiable in qkv.
+torch::Tensor rotary_attention(const torch::Tensor& qkv, const AttentionHeads& heads, const RotaryTable& table,
                                const Seqlens& seqlens, AttentionMask mask);
 
 }  // namespace trireme

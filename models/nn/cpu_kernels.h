@@ -24,11 +24,4 @@ void swiglu(const c10::BFloat16* gate_up, int64_t rows, int64_t width, c10::BFlo
 void quick_gelu(float* x, int64_t count);
 void quick_gelu(c10::BFloat16* x, int64_t count);
 
-/// The first `heads` heads of each row of x (rows `stride` apart, heads of 2 * half values) turned by cos, sin
-/// [rows, half] into y (rows `y_stride` apart); y may be x.
-void rotate(const float* x, int64_t stride, const float* cos, const float* sin, int64_t rows, int64_t heads,
-            int64_t half, float* y, int64_t y_stride);
-void rotate(const c10::BFloat16* x, int64_t stride, const float* cos, const float* sin, int64_t rows, int64_t heads,
-            int64_t half, c10::BFloat16* y, int64_t y_stride);
-
 }  // namespace trireme::cpu
