@@ -23,6 +23,7 @@ using test::packed;
 using ::testing::HasSubstr;
 
 constexpr double kTolerance = 1e-6;
+constexpr double kAdapterTolerance = 5e-6;  // behind an adapter whose output outgrows the base's
 
 torch::Tensor one_by_one(const Model& model, const std::vector<GoldenCase>& cases) {
   std::vector<torch::Tensor> rows;
@@ -92,7 +93,7 @@ TEST(Equivalence, AnAdapterEqualsItsMergedWeights) {
                          at::matmul(pair->second.b.to(torch::kFloat32), pair->second.a.to(torch::kFloat32)));
   }
   const PackedBatch batch = packed(golden_cases("qwen2_vl_hub"), adapted.config);
-  EXPECT_LT(largest_difference(embed(adapted, batch), embed(merged, batch)), kTolerance);
+  EXPECT_LT(largest_difference(embed(adapted, batch), embed(merged, batch)), kAdapterTolerance);
 }
 
 /// Every batch that does not fit the model is refused with what is wrong.
