@@ -71,59 +71,91 @@ std::vector<ReduceOp> ops_for(c10::ScalarType dtype) {
   return ops;
 }
 
+/// Collectives begun together and waited for together: many cases for the price of a few round trips between processes.
+class Batch {
+ public:
+  void add(Work work, torch::Tensor result, torch::Tensor expected, std::string name) {
+    cases_.push_back({std::move(work), std::move(result), std::move(expected), std::move(name)});
+  }
+  void expect_all_equal() {
+    for (Case& each : cases_) each.work.wait();
+    for (const Case& each : cases_) EXPECT_TRUE(torch::equal(each.result, each.expected)) << each.name;
+  }
+
+ private:
+  struct Case {
+    Work work;
+    torch::Tensor result, expected;
+    std::string name;
+  };
+  std::vector<Case> cases_;
+};
+
+std::string case_name(const torch::Tensor& tensor, ReduceOp op) {
+  return fmt::format("{}, reduction {}", shape_string(tensor), static_cast<int>(op));
+}
+
 TEST_P(CommunicatorTest, AllReduceEqualsSerialReduction) {
   run([](Communicator& comm) {
+    Batch batch;
     for (const c10::ScalarType dtype : kNumberDtypes) {
       for (const ReduceOp op : ops_for(dtype)) {
         for (const int64_t count : {0, 1, 7, 3000}) {
           const torch::Tensor tensor = share(comm.rank(), {count}, dtype);
-          comm.all_reduce(tensor, op).wait();
-          const auto shares = all_shares(comm.size(), {count}, dtype);
-          EXPECT_TRUE(torch::equal(tensor, serial_reduction(shares, op).to(dtype)))
-              << shape_string(tensor) << " op " << static_cast<int>(op);
+          const auto expected = serial_reduction(all_shares(comm.size(), {count}, dtype), op).to(dtype);
+          batch.add(comm.all_reduce(tensor, op), tensor, expected, case_name(tensor, op));
         }
       }
     }
+    batch.expect_all_equal();
   });
 }
 
-TEST_P(CommunicatorTest, ReduceScatterEqualsSerialReduction) {
+TEST_P(CommunicatorTest, ReduceScatterEqualsSerialReductionAndLeavesItsInput) {
   run([](Communicator& comm) {
+    const std::vector<int64_t> sizes = {comm.size(), 5, 3};
+    Batch batch;
+    std::vector<torch::Tensor> inputs;
     for (const c10::ScalarType dtype : kNumberDtypes) {
       for (const ReduceOp op : ops_for(dtype)) {
-        const std::vector<int64_t> sizes = {comm.size(), 5, 3};
         const torch::Tensor output = torch::empty({5, 3}, torch::TensorOptions().dtype(dtype));
-        const torch::Tensor input = share(comm.rank(), sizes, dtype);
-        comm.reduce_scatter(output, input, op).wait();
-        const auto shares = all_shares(comm.size(), sizes, dtype);
-        EXPECT_TRUE(torch::equal(output, serial_reduction(shares, op)[comm.rank()].to(dtype))) << shape_string(output);
-        EXPECT_TRUE(torch::equal(input, share(comm.rank(), sizes, dtype))) << "the input was written to";
+        inputs.push_back(share(comm.rank(), sizes, dtype));
+        const auto expected = serial_reduction(all_shares(comm.size(), sizes, dtype), op)[comm.rank()].to(dtype);
+        batch.add(comm.reduce_scatter(output, inputs.back(), op), output, expected, case_name(output, op));
       }
+    }
+    batch.expect_all_equal();
+    for (const torch::Tensor& input : inputs) {
+      EXPECT_TRUE(torch::equal(input, share(comm.rank(), sizes, input.scalar_type()))) << shape_string(input);
     }
   });
 }
 
 TEST_P(CommunicatorTest, AllGatherKeepsRankOrder) {
   run([](Communicator& comm) {
+    Batch batch;
     for (const c10::ScalarType dtype : kNumberDtypes) {
       for (const int64_t rows : {0, 1, 6}) {
         const torch::Tensor output = torch::empty({comm.size(), rows, 2}, torch::TensorOptions().dtype(dtype));
-        comm.all_gather(output, share(comm.rank(), {rows, 2}, dtype)).wait();
-        EXPECT_TRUE(torch::equal(output, torch::stack(all_shares(comm.size(), {rows, 2}, dtype))));
+        const auto expected = torch::stack(all_shares(comm.size(), {rows, 2}, dtype));
+        batch.add(comm.all_gather(output, share(comm.rank(), {rows, 2}, dtype)), output, expected,
+                  shape_string(output));
       }
     }
+    batch.expect_all_equal();
   });
 }
 
 TEST_P(CommunicatorTest, BroadcastBringsTheRootsValuesFromEveryRoot) {
   run([](Communicator& comm) {
+    Batch batch;
     for (const c10::ScalarType dtype : kNumberDtypes) {
       for (int64_t root = 0; root < comm.size(); ++root) {
         const torch::Tensor tensor = share(comm.rank(), {4, 5}, dtype);
-        comm.broadcast(tensor, root).wait();
-        EXPECT_TRUE(torch::equal(tensor, share(root, {4, 5}, dtype)));
+        batch.add(comm.broadcast(tensor, root), tensor, share(root, {4, 5}, dtype), fmt::format("root {}", root));
       }
     }
+    batch.expect_all_equal();
   });
 }
 

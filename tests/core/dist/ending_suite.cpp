@@ -31,15 +31,17 @@ Ended end_rank(Communicator& comm, const std::function<int()>& work) {
 TEST_P(CommunicatorTest, FailureNoticeEndsTheWaitsOfTheOthers) {
   if (GetParam().size == 1) return;  // nobody to tell
   run([](Communicator& comm) {
-    comm.check_peers();
-    comm.barrier();
     const int64_t failing = comm.size() - 1;
     const RankEnding failure{RankEnding::Kind::kFailed, 3};
     RankEnding mine{RankEnding::Kind::kPeerFailed, 3};
+    const torch::Tensor greeting = torch::ones({1});
     if (comm.rank() == failing) {
+      for (int64_t other = 0; other < failing; ++other) comm.recv(greeting, other).wait();
       comm.announce_failure(failure);
       mine = failure;
     } else {
+      comm.check_peers();
+      comm.send(greeting, failing).wait();
       const torch::Tensor tensor = torch::ones({1'000'000});
       try {
         comm.all_reduce(tensor, ReduceOp::kSum).wait();
