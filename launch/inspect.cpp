@@ -4,6 +4,7 @@
 #include "core/config/field_count.h"
 #include "core/error.h"
 #include "core/io/embeddings_file.h"
+#include "core/io/hash.h"
 #include "core/io/safetensors.h"
 #include "core/shape.h"
 #include "data/sources/records.h"
@@ -29,8 +30,6 @@ struct InspectOptions {
   }
 };
 static_assert(field_count<InspectOptions>() == 2, "describe() must list every field");
-
-std::string lines(const std::vector<std::string>& text) { return fmt::format("{}\n", fmt::join(text, "\n")); }
 
 std::string describe_embeddings(const fs::path& path) {
   const EmbeddingsReader file(path);
@@ -77,8 +76,12 @@ std::string describe_records(const InspectOptions& options) {
 std::string inspect(const InspectOptions& options) {
   const fs::path& path = options.path;
   TRIREME_CHECK(fs::exists(path), DataError, "inspect", "the path must exist; got {}; check it.", path.string());
-  if (is_adapter_folder(path)) return lines(text_of(describe_adapter(path)));
-  if (fs::is_directory(path)) return lines(text_of(describe_checkpoint(path)));
+  if (is_adapter_folder(path)) return text_of(describe_adapter(path));
+  if (fs::is_directory(path)) {
+    CheckpointDescription checkpoint = describe_checkpoint(path);
+    checkpoint.weights_sha256 = sha256_hex_of_files(checkpoint.weight_files);
+    return text_of(checkpoint);
+  }
   if (path.extension() == ".h5") return describe_embeddings(path);
   if (path.extension() == ".safetensors") return describe_tensors(path);
   if (path.extension() == ".jsonl") return describe_records(options);

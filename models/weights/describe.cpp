@@ -50,6 +50,11 @@ std::string with_commas(int64_t number) {
   return digits;
 }
 
+/// "1 head", "2 heads".
+std::string counted(int64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", with_commas(count), noun, count == 1 ? "" : "s");
+}
+
 std::string joined(const std::map<std::string, int64_t>& parameters_by_dtype) {
   std::vector<std::string> dtypes;
   for (const auto& [dtype, count] : parameters_by_dtype)
@@ -64,6 +69,17 @@ std::string first_few(const std::vector<std::string>& names) {
                      fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
                      shown < names.size() ? ", .." : "");
 }
+
+/// A title and aligned lines below it.
+class Facts {
+ public:
+  explicit Facts(std::string_view title) : text_(fmt::format("{}\n", title)) {}
+  void add(std::string_view name, std::string_view value) { text_ += fmt::format("  {:<15} {}\n", name, value); }
+  const std::string& text() const noexcept { return text_; }
+
+ private:
+  std::string text_;
+};
 
 /// Compares what the files hold with what config.json asks for.
 void check_tensors(const HubCheckpoint& checkpoint, CheckpointDescription& description) {
@@ -89,10 +105,10 @@ std::string rope_line(const DecoderConfig& decoder) {
 
 std::string vision_line(const ModelConfig& config) {
   const VisionConfig& vision = *config.vision;
-  std::string line = fmt::format("{} blocks of {}, {} heads, MLP {} ({}), patches {}x{}x{}, merged {}x{}", vision.depth,
-                                 vision.embed_dim, vision.heads, vision.intermediate_size, vision.activation,
-                                 vision.temporal_patch_size, vision.patch_size, vision.patch_size, vision.merge_size,
-                                 vision.merge_size);
+  std::string line = fmt::format("{} of {}, {}, MLP {} ({}), patches {}x{}x{}, merged {}x{}",
+                                 counted(vision.depth, "block"), vision.embed_dim, counted(vision.heads, "head"),
+                                 vision.intermediate_size, vision.activation, vision.temporal_patch_size,
+                                 vision.patch_size, vision.patch_size, vision.merge_size, vision.merge_size);
   if (vision.window_size > 0)
     line += fmt::format(", windows of {} pixels but for blocks [{}]", vision.window_size,
                         fmt::join(vision.full_attention_blocks, ", "));
@@ -169,57 +185,52 @@ AdapterDescription describe_adapter(const std::filesystem::path& folder) {
   return description;
 }
 
-std::vector<std::string> text_of(const CheckpointDescription& d) {
+std::string text_of(const CheckpointDescription& d) {
   const DecoderConfig& decoder = d.config.decoder;
-  std::vector<std::string> lines;
-  const auto line = [&](std::string_view name, std::string value) {
-    lines.push_back(fmt::format("{}: {}", name, value));
-  };
-  line("kind", "checkpoint");
-  line("family", family_name(d.config.family));
-  line("parameters", with_commas(d.parameters()));
+  Facts facts("checkpoint");
+  facts.add("family", family_name(d.config.family));
+  facts.add("parameters", with_commas(d.parameters()));
   for (const auto& part : d.parts)
-    line(fmt::format("  {}", part.name), fmt::format("{} in {} tensors", with_commas(part.parameters), part.tensors));
-  line("dtype", joined(d.parameters_by_dtype));
-  line("decoder", fmt::format("{} layers of {}, {} heads of {}, {} K/V heads, MLP {}, vocabulary {}", decoder.layers,
-                              decoder.hidden_size, decoder.heads, decoder.head_dim, decoder.kv_heads,
-                              decoder.intermediate_size, decoder.vocab_size));
-  line("positions", rope_line(decoder));
-  if (d.config.vision) line("vision", vision_line(d.config));
-  const bool headless =
-      !decoder.tie_word_embeddings && d.naming == TensorNaming::kBaseModel &&
-      std::none_of(d.parts.begin(), d.parts.end(), [](const auto& part) { return part.name == "head"; });
-  line("head", decoder.tie_word_embeddings ? "tied to the embeddings" : headless ? "none" : "of its own");
-  line("naming", naming_name(d.naming));
-  line("weights", fmt::format("{} bytes in {} file{}", with_commas(static_cast<int64_t>(d.weight_bytes)),
-                              d.weight_files.size(), d.weight_files.size() == 1 ? "" : "s"));
-  line("beside the weights", d.files_present.empty() ? "nothing" : fmt::format("{}", fmt::join(d.files_present, ", ")));
-  if (!d.files_absent.empty()) line("not there", fmt::format("{}", fmt::join(d.files_absent, ", ")));
-  line("LoRA on the decoder", fmt::format("{} parameters per unit of rank", with_commas(d.lora_parameters_per_rank)));
-  if (!d.missing.empty()) line("missing tensors", first_few(d.missing));
-  if (!d.misshapen.empty()) line("tensors of another shape", first_few(d.misshapen));
-  if (!d.surplus.empty()) line("surplus tensors", first_few(d.surplus));
-  return lines;
+    facts.add(fmt::format("  {}", part.name),
+              fmt::format("{} in {}", with_commas(part.parameters), counted(part.tensors, "tensor")));
+  facts.add("dtype", joined(d.parameters_by_dtype));
+  facts.add("decoder",
+            fmt::format("{} of {}, {} of {}, {}, MLP {}, vocabulary {}", counted(decoder.layers, "layer"),
+                        decoder.hidden_size, counted(decoder.heads, "head"), decoder.head_dim,
+                        counted(decoder.kv_heads, "K/V head"), decoder.intermediate_size, decoder.vocab_size));
+  facts.add("positions", rope_line(decoder));
+  if (d.config.vision) facts.add("vision", vision_line(d.config));
+  const bool own_head =
+      std::any_of(d.parts.begin(), d.parts.end(), [](const auto& part) { return part.name == "head"; });
+  facts.add("head", decoder.tie_word_embeddings ? "tied to the embeddings" : own_head ? "of its own" : "none");
+  facts.add("naming", naming_name(d.naming));
+  facts.add("weights", fmt::format("{} in {}", counted(static_cast<int64_t>(d.weight_bytes), "byte"),
+                                   counted(std::ssize(d.weight_files), "file")));
+  if (!d.weights_sha256.empty()) facts.add("weights sha256", d.weights_sha256);
+  facts.add("also there", d.files_present.empty() ? "nothing" : fmt::format("{}", fmt::join(d.files_present, ", ")));
+  if (!d.files_absent.empty()) facts.add("not there", fmt::format("{}", fmt::join(d.files_absent, ", ")));
+  facts.add("decoder LoRA", fmt::format("{} parameters per unit of rank", with_commas(d.lora_parameters_per_rank)));
+  if (!d.missing.empty()) facts.add("missing tensors", first_few(d.missing));
+  if (!d.misshapen.empty()) facts.add("other shapes", first_few(d.misshapen));
+  if (!d.surplus.empty()) facts.add("surplus tensors", first_few(d.surplus));
+  return facts.text();
 }
 
-std::vector<std::string> text_of(const AdapterDescription& d) {
-  std::vector<std::string> lines;
-  const auto line = [&](std::string_view name, std::string value) {
-    lines.push_back(fmt::format("{}: {}", name, value));
-  };
-  line("kind", d.rslora ? "PEFT adapter, LoRA with rank-stabilised scale" : "PEFT adapter, LoRA");
-  line("base model", d.base_model_name.empty() ? "not said" : quote_text(d.base_model_name));
-  line("trainable parameters", with_commas(d.parameters()));
-  line("modules", fmt::format("{} in the decoder, {} in the vision tower{}", d.decoder_modules, d.vision_modules,
-                              d.head_modules > 0 ? ", the head" : ""));
+std::string text_of(const AdapterDescription& d) {
+  Facts facts("PEFT adapter");
+  facts.add("kind", d.rslora ? "LoRA, rank-stabilised: scale alpha / sqrt(r)" : "LoRA: scale alpha / r");
+  facts.add("base model", d.base_model_name.empty() ? "not said" : quote_text(d.base_model_name));
+  facts.add("trainable", fmt::format("{} parameters", with_commas(d.parameters())));
+  facts.add("modules", fmt::format("{} in the decoder, {} in the vision tower{}", d.decoder_modules, d.vision_modules,
+                                   d.head_modules > 0 ? ", the head" : ""));
   for (const auto& group : d.groups)
-    line(fmt::format("  {}", group.leaf),
-         fmt::format("{} modules, r {}, alpha {}, scale {:.6g}, {} parameters", group.modules, group.rank, group.alpha,
-                     group.scale, with_commas(group.parameters)));
-  line("dtype", joined(d.parameters_by_dtype));
-  line("naming", naming_name(d.naming));
-  line("sha256", d.sha256);
-  return lines;
+    facts.add(fmt::format("  {}", group.leaf),
+              fmt::format("{} x r {}, alpha {}, scale {:.6g}: {} parameters", group.modules, group.rank, group.alpha,
+                          group.scale, with_commas(group.parameters)));
+  facts.add("dtype", joined(d.parameters_by_dtype));
+  facts.add("naming", naming_name(d.naming));
+  facts.add("adapter sha256", d.sha256);
+  return facts.text();
 }
 
 }  // namespace trireme

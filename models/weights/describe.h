@@ -23,7 +23,8 @@ struct CheckpointDescription {
   TensorNaming naming = TensorNaming::kOld;
   std::vector<Part> parts;
   std::map<std::string, int64_t> parameters_by_dtype;  ///< "bfloat16" -> count
-  std::vector<std::filesystem::path> weight_files;     ///< sorted: sha256_hex_of_files over them is the model's hash
+  std::vector<std::filesystem::path> weight_files;     ///< sorted
+  std::string weights_sha256;  ///< "" here, as it reads all weights: sha256_hex_of_files(weight_files), by the caller
   uint64_t weight_bytes = 0;
   std::vector<std::string> files_present;  ///< of the ones embed reads beside the weights: tokenizer.json, ..
   std::vector<std::string> files_absent;
@@ -61,8 +62,8 @@ AdapterDescription describe_adapter(const std::filesystem::path& folder);
 /// True for a folder with adapter_config.json and no config.json beside it.
 bool is_adapter_folder(const std::filesystem::path& folder);
 
-/// One "name: value" line per fact, for a person to read; without the weights' hash, which takes time.
-std::vector<std::string> text_of(const CheckpointDescription& description);
-std::vector<std::string> text_of(const AdapterDescription& description);
+/// For a person to read: what it is, then one line "  name  value" per fact; ends with a newline.
+std::string text_of(const CheckpointDescription& description);
+std::string text_of(const AdapterDescription& description);
 
 }  // namespace trireme
