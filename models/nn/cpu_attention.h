@@ -8,7 +8,7 @@
 namespace trireme::cpu {
 
 /// Attention over packed sequences, optionally with the rotary turn of q and k: inference on a CPU with AVX-512.
-/// Rows of q, k, v, out are tokens, `*_stride` values apart; within a row the heads lie one after the other, `dim` each.
+/// Rows of q, k, v, out are tokens, `*_stride` values apart; within a row the heads lie one by one, `dim` each.
 template <class T>
 struct AttentionCall {
   const T *q, *k, *v;

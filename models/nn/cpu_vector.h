@@ -10,7 +10,7 @@
 
 namespace trireme::cpu {
 
-/// Sixteen float32 lanes as GCC's vector extension: one AVX-512 register, two of AVX2, four of SSE. Passed by reference,
+/// 16 float32 lanes as GCC's vector extension: one AVX-512 register, two of AVX2, four of SSE. Passed by reference,
 /// since how such a value is passed depends on the instruction set.
 constexpr int64_t kLanes = 16;
 using Floats = float __attribute__((vector_size(kLanes * sizeof(float))));

@@ -1,7 +1,7 @@
+#include <filesystem>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <filesystem>
 
 #include "tests/support/run_program.h"
 #include "tests/support/temp_folder.h"
@@ -10,11 +10,11 @@ namespace trireme {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::AllOf;
-using ::testing::HasSubstr;
 using test::ProgramResult;
 using test::run_program;
 using test::TempFolder;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 const fs::path kGolden = fs::path(TRIREME_TEST_DIR) / "golden/embed";
 
@@ -36,7 +36,8 @@ TEST(InspectVerb, TellsWhatTheFilesHold) {
                          "--image-root", kGolden / "images", "--out", out})
                 .exit_code,
             0);
-  EXPECT_THAT(inspect(out).out, AllOf(HasSubstr("7"), HasSubstr("32 float32"), HasSubstr("mrope"), HasSubstr("unicode")));
+  EXPECT_THAT(inspect(out).out,
+              AllOf(HasSubstr("7"), HasSubstr("32 float32"), HasSubstr("mrope"), HasSubstr("unicode")));
   EXPECT_THAT(inspect(kGolden / "records.jsonl").out, AllOf(HasSubstr("records: 7"), HasSubstr("image and text 2")));
   EXPECT_THAT(inspect(kGolden / "expected.safetensors").out, AllOf(HasSubstr("[7, 32]"), HasSubstr("mrope")));
 }
@@ -52,7 +53,8 @@ TEST(InspectVerb, RefusesWhatItDoesNotKnow) {
 TEST(DoctorVerb, ExaminesTheMachine) {
   const ProgramResult ran = run_program({TRIREME_BINARY, "doctor"});
   EXPECT_EQ(ran.exit_code, 0) << ran.err;
-  EXPECT_THAT(ran.out, AllOf(HasSubstr("libtorch"), HasSubstr("float32 GEMM"), HasSubstr("hdf5"), HasSubstr("Open MPI")));
+  EXPECT_THAT(ran.out,
+              AllOf(HasSubstr("libtorch"), HasSubstr("float32 GEMM"), HasSubstr("hdf5"), HasSubstr("Open MPI")));
 }
 
 TEST(Program, HelpListsTheVerbs) {
