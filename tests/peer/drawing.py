@@ -183,7 +183,9 @@ def draw_adapter(rng: random.Random, checkpoint: Checkpoint, folder: pathlib.Pat
     patterns = [key for key in PATTERNS if any(get_pattern_key([key], name) == key for name in names)]
     for pattern, highest in ((config.rank_pattern, 9), (config.alpha_pattern, 40)):
         chosen = rng.sample(patterns, min(len(patterns), rng.randint(0, 2)))
-        pattern.update({key: rng.randint(1, highest) for key in chosen})
+        # The first match wins, and PEFT writes its config with sorted keys: in another order a saved adapter would no
+        # longer be the one in memory, for PEFT either.
+        pattern.update({key: rng.randint(1, highest) for key in sorted(chosen)})
     adapted = peft.get_peft_model(model, config)
     generator = torch.Generator().manual_seed(rng.getrandbits(32))
     for name, parameter in adapted.named_parameters():

@@ -56,7 +56,7 @@ def main() -> None:
         template = AutoTokenizer.from_pretrained(folder)
     done = subprocess.run([options.build / "bin" / "chat_dump"], text=True, capture_output=True, check=True,
                           input="".join(json.dumps(request) + "\n" for request, _ in drawn))
-    ours = [json.loads(line) for line in done.stdout.splitlines()]
+    ours = [json.loads(line) for line in done.stdout.split("\n") if line]
     assert len(ours) == len(drawn), f"{len(ours)} answers to {len(drawn)} requests"
     wrong = 0
     for (request, messages), rendered in zip(drawn, ours):
