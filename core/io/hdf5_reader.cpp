@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::size_t kChunkCacheBytes = 8 << 20;  // 32 of our chunks: neighbours of a short read are not decoded twice
 constexpr std::string_view kMakeAgain = "it is damaged: make it again";
+constexpr std::string_view kLocked =
+    "another program is writing it, or its disk has no locks (then set HDF5_USE_FILE_LOCKING=FALSE)";
 
 struct Dataset {
   Hdf5Handle id, type;
@@ -68,9 +70,10 @@ struct Hdf5Reader::State {
   ~State();
 
   [[noreturn]] void fail(const std::string& what) const {
+    const std::string reason = last_hdf5_failure().description;
     throw DataError(
         "hdf5", fmt::format("{} must hold {} that can be read; got a failure of HDF5: {}; {}.", quote_path(path), what,
-                            quote_text(last_hdf5_failure().description), kMakeAgain));
+                            quote_text(reason), reason.starts_with("unable to lock") ? kLocked : kMakeAgain));
   }
   Hdf5Handle opened(hid_t id, Hdf5Handle::Close close, const std::string& what) const {
     if (id < 0) fail(what);

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
@@ -305,6 +306,14 @@ TEST_F(ForeignFile, MustHaveOneIdPerRow) {
   writer_.create("embedding", torch::kFloat32, {2, 3});
   writer_.create_strings("id", {3});
   EXPECT_THAT(refusal(), AllOf(HasSubstr("/id must be [2] strings"), HasSubstr("got [3] strings")));
+}
+
+TEST(EmbeddingsReader, ReadsAFileThatH5pyWrote) {  // golden: tests/golden/core_io/make.py
+  const EmbeddingsReader reader(std::filesystem::path(TRIREME_TEST_DIR) / "golden/core_io/by_h5py.h5");
+  EXPECT_EQ(reader.info(), (EmbeddingsInfo{"my model", "", "", "oned", "", false}));
+  EXPECT_EQ(reader.dtype(), torch::kHalf);
+  EXPECT_TRUE(at::equal(reader.read(0, 4), at::arange(12).reshape({4, 3}).to(torch::kHalf)));
+  EXPECT_THAT(reader.read_ids(0, 4), ElementsAre("a", "größe", "", "東京"));
 }
 
 TEST(EmbeddingsReader, RefusesAnotherFormat) {

@@ -9,8 +9,11 @@
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
@@ -251,6 +254,14 @@ TEST_F(DamagedHdf5, IsRefusedForADatasetOfTheWrongKind) {
   EXPECT_THAT(message_of<DataError>([&] { reader.read("id", 0, 1); }), HasSubstr("must hold numbers; got strings"));
   EXPECT_THAT(message_of<DataError>([&] { reader.read_strings("x", 0, 1); }),
               HasSubstr("must hold strings; got numbers"));
+}
+
+TEST_F(DamagedHdf5, IsToldFromAFileThatAnotherProgramHolds) {
+  const int descriptor = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(::flock(descriptor, LOCK_EX), 0);
+  EXPECT_THAT(message_of<DataError>([&] { Hdf5Reader{path_}; }),
+              AllOf(HasSubstr("another program is writing it"), HasSubstr("HDF5_USE_FILE_LOCKING")));
+  ::close(descriptor);
 }
 
 /// Lets a full disk strike at every stage: while rows are written, while ids are, and at commit.
