@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <vector>
+
+#include <torch/types.h>
+
+#include "core/config/field_count.h"
+#include "core/dist/communicator.h"
+#include "core/io/embeddings_file.h"
+#include "retrieval/search/id_table.h"
+
+namespace trireme {
+
+/// Vectors to be searched, read in blocks of rows: a tensor in memory, or a file larger than memory.
+class VectorSource {
+ public:
+  virtual ~VectorSource() = default;
+  virtual int64_t rows() const = 0;
+  virtual int64_t dim() const = 0;
+  /// [count, D] float32 or float16 on the CPU. Called from one thread at a time, not always the same.
+  virtual torch::Tensor read(int64_t first_row, int64_t count) const = 0;
+};
+
+class TensorSource : public VectorSource {
+ public:
+  /// vectors [N, D] float32 or float16 on the CPU. throws ShapeError: anything else.
+  explicit TensorSource(torch::Tensor vectors);
+  int64_t rows() const override { return vectors_.size(0); }
+  int64_t dim() const override { return vectors_.size(1); }
+  torch::Tensor read(int64_t first_row, int64_t count) const override { return vectors_.narrow(0, first_row, count); }
+
+ private:
+  torch::Tensor vectors_;
+};
+
+class EmbeddingsSource : public VectorSource {
+ public:
+  /// `reader` outlives the source.
+  explicit EmbeddingsSource(const EmbeddingsReader& reader) : reader_(reader) {}
+  int64_t rows() const override { return reader_.rows(); }
+  int64_t dim() const override { return reader_.dim(); }
+  torch::Tensor read(int64_t first_row, int64_t count) const override { return reader_.read(first_row, count); }
+
+ private:
+  const EmbeddingsReader& reader_;
+};
+
+/// How exact search works, never what it finds: the lists are the same bytes for every block size, rank and thread
+/// count.
+struct SearchOptions {
+  int64_t block_rows = 32768;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("block_rows", block_rows, "Corpus rows in memory at a time, twice: searched and being read.")
+        .at_least(1)
+        .no_effect_on_values();
+  }
+};
+static_assert(field_count<SearchOptions>() == 1, "describe() must list every field");
+
+/// Corpus rows that a query must not be given (its own picture, its gold documents): [Q] lists, or none at all.
+using ExcludedRows = std::vector<std::vector<int64_t>>;
+
+struct Neighbours {
+  torch::Tensor rows;    ///< [Q, k] int64, corpus rows, best first
+  torch::Tensor scores;  ///< [Q, k] float32
+};
+
+/// The k corpus rows with the largest inner product for every query: exact, whatever the corpus's size.
+///   score = q.d, products and sum in float64 in a fixed order, rounded once to float32; equal scores are ordered by
+///   ascending bytes of the ids. So the answer is a function of (q, d, ids) alone.
+///   A float32 matrix product only proposes: its error is at most g ||q|| ||d||, g = D u / (1 - D u), u = 2^-24 (Higham,
+///   "Accuracy and stability of numerical algorithms", 2nd ed., eq. 3.5, any order of summation), so every row within
+///   twice that of the k-th best is kept, and the scores above decide.
+/// queries   [Q, D] float32 or float16, the same on every rank.    corpus, ids  the same on every rank; N rows.
+/// excluded  empty, or [Q] lists of rows.
+/// progress  called now and then with the corpus rows of this rank that are done, and that it has in all.
+/// collective: each rank searches a share of the rows; every rank returns the same, all lists merged.
+/// memory    queries in float32, 2 blocks of block_rows, about 24 k bytes a query; ids. Not the corpus.
+/// throws    ShapeError: D differs, other dtypes. ConfigError: k < 1, or above N less the rows excluded. DataError: NaN
+///           or infinity in a vector (names its id or row), norms beyond 1e18, and what reading throws.
+Neighbours search(const torch::Tensor& queries, const VectorSource& corpus, const IdTable& ids, int64_t k,
+                  const SearchOptions& options, Communicator& communicator, const ExcludedRows& excluded = {},
+                  const std::function<void(int64_t done, int64_t of)>& progress = {});
+
+/// Embeddings can be searched with one another: the same weights, adapter, rope mode and normalisation.
+/// throws DataError naming both files and what differs. ShapeError: D differs.
+void require_comparable(const std::filesystem::path& queries_path, const EmbeddingsReader& queries,
+                        const std::filesystem::path& corpus_path, const EmbeddingsReader& corpus);
+
+}  // namespace trireme
