@@ -1,0 +1,46 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/checkpoint/checkpoint.h"
+#include "core/config/config.h"
+
+namespace trireme {
+
+/// [resume] What may change when a run goes on.
+struct ResumeConfig {
+  std::vector<std::string> allow;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("allow", allow,
+            "Keys that may differ from the interrupted run, as in [train.steps, data.threads]; a section's name allows "
+            "all of it.")
+        .no_effect_on_values();
+  }
+};
+static_assert(field_count<ResumeConfig>() == 1, "describe() must list every field");
+
+/// The part of a config that changes results: what config_sha256 is the hash of.
+template <Section T>
+std::string yaml_of_values(T value) {
+  return emit_yaml(FieldList(value).write(DumpScope::kWhatChangesValues));
+}
+
+/// A key that two configs disagree about; "nothing" where one lacks it.
+struct ConfigDifference {
+  std::string key, before, now;
+};
+std::vector<ConfigDifference> config_differences(std::string_view before_yaml, std::string_view now_yaml);
+
+/// Whether a run with `now`'s recipe, config and base model may go on from `before`. Only those three are read of `now`.
+/// before_name: for messages, the path of the checkpoint or config file.
+/// throws ConfigError: another recipe; another base model; keys that differ and are not allowed (each with both values,
+/// and resume.allow as the way out); an allowed key that neither config has.
+void check_same_run(const Checkpoint& before, std::string_view before_name, const Checkpoint& now,
+                    std::span<const std::string> allow);
+
+}  // namespace trireme

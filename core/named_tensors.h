@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <torch/types.h>
+
+namespace trireme {
+
+/// Tensors under their names, in a fixed order; the names are unique. What safetensors files are written from.
+using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
+
+}  // namespace trireme

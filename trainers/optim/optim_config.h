@@ -1,0 +1,54 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "core/config/field_count.h"
+
+namespace trireme {
+
+enum class OptimizerKind { kAdamW, kSgd };
+constexpr auto choice_names(OptimizerKind) {
+  return std::to_array<std::pair<OptimizerKind, std::string_view>>(
+      {{OptimizerKind::kAdamW, "adamw"}, {OptimizerKind::kSgd, "sgd"}});
+}
+
+/// [optim] AdamW (arXiv:1711.05101) or SGD with momentum. The defaults are LamRA's.
+struct OptimConfig {
+  OptimizerKind kind = OptimizerKind::kAdamW;
+  double peak_lr = 1e-4;
+  double weight_decay = 0;
+  std::optional<double> clip_norm = 1.0;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double momentum = 0.9;
+  bool nesterov = false;
+  std::map<std::string, double> lr_factors;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("kind", kind, "AdamW, or SGD with momentum.");
+    v.field("peak_lr", peak_lr, "Learning rate after warm-up.").positive();
+    v.field("weight_decay", weight_decay,
+            "Per step and unit of learning rate, taken off the weight itself (AdamW) or added to the gradient (SGD). "
+            "Tensors of fewer than two dimensions (biases, norms, a learned temperature) never decay.")
+        .at_least(0);
+    v.field("clip_norm", clip_norm, "Global gradient norm to clip at; null = no clipping.").positive();
+    v.field("beta1", beta1, "AdamW: decay of the mean of the gradient.").at_least(0).at_most(1);
+    v.field("beta2", beta2, "AdamW: decay of the mean of its square.").at_least(0).at_most(1);
+    v.field("eps", eps, "AdamW: added to the root of that mean.").positive();
+    v.field("momentum", momentum, "SGD: part of the last change that is kept.").at_least(0).at_most(1);
+    v.field("nesterov", nesterov, "SGD: look ahead by the momentum.");
+    v.field("lr_factors", lr_factors,
+            "Learning rates of parts of the model, as multiples of the common one: {visual: 0.1}. A key is the start "
+            "of tensor names, up to a dot; the longest that fits a tensor counts.")
+        .at_least(0);
+  }
+};
+static_assert(field_count<OptimConfig>() == 10, "describe() must list every field");
+
+}  // namespace trireme

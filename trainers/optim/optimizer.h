@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <torch/types.h>
+
+#include "core/named_tensors.h"
+#include "trainers/optim/gradient_norm.h"
+#include "trainers/optim/optim_config.h"
+
+namespace trireme {
+
+/// AdamW, decoupled weight decay, arXiv:1711.05101, algorithm 2, with g the gradient over GradientNorm::divisor:
+///   w -= lr wd w;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
+///   w -= lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
+/// SGD, as torch.optim.SGD: g += wd w;  m = momentum m + g (m = g at t = 1);  w -= lr (nesterov ? g + momentum m : m).
+/// One fused libtorch call per group of tensors with the same dtype, device, decay and learning rate.
+/// float16 and bfloat16 parameters have a float32 master copy in the state, rounded into the parameter after each step.
+class Optimizer {
+ public:
+  /// parameters: leaves with names as the model has them; the tensors are changed in place and must not be replaced.
+  /// throws ConfigError: an lr_factors key that is the start of no tensor's name.
+  Optimizer(const OptimConfig& config, NamedTensors parameters);
+
+  /// One update from the parameters' grad(), which must be defined; they are left with unspecified values. `lr` is
+  /// peak_lr times the schedule's factor. Does nothing, not even count, when norm.non_finite is 1.
+  void step(double lr, const GradientNorm& norm);
+
+  /// What a checkpoint needs beside the parameters: "step", and "NAME.exp_avg", "NAME.exp_avg_sq" or "NAME.momentum",
+  /// and "NAME.master". Views: valid until the next step().
+  NamedTensors state() const;
+  /// throws DataError: a tensor missing, left over, or of another shape or dtype; nothing is changed then.
+  void load_state(const NamedTensors& state);
+
+  /// Updates made so far. Waits for the device.
+  int64_t steps_done() const;
+
+ private:
+  /// Parameters that one fused call updates.
+  struct Group {
+    double lr_factor = 1, weight_decay = 0;
+    std::vector<std::size_t> members;  ///< indices into parameters_
+    std::vector<torch::Tensor> weights, first_moments, second_moments, steps;
+    torch::Tensor step;
+  };
+  void step_adamw(Group& group, double lr, const std::vector<torch::Tensor>& gradients, const GradientNorm& norm);
+  void step_sgd(Group& group, double lr, const std::vector<torch::Tensor>& gradients, const GradientNorm& norm);
+
+  OptimConfig config_;
+  NamedTensors parameters_;
+  std::vector<Group> groups_;
+};
+
+}  // namespace trireme

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "core/config/field_count.h"
+
+namespace trireme {
+
+enum class ScheduleKind { kCosine, kLinear, kConstant };
+constexpr auto choice_names(ScheduleKind) {
+  return std::to_array<std::pair<ScheduleKind, std::string_view>>(
+      {{ScheduleKind::kCosine, "cosine"}, {ScheduleKind::kLinear, "linear"}, {ScheduleKind::kConstant, "constant"}});
+}
+
+/// [schedule] The learning rate over the run, as a multiple of optim.peak_lr. The defaults are LamRA's.
+struct ScheduleConfig {
+  ScheduleKind kind = ScheduleKind::kCosine;
+  std::optional<int64_t> warmup_steps;
+  double warmup_ratio = 0.03;
+  double min_ratio = 0;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("kind", kind, "How the learning rate falls after warm-up: half a cosine, a straight line, or not at all.");
+    v.field("warmup_steps", warmup_steps,
+            "Linear ramp: step s uses s / warmup_steps of the peak, so step 0 changes nothing; null = warmup_ratio.")
+        .at_least(0);
+    v.field("warmup_ratio", warmup_ratio, "Length of the ramp as a part of the run, rounded up to whole steps.")
+        .between(0, 1);
+    v.field("min_ratio", min_ratio, "What is left of the peak at the end of the run.").between(0, 1);
+  }
+};
+static_assert(field_count<ScheduleConfig>() == 4, "describe() must list every field");
+
+/// The learning rate's factor at each step, a pure function of the step: resuming needs no state. As in transformers'
+/// get_cosine_with_min_lr_schedule_with_warmup, get_linear_schedule_with_warmup, get_constant_schedule_with_warmup.
+class Schedule {
+ public:
+  /// total_steps: length of the whole run, >= 1.
+  /// throws ConfigError: a warm-up longer than the run.
+  Schedule(const ScheduleConfig& config, int64_t total_steps);
+  /// step: 0 .. total_steps - 1. In [0, 1].
+  double factor(int64_t step) const;
+  int64_t warmup_steps() const noexcept { return warmup_steps_; }
+
+ private:
+  ScheduleKind kind_;
+  double min_ratio_;
+  int64_t warmup_steps_, total_steps_;
+};
+
+}  // namespace trireme
