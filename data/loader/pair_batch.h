@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <torch/types.h>
+
+#include "core/packed_batch.h"
+
+namespace trireme {
+
+/// A pair that could not be read, and what came in its place.
+struct SkippedPair {
+  int64_t global_row = 0;
+  std::string query_id;     ///< of the pair that was left out
+  std::string reason;       ///< the DataError's text, which names file, line and image
+  std::string replacement;  ///< query id of the pair that was read instead
+};
+
+/// One rank's share of one step's global batch: B = pairs_global / ranks pairs, and H hard negatives of each query.
+/// Row b of every tensor is pair b; rows are in ascending order of their number in the global batch. Everything is on
+/// the CPU.
+struct PairBatch {
+  int64_t step = 0;
+  PackedBatch query;                         ///< B sequences
+  PackedBatch target;                        ///< B sequences, the positive of each query
+  std::optional<PackedBatch> hard_negative;  ///< B * H sequences, those of query b at [b * H, (b + 1) * H)
+
+  torch::Tensor global_row;  ///< [B] int64: number in the global batch, 0 .. pairs_global - 1
+  /// [B] int64: which document the target is. Equal ids are the same document, in all ranks, steps and runs.
+  torch::Tensor target_id;
+  /// [B] int64: what the pair is about: the record's "concept" field, or the target's id where it has none. Two pairs
+  /// of one concept are no negatives of each other where the recipe masks them.
+  torch::Tensor concept_id;
+  /// [B + 1] and [K] int64: ids of all documents known to answer query b, its target included, at
+  /// positive_id[positive_offset[b] .. positive_offset[b + 1]). To be compared with the gathered target_id.
+  torch::Tensor positive_offset, positive_id;
+  torch::Tensor hard_negative_id;  ///< [B, H] int64; H = 0 when there are none
+
+  std::vector<std::string> query_ids, target_ids;  ///< [B] as the files have them, for messages
+  std::vector<SkippedPair> skipped;                ///< this rank's, in order of their rows; empty under on_error: stop
+  double waited_s = 0;                             ///< how long next() waited for this batch
+};
+
+/// Sequences [first, first + count) of a batch.
+struct SequenceRange {
+  int64_t first = 0, count = 0;
+};
+
+/// Cuts B sequences into `chunks` runs of consecutive ones so that the longest run, in tokens, is as short as can be:
+/// micro-batches for GradCache. Fewer runs when B < chunks. The same rows in the same order.
+/// cu_seqlens  [B + 1] int64, CPU.      chunks  at least 1.
+std::vector<SequenceRange> balanced_chunks(const torch::Tensor& cu_seqlens, int64_t chunks);
+/// The same with the least number of chunks that keeps each within `tokens`; a longer sequence stands alone.
+std::vector<SequenceRange> chunks_within(const torch::Tensor& cu_seqlens, int64_t tokens);
+
+/// Those sequences as a batch of their own: views of the tokens, positions and patches, offsets counted from 0.
+/// cost: O(sequences and images before and in the range), no copy of tokens or patches.
+PackedBatch slice(const PackedBatch& batch, SequenceRange range);
+
+}  // namespace trireme

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/rng.h"
+#include "data/sources/records.h"
+
+namespace trireme {
+
+/// Ids for masks: 63 bits of XXH3 over the id as the files have it, so equal in all ranks, files and runs. Two of six
+/// million documents collide with probability 2e-6.
+int64_t document_id(std::string_view did);
+
+/// A training pair with everything drawn: which positive, which instruction, which hard negatives.
+struct TrainingPair {
+  Record query, target;
+  std::vector<Record> hard_negatives;
+  int64_t target_id = 0, concept_id = 0;
+  std::vector<int64_t> positive_ids;  ///< documents known to answer the query, the target's included
+  std::string where;                  ///< file and line of the query
+};
+
+/// How large a pair is, for dealing pairs to ranks.
+struct PairSize {
+  int64_t text_bytes = 0, images = 0;
+};
+
+/// What a pair may have in common with others; see Distinct.
+struct PairIdentity {
+  int64_t target_id = 0, concept_id = 0;
+  std::vector<int64_t> positive_ids;
+};
+
+/// Hard negatives that a retriever found, by query id. read() takes them in random order.
+class HardNegatives {
+ public:
+  virtual ~HardNegatives() = default;
+  /// dids, best first; empty when the query has none. Safe to call from several threads.
+  virtual std::vector<std::string> of(std::string_view qid) const = 0;
+};
+
+/// Training pairs in files. Immutable after construction, safe to read from several threads; what is drawn for a pair
+/// is a pure function of (row, stream), and every member draws the same from equal streams.
+class PairSource {
+ public:
+  virtual ~PairSource() = default;
+  virtual int64_t size() const noexcept = 0;
+  /// Names of the groups (SourceConfig::group_by), at least one; and which of them a row is in.
+  virtual const std::vector<std::string>& groups() const noexcept = 0;
+  virtual int64_t group_of(int64_t row) const noexcept = 0;
+  /// What read() would say, without reading more than it must.
+  virtual PairIdentity identity(int64_t row, RandomStream stream) const = 0;
+  virtual PairSize pair_size(int64_t row, RandomStream stream) const = 0;
+  /// The pair with `hard_negatives` negatives.
+  /// throws DataError: the source has no hard negatives for the query. Pictures are not opened here.
+  virtual TrainingPair read(int64_t row, RandomStream stream, int64_t hard_negatives) const = 0;
+  /// The two sides of a pair are one picture, to be augmented apart.
+  virtual bool is_views() const noexcept { return false; }
+};
+
+}  // namespace trireme
