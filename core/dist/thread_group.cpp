@@ -47,7 +47,7 @@ void ThreadGroup::wait_for_all(int64_t rank, uint64_t sequence, const LedgerEntr
                                std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
   Meeting& here = meetings_.at(sequence);
-  const auto cannot_be = [&] { return here.given_up_by ? here.arrived == ranks_ : any_returned(missing_ranks(here)); };
+  const auto cannot_be = [&] { return here.given_up_by ? here.arrived == ranks_ : !returned_of(missing_ranks(here)).empty(); };
   const bool ended =
       changed_.wait_for(lock, timeout, [&] { return here.done || here.mismatch || failed_peer(rank) || cannot_be(); });
   if (here.done) {
@@ -62,7 +62,7 @@ void ThreadGroup::wait_for_all(int64_t rank, uint64_t sequence, const LedgerEntr
   if (!ended) throw timeout_error(entry, rank, timeout, missing);
   throw DistError("dist", fmt::format("every rank must enter {}; got rank {} waiting and {} returned without it; look "
                                       "for a branch that depends on a rank's data.",
-                                      entry.text(), rank, ranks_text(missing)));
+                                      entry.text(), rank, ranks_text(returned_of(missing))));
 }
 
 void ThreadGroup::send(int64_t from, const Collective& call) {
@@ -129,8 +129,9 @@ std::vector<int64_t> ThreadGroup::missing_ranks(const Meeting& meeting) const {
   return missing;
 }
 
-bool ThreadGroup::any_returned(const std::vector<int64_t>& ranks) const {
-  return std::ranges::any_of(ranks, [this](int64_t rank) { return returned_[rank]; });
+std::vector<int64_t> ThreadGroup::returned_of(std::vector<int64_t> ranks) const {
+  std::erase_if(ranks, [this](int64_t rank) { return !returned_[rank]; });
+  return ranks;
 }
 
 std::optional<int64_t> ThreadGroup::failed_peer(int64_t rank) const {

@@ -53,7 +53,7 @@ class ThreadGroup {
 
   Meeting& meeting(uint64_t sequence);
   std::vector<int64_t> missing_ranks(const Meeting& meeting) const;
-  bool any_returned(const std::vector<int64_t>& ranks) const;
+  std::vector<int64_t> returned_of(std::vector<int64_t> ranks) const;
   std::optional<int64_t> failed_peer(int64_t rank) const;
   void throw_if_peer_failed(int64_t rank) const;
 

@@ -132,6 +132,13 @@ def row(name: str, theirs: list[float], model_only: list[float], ours: list[floa
             f"({max(ours):.1f}) | {ratio:.2f} | {verdict} |"), met
 
 
+def gemm_rate(options: argparse.Namespace) -> str:
+    """What `trireme doctor` measures: the roof of both sides with the settings."""
+    out = subprocess.run([options.build / "bin" / "trireme", "doctor"], capture_output=True, text=True, check=False,
+                         env=environment(options.threads, False)).stdout
+    return "; ".join(" ".join(line.split()[1:5]) for line in out.splitlines() if "GEMM" in line)
+
+
 def steady(options: argparse.Namespace, checkpoint: pathlib.Path, ours: Trireme) -> list[tuple[str, bool]]:
     """Loading left out: repetitions in turn, after one that is not counted."""
     records = bench_files.write_records(FOLDER / f"records_{options.records}", options.records, checkpoint)
@@ -148,6 +155,7 @@ def steady(options: argparse.Namespace, checkpoint: pathlib.Path, ours: Trireme)
             for case, peer in zip(cases, peers):
                 answer = peer.run()
                 padding[case] = answer["padding"]
+                flop = bench_files.gemm_flop(answer["real_tokens"], answer["patches"])
                 cosine = min(cosine, least_cosine(dtype))
                 if repetition:
                     rates[case].append(options.records / (answer["prepare_s"] + answer["model_s"]))
@@ -156,7 +164,9 @@ def steady(options: argparse.Namespace, checkpoint: pathlib.Path, ours: Trireme)
             peer.close()
         rows += [row(f"{case} ({padding[case]:.0%} padding)", rates[case], model_rates[case], our_rates, case.bar)
                  for case in cases]
-        print(f"{dtype}: least cosine between the two sides' embeddings {cosine:.4f}", flush=True)
+        gflop_per_s = flop / options.records * statistics.median(our_rates) / 1e9
+        print(f"{dtype}: least cosine between the two sides' embeddings {cosine:.4f}; linear layers "
+              f"{flop / 1e12:.2f} TFLOP, trireme {gflop_per_s:.0f} GFLOP/s; {gemm_rate(options)}", flush=True)
     return rows
 
 

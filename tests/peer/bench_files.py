@@ -35,6 +35,16 @@ def write_checkpoint(folder: pathlib.Path) -> None:
     qwen_files.write_image_processor(folder, qwen_files.preprocessor_config(4 * area, MAX_VISUAL_TOKENS * area, False))
 
 
+def gemm_flop(tokens: int, patches: int) -> float:
+    """Multiplications and additions of the linear layers, of what is not padding; attention's products are left out."""
+    kv = HIDDEN // HEADS * KV_HEADS
+    decoder = LAYERS * (HIDDEN * (HIDDEN + 2 * kv) + HIDDEN * HIDDEN + 3 * HIDDEN * FFN)
+    width, ratio = VISION["embed_dim"], VISION["mlp_ratio"]
+    tower = VISION["in_chans"] * 2 * 14 * 14 * width + VISION["depth"] * (4 + 2 * ratio) * width * width
+    merger = 4 * width * (4 * width + HIDDEN)
+    return 2.0 * (tokens * decoder + patches * tower + patches // 4 * merger)
+
+
 def log_uniform(rng: random.Random, low: float, high: float) -> float:
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 

@@ -49,8 +49,8 @@ class Embedder:
         return count
 
     def collate(self, records: list[dict]):
-        prompts = [self.processor.apply_chat_template(embedders.messages_for(record), tokenize=False,
-                                                      add_generation_prompt=True) for record in records]
+        prompts = [self.processor.tokenizer.apply_chat_template(embedders.messages_for(record), tokenize=False,
+                                                                add_generation_prompt=True) for record in records]
         images = [Image.open(self.image_root / record["img_path"]).convert("RGB") for record in records
                   if record.get("img_path")]
         return self.processor(text=prompts, images=images or None, padding=True, padding_side="left",
@@ -77,7 +77,7 @@ def main() -> None:
     print(json.dumps(dict(load_s=time.perf_counter() - begin)), flush=True)
     for _ in sys.stdin:
         prepare_s = model_s = 0.0
-        padded_tokens = real_tokens = 0
+        padded_tokens = real_tokens = patches = 0
         rows: dict[int, np.ndarray] = {}
         for chunk in chunks:
             start = time.perf_counter()
@@ -88,9 +88,11 @@ def main() -> None:
             prepare_s += prepared - start
             padded_tokens += batch["attention_mask"].numel()
             real_tokens += int(batch["attention_mask"].sum())
+            patches += len(batch["pixel_values"]) if "pixel_values" in batch else 0
         if options.out:
             np.save(options.out, np.stack([rows[i] for i in range(len(records))]))
-        answer = dict(prepare_s=prepare_s, model_s=model_s, padding=1 - real_tokens / padded_tokens)
+        answer = dict(prepare_s=prepare_s, model_s=model_s, padding=1 - real_tokens / padded_tokens,
+                      real_tokens=real_tokens, patches=patches)
         print(json.dumps(answer), flush=True)
 
 

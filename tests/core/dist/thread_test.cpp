@@ -63,6 +63,24 @@ TEST(RunRanks, NamesTheRankThatReturnedWithoutTheCall) {
   EXPECT_THAT(message, AllOf(HasSubstr("[2] barrier"), HasSubstr("rank 1 returned without it")));
 }
 
+TEST(RunRanks, DoesNotBlameARankThatIsOnlyLate) {
+  std::atomic<bool> waiter_gave_up = false;
+  const std::string message = message_of<DistError>([&] {
+    run_ranks(3, [&](Communicator& comm) {
+      if (comm.rank() == 1) return;
+      if (comm.rank() == 0) waiter_gave_up.wait(false);
+      try {
+        comm.barrier();
+      } catch (const Error&) {
+        waiter_gave_up = true;
+        waiter_gave_up.notify_all();
+        throw;
+      }
+    });
+  });
+  EXPECT_THAT(message, HasSubstr("got rank 2 waiting and rank 1 returned without it"));
+}
+
 TEST(RunRanks, NamesCallsThatDifferWithoutVerify) {
   const std::string message = message_of<DistError>([] {
     run_ranks(2, [](Communicator& comm) { comm.all_reduce(torch::ones({2 + comm.rank()}), ReduceOp::kSum).wait(); });
