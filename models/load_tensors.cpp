@@ -2,16 +2,14 @@
 
 #include <ATen/ops/empty.h>
 
-#include "models/weights/hub_checkpoint.h"
-
 namespace trireme {
 
-torch::Tensor load_tensor(HubCheckpoint& checkpoint, const std::string& name, at::IntArrayRef shape,
+torch::Tensor load_tensor(const WeightSource& source, const std::string& name, at::IntArrayRef shape,
                           const LoadOptions& options) {
-  return checkpoint.take(name, shape).to(options.device, options.dtype, /*non_blocking=*/false, /*copy=*/true);
+  return source.take(name, shape).to(options.device, options.dtype, /*non_blocking=*/false, /*copy=*/true);
 }
 
-Linear load_linear(HubCheckpoint& checkpoint, const std::vector<LinearRows>& parts, int64_t in_features, Bias bias,
+Linear load_linear(const WeightSource& source, const std::vector<LinearRows>& parts, int64_t in_features, Bias bias,
                    const LoadOptions& options) {
   int64_t out_features = 0;
   for (const LinearRows& part : parts) out_features += part.rows;
@@ -21,9 +19,9 @@ Linear load_linear(HubCheckpoint& checkpoint, const std::vector<LinearRows>& par
   if (bias == Bias::kPresent) layer.bias = at::empty({out_features}, tensor_options);
   int64_t begin = 0;
   for (const LinearRows& part : parts) {
-    layer.weight.narrow(0, begin, part.rows).copy_(checkpoint.take(part.path + ".weight", {part.rows, in_features}));
+    layer.weight.narrow(0, begin, part.rows).copy_(source.take(part.path + ".weight", {part.rows, in_features}));
     if (bias == Bias::kPresent) {
-      layer.bias.narrow(0, begin, part.rows).copy_(checkpoint.take(part.path + ".bias", {part.rows}));
+      layer.bias.narrow(0, begin, part.rows).copy_(source.take(part.path + ".bias", {part.rows}));
     }
     begin += part.rows;
   }

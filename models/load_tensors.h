@@ -1,20 +1,26 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <torch/types.h>
 
 #include "models/load_options.h"
+#include "models/model_config.h"
 #include "models/nn/linear.h"
 
 namespace trireme {
 
-class HubCheckpoint;
+/// Where a model's tensors come from, one by one: a checkpoint's files, or a random draw.
+struct WeightSource {
+  const ModelConfig& config;
+  std::function<torch::Tensor(const std::string& canonical_name, at::IntArrayRef shape)> take;
+};
 
-/// A checkpoint's tensor copied out of the file, converted and moved as `options` say. throws as HubCheckpoint::take.
-torch::Tensor load_tensor(HubCheckpoint& checkpoint, const std::string& name, at::IntArrayRef shape,
+/// A tensor of its own, converted and moved as `options` say. throws as source.take.
+torch::Tensor load_tensor(const WeightSource& source, const std::string& name, at::IntArrayRef shape,
                           const LoadOptions& options);
 
 enum class Bias { kNone, kPresent };
@@ -25,7 +31,7 @@ struct LinearRows {
 };
 
 /// The modules `parts`, which read the same input, one under the other in one layer.
-Linear load_linear(HubCheckpoint& checkpoint, const std::vector<LinearRows>& parts, int64_t in_features, Bias bias,
+Linear load_linear(const WeightSource& source, const std::vector<LinearRows>& parts, int64_t in_features, Bias bias,
                    const LoadOptions& options);
 
 }  // namespace trireme

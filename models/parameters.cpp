@@ -7,15 +7,16 @@ std::vector<Parameter> parameters_of(const LinearModule& module) {
   std::vector<Parameter> parameters;
   if (layer.weight.defined()) {
     parameters.push_back(
-        {module.path + ".weight", layer.weight.narrow(0, module.row_begin, module.rows), &layer.weight});
+        {module.path + ".weight", layer.weight.detach().narrow(0, module.row_begin, module.rows), &layer.weight});
   }
   if (layer.bias.defined()) {
-    parameters.push_back({module.path + ".bias", layer.bias.narrow(0, module.row_begin, module.rows), &layer.bias});
+    parameters.push_back(
+        {module.path + ".bias", layer.bias.detach().narrow(0, module.row_begin, module.rows), &layer.bias});
   }
   for (LoraTerm& term : layer.lora) {
     if (term.row_begin != module.row_begin) continue;
-    parameters.push_back({module.path + ".lora_A.weight", term.a, &term.a});
-    parameters.push_back({module.path + ".lora_B.weight", term.b, &term.b});
+    parameters.push_back({module.path + ".lora_A.weight", term.a.detach(), &term.a});
+    parameters.push_back({module.path + ".lora_B.weight", term.b.detach(), &term.b});
   }
   return parameters;
 }

@@ -19,8 +19,8 @@ struct LinearModule {
 };
 
 /// A tensor of the model under its canonical name and in the shape the checkpoint has it. `value` shares memory with
-/// `storage`, the tensor the forward pass reads and the one to ask gradients of; it is storage itself, or rows of a
-/// fused one, or another shape of it.
+/// `storage`, the tensor the forward pass reads and the one to ask gradients of: the whole of it, or rows of a fused
+/// one, or another shape of it. `value` itself never asks for gradients: it is for reading and writing.
 struct Parameter {
   std::string name;
   torch::Tensor value;

@@ -5,40 +5,38 @@
 #include "models/load_tensors.h"
 #include "models/nn/activation.h"
 #include "models/nn/norm.h"
-#include "models/weights/hub_checkpoint.h"
 
 namespace trireme {
 namespace {
 
 std::string layer_path(int64_t index) { return fmt::format("model.layers.{}", index); }
 
-Qwen2Layer load_layer(HubCheckpoint& checkpoint, int64_t index, const LoadOptions& options) {
-  const DecoderConfig& c = checkpoint.config().decoder;
+Qwen2Layer load_layer(const WeightSource& source, int64_t index, const LoadOptions& options) {
+  const DecoderConfig& c = source.config.decoder;
   const std::string path = layer_path(index), attention = path + ".self_attn.", mlp = path + ".mlp.";
   const int64_t query_width = c.heads * c.head_dim, kv_width = c.kv_heads * c.head_dim;
   Qwen2Layer layer;
-  layer.input_norm = load_tensor(checkpoint, path + ".input_layernorm.weight", {c.hidden_size}, options);
+  layer.input_norm = load_tensor(source, path + ".input_layernorm.weight", {c.hidden_size}, options);
   layer.qkv = load_linear(
-      checkpoint,
-      {{attention + "q_proj", query_width}, {attention + "k_proj", kv_width}, {attention + "v_proj", kv_width}},
+      source, {{attention + "q_proj", query_width}, {attention + "k_proj", kv_width}, {attention + "v_proj", kv_width}},
       c.hidden_size, Bias::kPresent, options);
-  layer.o = load_linear(checkpoint, {{attention + "o_proj", c.hidden_size}}, query_width, Bias::kNone, options);
-  layer.post_norm = load_tensor(checkpoint, path + ".post_attention_layernorm.weight", {c.hidden_size}, options);
+  layer.o = load_linear(source, {{attention + "o_proj", c.hidden_size}}, query_width, Bias::kNone, options);
+  layer.post_norm = load_tensor(source, path + ".post_attention_layernorm.weight", {c.hidden_size}, options);
   layer.gate_up =
-      load_linear(checkpoint, {{mlp + "gate_proj", c.intermediate_size}, {mlp + "up_proj", c.intermediate_size}},
+      load_linear(source, {{mlp + "gate_proj", c.intermediate_size}, {mlp + "up_proj", c.intermediate_size}},
                   c.hidden_size, Bias::kNone, options);
-  layer.down = load_linear(checkpoint, {{mlp + "down_proj", c.hidden_size}}, c.intermediate_size, Bias::kNone, options);
+  layer.down = load_linear(source, {{mlp + "down_proj", c.hidden_size}}, c.intermediate_size, Bias::kNone, options);
   return layer;
 }
 
 }  // namespace
 
-Qwen2Decoder load_decoder(HubCheckpoint& checkpoint, const LoadOptions& options) {
-  const DecoderConfig& c = checkpoint.config().decoder;
+Qwen2Decoder load_decoder(const WeightSource& source, const LoadOptions& options) {
+  const DecoderConfig& c = source.config.decoder;
   Qwen2Decoder decoder;
-  decoder.embed_tokens = load_tensor(checkpoint, "model.embed_tokens.weight", {c.vocab_size, c.hidden_size}, options);
-  for (int64_t i = 0; i < c.layers; ++i) decoder.layers.push_back(load_layer(checkpoint, i, options));
-  decoder.norm = load_tensor(checkpoint, "model.norm.weight", {c.hidden_size}, options);
+  decoder.embed_tokens = load_tensor(source, "model.embed_tokens.weight", {c.vocab_size, c.hidden_size}, options);
+  for (int64_t i = 0; i < c.layers; ++i) decoder.layers.push_back(load_layer(source, i, options));
+  decoder.norm = load_tensor(source, "model.norm.weight", {c.hidden_size}, options);
   return decoder;
 }
 
@@ -80,7 +78,7 @@ std::vector<LinearModule> linear_layers(Qwen2Decoder& decoder, const DecoderConf
 std::vector<Parameter> named_parameters(Qwen2Decoder& decoder, const DecoderConfig& c) {
   std::vector<Parameter> parameters;
   const auto add_whole = [&](std::string name, torch::Tensor& tensor) {
-    parameters.push_back({std::move(name), tensor, &tensor});
+    parameters.push_back({std::move(name), tensor.detach(), &tensor});
   };
   add_whole("model.embed_tokens.weight", decoder.embed_tokens);
   for (std::size_t i = 0; i < decoder.layers.size(); ++i) {

@@ -12,7 +12,7 @@
 
 namespace trireme {
 
-class HubCheckpoint;
+struct WeightSource;
 
 struct Qwen2Layer {
   torch::Tensor input_norm;  ///< [D]
@@ -32,7 +32,7 @@ struct Qwen2Decoder {
 };
 
 /// Takes model.embed_tokens, model.layers.*, model.norm.
-Qwen2Decoder load_decoder(HubCheckpoint& checkpoint, const LoadOptions& options);
+Qwen2Decoder load_decoder(const WeightSource& source, const LoadOptions& options);
 
 /// hidden [T, D]: embedded tokens, image features spliced in. -> [N, D], the final norm's output at `rows` [N] int64.
 /// The last layer's output projection and MLP and the final norm run on those rows only. Takes `hidden` over.

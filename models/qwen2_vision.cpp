@@ -12,7 +12,6 @@
 #include "models/nn/activation.h"
 #include "models/nn/attention.h"
 #include "models/nn/norm.h"
-#include "models/weights/hub_checkpoint.h"
 
 namespace trireme {
 namespace {
@@ -37,25 +36,25 @@ MlpModules mlp_modules(const std::string& block, const VisionConfig& c) {
           {block + ".mlp.down_proj", c.embed_dim}};
 }
 
-VisionNorm load_norm(HubCheckpoint& checkpoint, const std::string& path, const VisionConfig& c,
+VisionNorm load_norm(const WeightSource& source, const std::string& path, const VisionConfig& c,
                      const LoadOptions& options) {
-  VisionNorm norm{load_tensor(checkpoint, path + ".weight", {c.embed_dim}, options), {}};
-  if (!gated(c)) norm.bias = load_tensor(checkpoint, path + ".bias", {c.embed_dim}, options);
+  VisionNorm norm{load_tensor(source, path + ".weight", {c.embed_dim}, options), {}};
+  if (!gated(c)) norm.bias = load_tensor(source, path + ".bias", {c.embed_dim}, options);
   return norm;
 }
 
-VisionBlock load_block(HubCheckpoint& checkpoint, int64_t index, const LoadOptions& options) {
-  const VisionConfig& c = *checkpoint.config().vision;
+VisionBlock load_block(const WeightSource& source, int64_t index, const LoadOptions& options) {
+  const VisionConfig& c = *source.config.vision;
   const std::string path = block_path(index);
   const auto load = [&](const std::vector<LinearRows>& parts, int64_t in_features) {
-    return load_linear(checkpoint, parts, in_features, Bias::kPresent, options);
+    return load_linear(source, parts, in_features, Bias::kPresent, options);
   };
   const MlpModules mlp = mlp_modules(path, c);
   VisionBlock block;
-  block.norm1 = load_norm(checkpoint, path + ".norm1", c, options);
+  block.norm1 = load_norm(source, path + ".norm1", c, options);
   block.qkv = load({{path + ".attn.qkv", 3 * c.embed_dim}}, c.embed_dim);
   block.proj = load({{path + ".attn.proj", c.embed_dim}}, c.embed_dim);
-  block.norm2 = load_norm(checkpoint, path + ".norm2", c, options);
+  block.norm2 = load_norm(source, path + ".norm2", c, options);
   block.mlp_in = load(mlp.in, c.embed_dim);
   block.mlp_out = load({mlp.out}, c.intermediate_size);
   return block;
@@ -85,20 +84,20 @@ std::vector<int64_t> inverse_permutation(const std::vector<int64_t>& order) {
 
 }  // namespace
 
-Qwen2Vision load_vision(HubCheckpoint& checkpoint, const LoadOptions& options) {
-  TRIREME_ASSERT(checkpoint.config().vision, "load_vision on a text-only checkpoint");
-  const VisionConfig& c = *checkpoint.config().vision;
+Qwen2Vision load_vision(const WeightSource& source, const LoadOptions& options) {
+  TRIREME_ASSERT(source.config.vision, "load_vision of a text-only model");
+  const VisionConfig& c = *source.config.vision;
   const int64_t merged = c.embed_dim * group_size(c);
   Qwen2Vision vision;
   const auto kernel =
-      load_tensor(checkpoint, "visual.patch_embed.proj.weight",
+      load_tensor(source, "visual.patch_embed.proj.weight",
                   {c.embed_dim, c.in_channels, c.temporal_patch_size, c.patch_size, c.patch_size}, options);
   vision.patch_embed.weight = kernel.view({c.embed_dim, -1});
-  for (int64_t i = 0; i < c.depth; ++i) vision.blocks.push_back(load_block(checkpoint, i, options));
-  vision.merger_norm = load_norm(checkpoint, "visual.merger.ln_q", c, options);
-  vision.merger_in = load_linear(checkpoint, {{"visual.merger.mlp.0", merged}}, merged, Bias::kPresent, options);
+  for (int64_t i = 0; i < c.depth; ++i) vision.blocks.push_back(load_block(source, i, options));
+  vision.merger_norm = load_norm(source, "visual.merger.ln_q", c, options);
+  vision.merger_in = load_linear(source, {{"visual.merger.mlp.0", merged}}, merged, Bias::kPresent, options);
   vision.merger_out =
-      load_linear(checkpoint, {{"visual.merger.mlp.2", c.out_hidden_size}}, merged, Bias::kPresent, options);
+      load_linear(source, {{"visual.merger.mlp.2", c.out_hidden_size}}, merged, Bias::kPresent, options);
   return vision;
 }
 
@@ -192,13 +191,13 @@ std::vector<LinearModule> linear_layers(Qwen2Vision& vision, const VisionConfig&
 std::vector<Parameter> named_parameters(Qwen2Vision& vision, const VisionConfig& c) {
   std::vector<Parameter> parameters;
   const auto add_norm = [&](const std::string& path, VisionNorm& norm) {
-    parameters.push_back({path + ".weight", norm.weight, &norm.weight});
-    if (norm.bias.defined()) parameters.push_back({path + ".bias", norm.bias, &norm.bias});
+    parameters.push_back({path + ".weight", norm.weight.detach(), &norm.weight});
+    if (norm.bias.defined()) parameters.push_back({path + ".bias", norm.bias.detach(), &norm.bias});
   };
   torch::Tensor& kernel = vision.patch_embed.weight;
-  parameters.push_back({"visual.patch_embed.proj.weight",
-                        kernel.view({c.embed_dim, c.in_channels, c.temporal_patch_size, c.patch_size, c.patch_size}),
-                        &kernel});
+  parameters.push_back(
+      {"visual.patch_embed.proj.weight",
+       kernel.detach().view({c.embed_dim, c.in_channels, c.temporal_patch_size, c.patch_size, c.patch_size}), &kernel});
   for (std::size_t i = 0; i < vision.blocks.size(); ++i) {
     const std::string path = block_path(static_cast<int64_t>(i));
     add_norm(path + ".norm1", vision.blocks[i].norm1);

@@ -11,7 +11,7 @@
 
 namespace trireme {
 
-class HubCheckpoint;
+struct WeightSource;
 
 /// LayerNorm in Qwen2-VL; RMSNorm, and then no bias, in Qwen2.5-VL.
 struct VisionNorm {
@@ -38,7 +38,7 @@ struct Qwen2Vision {
 };
 
 /// Takes visual.*.
-Qwen2Vision load_vision(HubCheckpoint& checkpoint, const LoadOptions& options);
+Qwen2Vision load_vision(const WeightSource& source, const LoadOptions& options);
 
 /// How a batch's patches are ordered and cut for attention. A pure function of the grids.
 struct VisionLayout {

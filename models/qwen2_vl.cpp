@@ -40,28 +40,40 @@ void attach_pair(const LinearModule& module, const LoraPair& pair, c10::ScalarTy
                 "{} takes A [r, {}] and B [{}, r]; got {} and {}; use an adapter trained on this base model.",
                 module.path, module.in_features, module.rows, shape_string(pair.a), shape_string(pair.b));
   const auto copy = [&](const torch::Tensor& x) { return x.to(device, dtype, false, /*copy=*/true); };
-  module.layer->lora.push_back({copy(pair.a), copy(pair.b), pair.scale, module.row_begin});
+  module.layer->lora.push_back({copy(pair.a), copy(pair.b), pair.scale, module.row_begin, module.path});
 }
 
 }  // namespace
 
-Model load_model(HubCheckpoint& checkpoint, const LoadOptions& options) {
+Model assemble_model(const WeightSource& source, const LoadOptions& options) {
   TRIREME_CHECK(c10::isFloatingType(options.dtype), ConfigError, "model",
                 "a floating-point dtype required; got {}; choose float32 or bfloat16.", dtype_name(options.dtype));
   Model model;
-  model.config = checkpoint.config();
+  model.config = source.config;
   model.dtype = options.dtype;
   model.device = options.device;
-  model.decoder = load_decoder(checkpoint, options);
-  if (model.config.vision) model.vision = load_vision(checkpoint, options);
+  model.decoder = load_decoder(source, options);
+  if (model.config.vision) model.vision = load_vision(source, options);
   const DecoderConfig& c = model.config.decoder;
   if (c.tie_word_embeddings) {
     model.head.weight = model.decoder.embed_tokens;
   } else if (options.head) {
-    model.head.weight = load_tensor(checkpoint, "lm_head.weight", {c.vocab_size, c.hidden_size}, options);
+    model.head.weight = load_tensor(source, "lm_head.weight", {c.vocab_size, c.hidden_size}, options);
   }
+  return model;
+}
+
+Model load_model(HubCheckpoint& checkpoint, const LoadOptions& options) {
+  const WeightSource source{checkpoint.config(), [&](const std::string& name, at::IntArrayRef shape) {
+                              return checkpoint.take(name, shape);
+                            }};
+  Model model = assemble_model(source, options);
   checkpoint.require_all_taken();
   return model;
+}
+
+c10::ScalarType lora_dtype(const Model& model) {
+  return model.dtype == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
 }
 
 int64_t attach_adapter(Model& model, const Adapter& adapter) {
@@ -69,13 +81,12 @@ int64_t attach_adapter(Model& model, const Adapter& adapter) {
                 "at least one LoRA pair required; got none; check adapter_model.safetensors.");
   std::unordered_map<std::string, LinearModule> by_path;
   for (LinearModule& module : linear_layers(model)) by_path.emplace(module.path, module);
-  const auto dtype = model.dtype == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
   for (const auto& [path, pair] : adapter.modules) {
     const auto found = by_path.find(path);
     TRIREME_CHECK(found != by_path.end(), DataError, "adapter",
                   "every adapted module must be in the model; got {}; use an adapter trained on this base model.",
                   path);
-    attach_pair(found->second, pair, dtype, model.device);
+    attach_pair(found->second, pair, lora_dtype(model), model.device);
   }
   return static_cast<int64_t>(adapter.modules.size());
 }
@@ -87,27 +98,27 @@ torch::Tensor image_features(const Model& model, const PackedBatch& batch) {
   return encode_images(*model.vision, *model.config.vision, batch.patches, batch.grid);
 }
 
-torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const torch::Tensor& features) {
+torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
   check_batch(model.config, batch);
   const DecoderConfig& c = model.config.decoder;
-  auto spliced = features;
+  auto features = options.features;
   if (has_images(batch) && !features.defined()) {
-    spliced = encode_images(*model.vision, *model.config.vision, batch.patches, batch.grid);
+    features = encode_images(*model.vision, *model.config.vision, batch.patches, batch.grid);
   }
   const RotaryTable rotary = decoder_rotary_table(batch.position_ids, c.mrope_section, c.head_dim, c.rope_theta);
   const Seqlens seqlens = make_seqlens(values_of(batch.cu_seqlens), batch.tokens.device());
-  return decode_rows(model.decoder, c, embedded_tokens(model, batch, spliced), rotary, seqlens, batch.rows);
+  return decode_rows(model.decoder, c, embedded_tokens(model, batch, features), rotary, seqlens, batch.rows);
 }
 
-torch::Tensor logits_rows(const Model& model, const PackedBatch& batch, const torch::Tensor& features) {
+torch::Tensor logits_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
   TRIREME_CHECK(model.head.weight.defined(), ConfigError, "model",
                 "vocabulary scores need the head; got a model loaded without it; set LoadOptions::head.");
-  return linear(hidden_rows(model, batch, features), model.head);
+  return linear(hidden_rows(model, batch, options), model.head);
 }
 
-torch::Tensor embed(const Model& model, const PackedBatch& batch, const torch::Tensor& features) {
+torch::Tensor embed(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
   constexpr double kMinNorm = 1e-12;
-  auto rows = hidden_rows(model, batch, features);
+  auto rows = hidden_rows(model, batch, options);
   if (rows.scalar_type() != torch::kFloat64) rows = rows.to(torch::kFloat32);
   return rows / at::linalg_vector_norm(rows, 2, {-1}, /*keepdim=*/true).clamp_min(kMinNorm);
 }

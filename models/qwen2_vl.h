@@ -7,6 +7,7 @@
 #include <torch/types.h>
 
 #include "core/packed_batch.h"
+#include "models/forward_options.h"
 #include "models/model_config.h"
 #include "models/qwen2_decoder.h"
 #include "models/qwen2_vision.h"
@@ -14,6 +15,8 @@
 namespace trireme {
 
 struct Adapter;
+class HubCheckpoint;
+struct WeightSource;
 
 /// Qwen2-VL, Qwen2.5-VL, or the text-only Qwen2 (no vision tower). All forward functions below are pure: gradients are
 /// recorded when grad mode is on and a tensor of the model asks for them; without, kernels without backward are used.
@@ -30,6 +33,12 @@ struct Model {
 /// throws DataError, ShapeError: a tensor missing, surplus or of another shape (see HubCheckpoint). ConfigError: dtype.
 Model load_model(HubCheckpoint& checkpoint, const LoadOptions& options);
 
+/// The model of source.config, tensor by tensor; what load_model and random_model share.
+Model assemble_model(const WeightSource& source, const LoadOptions& options);
+
+/// float32, in a float64 model float64.
+c10::ScalarType lora_dtype(const Model& model);
+
 /// Hangs the adapter's pairs, unmerged, on the layers they name and returns their number. A second adapter adds to the
 /// first. throws DataError: no pair, or a module that the model lacks. ShapeError: a pair that does not fit.
 int64_t attach_adapter(Model& model, const Adapter& adapter);
@@ -41,19 +50,18 @@ void check_batch(const ModelConfig& config, const PackedBatch& batch);
 /// The vision tower alone: [P/4, D] in the model's dtype, one row per image token, in the order of batch.image_rows.
 torch::Tensor image_features(const Model& model, const PackedBatch& batch);
 
-/// [N, D] in the model's dtype: the final norm's output at batch.rows. `features`: the batch's image_features when kept
-/// from before; undefined: computed.
-torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const torch::Tensor& features = {});
+/// [N, D] in the model's dtype: the final norm's output at batch.rows.
+torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options = {});
 
 /// [N, V] in the model's dtype: the vocabulary scores at batch.rows. throws ConfigError: loaded without the head.
-torch::Tensor logits_rows(const Model& model, const PackedBatch& batch, const torch::Tensor& features = {});
+torch::Tensor logits_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options = {});
 
 /// [N, D] float32: hidden_rows scaled to length 1, in float32 from there on.
-torch::Tensor embed(const Model& model, const PackedBatch& batch, const torch::Tensor& features = {});
+torch::Tensor embed(const Model& model, const PackedBatch& batch, const ForwardOptions& options = {});
 
 /// Every linear layer by canonical path, in the model's order; pointers stay valid while `model` stays where it is.
 std::vector<LinearModule> linear_layers(Model& model);
-/// Every tensor by canonical name, LoRA matrices included, in the model's order.
+/// Every tensor by canonical name, LoRA matrices included, in the model's order; a tied head is not listed again.
 std::vector<Parameter> named_parameters(Model& model);
 
 }  // namespace trireme

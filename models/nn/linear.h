@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <torch/types.h>
@@ -15,6 +16,8 @@ struct LoraTerm {
   torch::Tensor b;  ///< [rows, r]
   double scale = 1;
   int64_t row_begin = 0;
+  std::string path;    ///< canonical module path: names the stream of the dropout
+  double dropout = 0;  ///< chance of each value of x to be left out of the term, in forward passes that drop
 };
 
 /// y = W x + bias + LoRA terms. Several of a checkpoint's layers that read the same x may be held as one (q, k and v;

@@ -55,6 +55,10 @@ PathPattern::PathPattern(std::string pattern, std::string where, std::string fie
   code_->match_data.reset(pcre2_match_data_create_from_pattern(code_->code.get(), nullptr));
 }
 
+PathPattern PathPattern::of_path_end(std::string_view pattern, std::string where, std::string field) {
+  return PathPattern(fmt::format("(.*\\.)?({})", pattern), std::move(where), std::move(field));
+}
+
 PathPattern::~PathPattern() = default;
 PathPattern::PathPattern(PathPattern&&) noexcept = default;
 PathPattern& PathPattern::operator=(PathPattern&&) noexcept = default;

@@ -14,6 +14,8 @@ namespace trireme {
 class PathPattern {
  public:
   PathPattern(std::string pattern, std::string where, std::string field);
+  /// As a user writes it in a config, and PEFT in its patterns: for a whole path, or the end of one after a dot.
+  static PathPattern of_path_end(std::string_view pattern, std::string where, std::string field);
   ~PathPattern();
   PathPattern(PathPattern&&) noexcept;
   PathPattern& operator=(PathPattern&&) noexcept;

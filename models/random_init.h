@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "models/load_options.h"
+#include "models/qwen2_vl.h"
+
+namespace trireme {
+
+/// How a model begins that is trained from scratch. Linear layers and the patch embedding are normal with standard
+/// deviation `linear_std`, the token embedding with `embedding_std`; norms are 1, biases 0. At the usual 0.02 a narrow
+/// model does not begin to learn: 1/sqrt(width) keeps the size of what goes through a layer.
+struct RandomInit {
+  uint64_t seed = 0;
+  std::optional<double> linear_std;  ///< not set: 1/sqrt(hidden_size), in the vision tower 1/sqrt(embed_dim)
+  double embedding_std = 0.02;
+};
+
+/// A model of the given shape with random weights; a tensor's values depend on the seed and its name alone, and are
+/// drawn in float32 whatever options.dtype.
+/// throws ConfigError: a standard deviation that is not positive; a dtype that is not floating.
+/// cost   about 40 ns a weight, on one thread.
+Model random_model(const ModelConfig& config, const RandomInit& init, const LoadOptions& options);
+
+}  // namespace trireme
