@@ -10,9 +10,10 @@ namespace trireme {
 /// What is contrasted: this rank's share of the global batch, B rows; B may differ between ranks, N and D may not.
 /// Any floating dtype and any length: rows are normalised here, in float32 (float64 for float64 inputs) as all else.
 struct ContrastiveRows {
-  torch::Tensor query;          ///< [B, D]
-  torch::Tensor candidate;      ///< [B, D], row i is the positive of query row i
-  torch::Tensor hard_negative;  ///< [B, N, D], of query row i first of all, but a negative of every query; or undefined
+  torch::Tensor query;      ///< [B, D]
+  torch::Tensor candidate;  ///< [B, D], row i is the positive of query row i
+  /// [B, N, D], a negative of every query, not of its own alone; or undefined.
+  torch::Tensor hard_negative = {};
 };
 
 /// What tells false negatives, for InfoNceConfig::exclude; CPU int64, and only what the relations chosen need. An id is
@@ -23,13 +24,13 @@ struct ContrastiveRows {
 ///   same_concept    concepts are equal and not negative
 /// Excluded in both directions; query i and its own candidate i always stay.
 struct PairLabels {
-  torch::Tensor query_id;               ///< [B]
-  torch::Tensor candidate_id;           ///< [B]
-  torch::Tensor hard_negative_id;       ///< [B, N]
-  torch::Tensor concept_id;             ///< [B]
-  torch::Tensor hard_negative_concept;  ///< [B, N]
-  torch::Tensor known_offset;           ///< [B + 1]
-  torch::Tensor known_id;               ///< [K]; K may differ between ranks
+  torch::Tensor query_id = {};               ///< [B]
+  torch::Tensor candidate_id = {};           ///< [B]
+  torch::Tensor hard_negative_id = {};       ///< [B, N]
+  torch::Tensor concept_id = {};             ///< [B]
+  torch::Tensor hard_negative_concept = {};  ///< [B, N]
+  torch::Tensor known_offset = {};           ///< [B + 1]
+  torch::Tensor known_id = {};               ///< [K]; K may differ between ranks
 };
 
 /// Each a 0-dim tensor without gradient, and this rank's share: the SUM over ranks is the value for the global batch.
