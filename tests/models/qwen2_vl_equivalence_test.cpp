@@ -5,6 +5,7 @@
 
 #include <ATen/Functions.h>
 
+#include "models/trainable.h"
 #include "models/weights/adapter.h"
 #include "tests/models/golden_cases.h"
 #include "tests/support/expect_error.h"
@@ -69,9 +70,7 @@ TEST(Equivalence, ForwardWithGradientEqualsForwardWithout) {
       const torch::NoGradGuard no_gradient;
       without = embed(model, batch);
     }
-    for (Parameter& parameter : named_parameters(model)) {
-      if (parameter.value.is_leaf()) parameter.value.set_requires_grad(true);
-    }
+    set_trainable(model, {.parts = TrainableParts::kAll, .names = {}});
     const torch::Tensor with = embed(model, batch);
     EXPECT_TRUE(with.requires_grad());
     EXPECT_LT(largest_difference(with.detach(), without), 5e-6) << checkpoint;
