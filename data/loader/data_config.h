@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <filesystem>
@@ -69,6 +70,18 @@ struct DataConfig {
     v.field("queued_steps", queued_steps, "Steps that are loaded ahead, at most.").between(1, 64).no_effect_on_values();
   }
   void check(Problems& problems) const {
+    const auto weighted = std::count_if(sources.begin(), sources.end(), [](const auto& s) { return s.weight; });
+    if (weighted != 0 && weighted != std::ssize(sources))
+      problems.add("sources", fmt::format("must have a weight each, or none; got {} weights for {} sources; add or "
+                                          "remove weights",
+                                          weighted, sources.size()));
+    const bool views =
+        std::any_of(sources.begin(), sources.end(), [](const SourceConfig& s) { return s.kind == SourceKind::kViews; });
+    if (views && augment.is_off())
+      problems.add("augment", "must be on with a source of views; got zeros; both sides would be the same picture");
+    if (views && hard_negatives > 0)
+      problems.add("hard_negatives",
+                   fmt::format("must be 0 with a source of views; got {}; set it to 0", hard_negatives));
     if (min_pixels && max_pixels && *min_pixels > *max_pixels)
       problems.add("min_pixels",
                    fmt::format("must be at most max_pixels; got {} and {}; lower it", *min_pixels, *max_pixels));

@@ -41,6 +41,7 @@ struct PairBatch {
 
   std::vector<std::string> query_ids, target_ids;  ///< [B] as the files have them, for messages
   std::vector<SkippedPair> skipped;                ///< this rank's, in order of their rows; empty under on_error: stop
+  int64_t clashes_global = 0;                      ///< GlobalBatch::clashes
   double waited_s = 0;                             ///< how long next() waited for this batch
 };
 

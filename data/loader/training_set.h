@@ -20,18 +20,21 @@ struct SourceSummary {
 };
 
 /// The sources of a run, opened, indexed and checked; immutable, safe to read from several threads.
-/// Memory: 12 bytes a query and its positives' row numbers; 24 bytes a candidate. Texts and pictures stay in the files.
+/// Memory: 16 bytes a pair and its positives' row numbers; about 25 bytes a candidate. Texts and pictures stay in the
+/// files.
 class TrainingSet {
  public:
-  /// throws DataError: whatever is wrong with the files. ConfigError: group weights that name no group or leave one out.
-  explicit TrainingSet(const DataConfig& config);
+  /// hard_negatives: for M-BEIR sources; nullptr = those of the queries' neg_cand_list; outlives the set.
+  /// throws DataError: whatever is wrong with the files.
+  explicit TrainingSet(const DataConfig& config, const HardNegatives* hard_negatives = nullptr);
 
   int64_t pairs() const noexcept;
-  /// Steps after which every pair was drawn once (the last pairs_global - 1 at most are left out): floor(pairs() /
-  /// pairs_global). Under weights it is the same number, an epoch only in length.
-  int64_t steps_per_epoch() const noexcept;
+  /// Steps after which every pair was drawn once, but for the last pairs_global - 1 at most, which are others in each
+  /// epoch: floor(pairs() / pairs_global). Under weights it is the same number, an epoch in length only.
+  int64_t steps_per_epoch() const noexcept { return pairs() / pairs_global_; }
   const std::vector<SourceSummary>& summaries() const noexcept { return summaries_; }
-  const std::vector<std::unique_ptr<PairSource>>& sources() const noexcept { return sources_; }
+  const PairSource& source(int64_t i) const { return *sources_[static_cast<std::size_t>(i)]; }
+  int64_t source_count() const noexcept { return static_cast<int64_t>(sources_.size()); }
 
  private:
   int64_t pairs_global_;

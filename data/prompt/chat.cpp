@@ -22,19 +22,40 @@ void refuse_reserved_tokens(std::string_view text, std::string_view where) {
   }
 }
 
-}  // namespace
-
-std::string render_chat(std::span<const PromptPart> user_turn, std::string_view system_prompt) {
-  std::string out = "<|im_start|>system\n";
-  out.append(system_prompt).append("<|im_end|>\n<|im_start|>user\n");
-  for (const PromptPart& part : user_turn) {
+void append_parts(std::string& out, std::span<const PromptPart> parts) {
+  for (const PromptPart& part : parts) {
     if (part.kind == PromptPart::Kind::kImage) {
       out.append("<|vision_start|>").append(kImagePad).append("<|vision_end|>");
     } else {
       out.append(part.text);
     }
   }
-  return out.append("<|im_end|>\n<|im_start|>assistant\n");
+}
+
+constexpr std::string_view kOpenAssistantTurn = "<|im_end|>\n<|im_start|>assistant\n";
+
+void check_parts(std::span<const PromptPart> parts, std::span<const int64_t> image_tokens, std::string_view where) {
+  const auto images =
+      std::count_if(parts.begin(), parts.end(), [](const PromptPart& p) { return p.kind == PromptPart::Kind::kImage; });
+  TRIREME_ASSERT(images == std::ssize(image_tokens), "{} image parts and {} token counts", images, image_tokens.size());
+  for (const PromptPart& part : parts) {
+    if (part.kind == PromptPart::Kind::kText) refuse_reserved_tokens(part.text, where);
+  }
+}
+
+}  // namespace
+
+std::string render_chat(std::span<const PromptPart> user_turn, std::string_view system_prompt) {
+  std::string out = "<|im_start|>system\n";
+  out.append(system_prompt).append("<|im_end|>\n<|im_start|>user\n");
+  append_parts(out, user_turn);
+  return out.append(kOpenAssistantTurn);
+}
+
+std::string render_bare(std::span<const PromptPart> parts) {
+  std::string out;
+  append_parts(out, parts);
+  return out.append(kOpenAssistantTurn);
 }
 
 std::vector<PromptPart> embedding_turn(std::string_view text, bool has_image) {
@@ -45,6 +66,15 @@ std::vector<PromptPart> embedding_turn(std::string_view text, bool has_image) {
   const std::string_view what = !has_image ? "sentence" : text.empty() ? "image" : "image and sentence";
   turn.push_back(PromptPart::of_text(fmt::format("{}\nSummarize above {} in one word: ", text, what)));
   return turn;
+}
+
+std::vector<PromptPart> bare_turn(std::string_view text, bool has_image) {
+  TRIREME_CHECK(has_image || !text.empty(), ConfigError, "bare_turn",
+                "a text or an image must be given; got neither; drop the record.");
+  std::vector<PromptPart> parts;
+  if (has_image) parts.push_back(PromptPart::image());
+  if (!text.empty()) parts.push_back(PromptPart::of_text(std::string(text)));
+  return parts;
 }
 
 ChatEncoder::ChatEncoder(const Tokenizer& tokenizer, int64_t image_token_id, std::string system_prompt)
@@ -64,13 +94,18 @@ ChatEncoder::ChatEncoder(const Tokenizer& tokenizer, int64_t image_token_id, std
 
 std::vector<int64_t> ChatEncoder::encode(std::span<const PromptPart> user_turn, std::span<const int64_t> image_tokens,
                                          std::string_view where) const {
-  const auto images = std::count_if(user_turn.begin(), user_turn.end(),
-                                    [](const PromptPart& p) { return p.kind == PromptPart::Kind::kImage; });
-  TRIREME_ASSERT(images == std::ssize(image_tokens), "{} image parts and {} token counts", images, image_tokens.size());
-  for (const PromptPart& part : user_turn) {
-    if (part.kind == PromptPart::Kind::kText) refuse_reserved_tokens(part.text, where);
-  }
-  const std::vector<int64_t> compact = tokenizer_.encode(render_chat(user_turn, system_prompt_));
+  check_parts(user_turn, image_tokens, where);
+  return expanded(render_chat(user_turn, system_prompt_), image_tokens);
+}
+
+std::vector<int64_t> ChatEncoder::encode_bare(std::span<const PromptPart> parts, std::span<const int64_t> image_tokens,
+                                              std::string_view where) const {
+  check_parts(parts, image_tokens, where);
+  return expanded(render_bare(parts), image_tokens);
+}
+
+std::vector<int64_t> ChatEncoder::expanded(const std::string& prompt, std::span<const int64_t> image_tokens) const {
+  const std::vector<int64_t> compact = tokenizer_.encode(prompt);
   if (image_tokens.empty()) return compact;
 
   std::vector<int64_t> ids;

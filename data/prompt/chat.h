@@ -29,11 +29,18 @@ inline constexpr std::string_view kQwenSystemPrompt = "You are a helpful assista
 /// run.
 std::string render_chat(std::span<const PromptPart> user_turn, std::string_view system_prompt = kQwenSystemPrompt);
 
+/// The same parts without a system block and without a user turn's beginning:
+///   {parts}<|im_end|>\n<|im_start|>assistant\n
+std::string render_bare(std::span<const PromptPart> parts);
+
 /// The user turn whose last position embeds a text, an image, or an image with text. Source: LamRA (arXiv:2412.01720)
 /// and its released templates; the trailing space is part of them.
 ///   [image]{text}\nSummarize above image and sentence in one word:    (and so on)
 /// throws ConfigError when there is neither.
 std::vector<PromptPart> embedding_turn(std::string_view text, bool has_image);
+
+/// [image]{text}, for render_bare(). throws ConfigError when there is neither.
+std::vector<PromptPart> bare_turn(std::string_view text, bool has_image);
 
 /// Token ids of a rendered chat, each <|image_pad|> repeated image_tokens[i] times.
 /// where: the record, for messages.
@@ -47,8 +54,13 @@ class ChatEncoder {
 
   std::vector<int64_t> encode(std::span<const PromptPart> user_turn, std::span<const int64_t> image_tokens,
                               std::string_view where) const;
+  /// The same for render_bare().
+  std::vector<int64_t> encode_bare(std::span<const PromptPart> parts, std::span<const int64_t> image_tokens,
+                                   std::string_view where) const;
 
  private:
+  std::vector<int64_t> expanded(const std::string& prompt, std::span<const int64_t> image_tokens) const;
+
   const Tokenizer& tokenizer_;
   int64_t image_token_id_;
   std::string system_prompt_;

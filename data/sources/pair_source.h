@@ -10,17 +10,14 @@
 
 namespace trireme {
 
-/// Ids for masks: 63 bits of XXH3 over the id as the files have it, so equal in all ranks, files and runs. Two of six
-/// million documents collide with probability 2e-6.
-int64_t document_id(std::string_view did);
-
 /// A training pair with everything drawn: which positive, which instruction, which hard negatives.
 struct TrainingPair {
   Record query, target;
   std::vector<Record> hard_negatives;
   int64_t target_id = 0, concept_id = 0;
-  std::vector<int64_t> positive_ids;  ///< documents known to answer the query, the target's included
-  std::string where;                  ///< file and line of the query
+  std::vector<int64_t> positive_ids;       ///< documents known to answer the query, the target's included
+  std::vector<int64_t> hard_negative_ids;  ///< as many as hard_negatives
+  std::string where;                       ///< file and line of the query
 };
 
 /// How large a pair is, for dealing pairs to ranks.

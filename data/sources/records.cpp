@@ -4,10 +4,9 @@
 #include <charconv>
 #include <system_error>
 
-#include <simdjson.h>
-
 #include "core/error.h"
 #include "core/io/hash.h"
+#include "data/sources/json_line.h"
 #include "data/sources/mbeir_text.h"
 
 namespace trireme {
@@ -15,76 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 namespace dom = simdjson::dom;
-
-constexpr std::size_t kMaxJsonDepth = 32;
-
-/// One parser a thread: it keeps its buffers from line to line.
-dom::parser& line_parser() {
-  thread_local dom::parser parser = [] {
-    dom::parser p;
-    const auto error = p.allocate(4096, kMaxJsonDepth);
-    TRIREME_ASSERT(!error, "simdjson: {}", simdjson::error_message(error));
-    return p;
-  }();
-  return parser;
-}
-
-dom::object parse_object(std::string_view line, std::string_view where) {
-  dom::element element;
-  const auto error = line_parser().parse(line.data(), line.size()).get(element);
-  TRIREME_CHECK(!error, DataError, where,
-                "a line must be one JSON object, UTF-8, nested at most {} deep; got {}; correct or remove the line.",
-                kMaxJsonDepth, error == simdjson::EMPTY ? "an empty line" : simdjson::error_message(error));
-  dom::object object;
-  TRIREME_CHECK(!element.get(object), DataError, where,
-                "a line must be a JSON object; got {}; write {{\"id\": .., \"txt\": .., \"img_path\": ..}}.",
-                line.substr(0, 40));
-  return object;
-}
-
-/// The string under `key`; null and an absent key are "".
-std::string text_or_empty(dom::object object, std::string_view key, std::string_view where) {
-  dom::element element;
-  if (object.at_key(key).get(element) || element.is_null()) return {};
-  std::string_view value;
-  TRIREME_CHECK(!element.get(value), DataError, where, "{} must be a string or null; got {}; correct the line.", key,
-                simdjson::minify(element).substr(0, 40));
-  return std::string(value);
-}
-
-struct Modality {
-  bool text = false, image = false;
-};
-
-/// M-BEIR's modality field against what the record holds; an absent field says nothing.
-void check_modality(dom::object object, std::string_view key, Modality has, std::string_view where) {
-  const std::string modality = text_or_empty(object, key, where);
-  if (modality.empty()) return;
-  TRIREME_CHECK(modality == "text" || modality == "image" || modality == "image,text", DataError, where,
-                "{} must be text, image or image,text; got {}; correct the line.", key, modality);
-  const bool wants_image = modality != "text", wants_text = modality != "image";
-  TRIREME_CHECK(wants_image == has.image && (!wants_text || has.text), DataError, where,
-                "{} must say what the record holds; got {} for a record with {} text and {} image; correct the line.",
-                key, modality, has.text ? "a" : "no", has.image ? "an" : "no");
-}
-
-int64_t dataset_of(std::string_view id, std::string_view where) {
-  int64_t dataset = -1;
-  const auto colon = id.find(':');
-  const auto result = std::from_chars(id.data(), id.data() + std::min(colon, id.size()), dataset);
-  TRIREME_CHECK(colon != std::string_view::npos && result.ec == std::errc() && result.ptr == id.data() + colon,
-                DataError, where, "an M-BEIR id must read dataset:number; got {}; correct the line.", id);
-  return dataset;
-}
-
-void check_image_path(std::string_view image, std::string_view where) {
-  const fs::path path(image);
-  const bool climbs = std::any_of(path.begin(), path.end(), [](const fs::path& part) { return part == ".."; });
-  TRIREME_CHECK(path.is_relative() && !climbs, DataError, where,
-                "an image path must be relative and stay below the image root; got {}; give a path without a leading / "
-                "and without ..",
-                image);
-}
 
 std::string instruction_key(int64_t dataset_id, std::string_view query, std::string_view candidate) {
   return fmt::format("{}, {}, {}", dataset_id, query, candidate);
@@ -169,20 +98,13 @@ const std::vector<std::string>& InstructionTable::prompts(int64_t dataset_id, st
   return found->second;
 }
 
-RecordFile::RecordFile(const fs::path& jsonl, RecordOptions options) : file_(jsonl), options_(std::move(options)) {
-  const std::string_view text = file_.text();
-  TRIREME_CHECK(!text.empty(), DataError, jsonl.string(),
-                "a record file must hold at least one record; got an empty file; check the path.");
-  for (std::size_t begin = 0; begin < text.size();) {
-    line_begin_.push_back(begin);
-    begin = std::min(text.find('\n', begin), text.size()) + 1;
-  }
-
+RecordFile::RecordFile(const fs::path& jsonl, RecordOptions options)
+    : lines_(LineIndex::of_lines(jsonl)), options_(std::move(options)) {
   struct IdHash {
     uint64_t hash;
     int64_t row;
   };
-  std::vector<IdHash> ids(line_begin_.size());
+  std::vector<IdHash> ids(static_cast<std::size_t>(size()));
   for (int64_t row = 0; row < size(); ++row) {
     const Record record = read(row);
     if (!record.image.empty() && !first_image_row_) first_image_row_ = row;
@@ -200,21 +122,11 @@ RecordFile::RecordFile(const fs::path& jsonl, RecordOptions options) : file_(jso
   }
 }
 
-std::string RecordFile::where(int64_t row) const { return fmt::format("{}:{}", file_.path().string(), row + 1); }
-
-Record RecordFile::read(int64_t row) const {
-  TRIREME_ASSERT(row >= 0 && row < size(), "row {} of {}", row, size());
-  const std::string_view text = file_.text();
-  const auto i = static_cast<std::size_t>(row);
-  const uint64_t end = i + 1 < line_begin_.size() ? line_begin_[i + 1] - 1 : text.size();
-  std::string_view line = text.substr(line_begin_[i], end - line_begin_[i]);
-  if (line.ends_with('\n')) line.remove_suffix(1);
-  return parse(line, row);
-}
+Record RecordFile::read(int64_t row) const { return parse(lines_[row], row); }
 
 Record RecordFile::parse(std::string_view line, int64_t row) const {
   const std::string at = where(row);
-  const dom::object object = parse_object(line, at);
+  const dom::object object = parse_json_line(line, at);
 
   std::string_view id_key;
   for (std::string_view key : {"id", "did", "qid"}) {
@@ -235,24 +147,19 @@ Record RecordFile::parse(std::string_view line, int64_t row) const {
                 text_or_empty(object, query ? "query_img_path" : "img_path", at)};
   TRIREME_CHECK(!record.id.empty(), DataError, at, "an id must not be empty; got \"\"; name the record.");
   if (!record.image.empty()) check_image_path(record.image, at);
-  if (id_key == "did") {
-    record.text = format_string(record.text);
-    check_modality(object, "modality", {!record.text.empty(), !record.image.empty()}, at);
-  }
-  const Modality has{!record.text.empty(), !record.image.empty()};
-  TRIREME_CHECK(has.text || has.image, DataError, at,
-                "a record must have text or an image; got neither; fill in {} or remove the line.",
-                query ? "query_txt or query_img_path" : "txt or img_path");
+  if (id_key == "did") record.text = format_string(record.text);
+  const Modality modality =
+      modality_of(record.text, record.image, query ? "query_txt or query_img_path" : "txt or img_path", at);
+  if (id_key == "did") check_modality(object, "modality", modality, at);
   if (!query) return record;
 
-  check_modality(object, "query_modality", has, at);
+  check_modality(object, "query_modality", modality, at);
   TRIREME_CHECK(options_.instructions.has_value(), DataError, at,
                 "M-BEIR queries need their instructions; got none; give --instructions query_instructions.tsv.");
   int64_t task_id = -1;
   TRIREME_CHECK(!object.at_key("task_id").get(task_id), DataError, at,
                 "a query must have an integer task_id; got none; add it.");
-  const std::string_view query_modality = has.image ? (has.text ? "image,text" : "image") : "text";
-  const auto& prompts = options_.instructions->prompts(dataset_of(record.id, at), query_modality,
+  const auto& prompts = options_.instructions->prompts(dataset_of(record.id, at), modality_name(modality),
                                                        candidate_modality_of_task(task_id, at), at);
   TRIREME_CHECK(options_.prompt_number >= 1 && options_.prompt_number <= std::ssize(prompts), ConfigError, at,
                 "the prompt number must be from 1 to {}; got {}; change --prompt-number.", prompts.size(),

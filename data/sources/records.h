@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/io/file.h"
+#include "data/sources/line_index.h"
 
 namespace trireme {
 
@@ -53,18 +53,17 @@ struct RecordOptions {
 class RecordFile {
  public:
   RecordFile(const std::filesystem::path& jsonl, RecordOptions options);
-  int64_t size() const noexcept { return static_cast<int64_t>(line_begin_.size()); }
+  int64_t size() const noexcept { return lines_.size(); }
   /// The first record with an image; empty when all are text.
   std::optional<int64_t> first_image_row() const noexcept { return first_image_row_; }
   Record read(int64_t row) const;
   /// "records.jsonl:17", for messages about record `row`.
-  std::string where(int64_t row) const;
+  std::string where(int64_t row) const { return lines_.where(row); }
 
  private:
   Record parse(std::string_view line, int64_t row) const;
-  MappedFile file_;
+  LineIndex lines_;
   RecordOptions options_;
-  std::vector<uint64_t> line_begin_;
   std::optional<int64_t> first_image_row_;
 };
 

@@ -1,0 +1,175 @@
+#include "data/sources/mbeir_source.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "core/error.h"
+#include "data/sources/mbeir_text.h"
+
+namespace trireme {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string group_name(GroupBy by, const QueryLine& query) {
+  switch (by) {
+    case GroupBy::kNone:
+      return "all";
+    case GroupBy::kTask:
+      return fmt::format("task{}", query.task);
+    case GroupBy::kDataset:
+      return fmt::format("dataset{}", query.dataset);
+    case GroupBy::kDatasetAndTask:
+      return fmt::format("dataset{}_task{}", query.dataset, query.task);
+  }
+  TRIREME_ASSERT(false, "group_by {}", static_cast<int>(by));
+}
+
+int64_t concept_of(const std::string& of_query, const std::string& of_target, int64_t target_id) {
+  if (!of_query.empty()) return document_id(of_query);
+  return of_target.empty() ? target_id : document_id(of_target);
+}
+
+}  // namespace
+
+MbeirSource::MbeirSource(const fs::path& root, const SourceConfig& config, std::shared_ptr<const CandidatePool> pool,
+                         const HardNegatives* hard_negatives)
+    : pool_(std::move(pool)),
+      instructions_(root / config.instructions.value()),
+      instruction_choice_(config.instruction_choice),
+      prompt_number_(config.prompt_number),
+      hard_negatives_(hard_negatives) {
+  for (const fs::path& file : config.files) files_.push_back(LineIndex::of_lines(root / file));
+  for (std::size_t file = 0; file < files_.size(); ++file) index_file(file, config);
+  TRIREME_CHECK(size() > 0, DataError, files_.at(0).path().string(),
+                "a source must have at least one query of the tasks asked for; got none; check files and tasks.");
+  TRIREME_CHECK(size() <= std::numeric_limits<int32_t>::max(), DataError, files_[0].path().string(),
+                "a source must have fewer than 2^31 queries; got {}; split it.", size());
+}
+
+void MbeirSource::index_file(std::size_t file, const SourceConfig& config) {
+  const LineIndex& lines = files_[file];
+  std::set<std::string, std::less<>> checked;
+  for (int64_t line = 0; line < lines.size(); ++line) {
+    const std::string where = lines.where(line);
+    const QueryLine query = parse_query(lines[line], where);
+    if (!config.tasks.empty() && std::find(config.tasks.begin(), config.tasks.end(), query.task) == config.tasks.end())
+      continue;
+    const std::size_t before = positive_rows_.size();
+    for (const std::string& did : query.positives) {
+      const auto row = pool_->find(did);
+      TRIREME_CHECK(row || config.allow_missing_positives, DataError, where,
+                    "a positive must be in the candidate pool {}; got {}, which is not; take the pool of the same "
+                    "queries, or set allow_missing_positives.",
+                    pool_->path().string(), did);
+      if (!row) {
+        ++missing_positives_;
+        continue;
+      }
+      positive_rows_.push_back(static_cast<uint32_t>(*row));
+      const Modality target = pool_->modality(*row);
+      const auto key = fmt::format("{}, {}, {}", query.dataset, modality_name(query.modality), modality_name(target));
+      if (checked.insert(key).second) check_instructions(query, target, config, where);
+    }
+    if (positive_rows_.size() == before) {
+      ++dropped_queries_;
+      continue;
+    }
+    rows_.push_back({static_cast<uint32_t>(file), static_cast<uint32_t>(line)});
+    positive_begin_.push_back(positive_rows_.size());
+    const std::string group = group_name(config.group_by, query);
+    const auto found = std::find(groups_.begin(), groups_.end(), group);
+    group_of_row_.push_back(static_cast<uint16_t>(found - groups_.begin()));
+    if (found == groups_.end()) groups_.push_back(group);
+  }
+}
+
+void MbeirSource::check_instructions(const QueryLine& query, Modality target, const SourceConfig& config,
+                                     const std::string& where) const {
+  const auto& prompts =
+      instructions_.prompts(query.dataset, modality_name(query.modality), modality_name(target), where);
+  TRIREME_CHECK(config.instruction_choice == InstructionChoice::kRandom || config.prompt_number <= std::ssize(prompts),
+                ConfigError, where, "prompt_number must be from 1 to {}; got {}; lower it.", prompts.size(),
+                config.prompt_number);
+}
+
+std::span<const uint32_t> MbeirSource::positives(int64_t row) const {
+  const auto i = static_cast<std::size_t>(row);
+  return std::span(positive_rows_).subspan(positive_begin_[i], positive_begin_[i + 1] - positive_begin_[i]);
+}
+
+QueryLine MbeirSource::query_at(int64_t row) const {
+  const Row at = rows_[static_cast<std::size_t>(row)];
+  return parse_query(files_[at.file][at.line], files_[at.file].where(at.line));
+}
+
+int64_t MbeirSource::draw_target(int64_t row, RandomStream& stream) const {
+  const auto choices = positives(row);
+  return choices[stream.uniform_below(choices.size())];
+}
+
+PairIdentity MbeirSource::identity(int64_t row, RandomStream stream) const {
+  const int64_t target = draw_target(row, stream);
+  PairIdentity identity{.target_id = pool_->document_id(target), .concept_id = 0, .positive_ids = {}};
+  identity.concept_id = concept_of(query_at(row).concept_key, pool_->read(target).concept_key, identity.target_id);
+  for (uint32_t positive : positives(row)) identity.positive_ids.push_back(pool_->document_id(positive));
+  return identity;
+}
+
+PairSize MbeirSource::pair_size(int64_t row, RandomStream stream) const {
+  const TrainingPair pair = read(row, stream, 0);
+  return {static_cast<int64_t>(pair.query.text.size() + pair.target.text.size()),
+          int64_t{!pair.query.image.empty()} + int64_t{!pair.target.image.empty()}};
+}
+
+TrainingPair MbeirSource::read(int64_t row, RandomStream stream, int64_t hard_negatives) const {
+  const Row at = rows_[static_cast<std::size_t>(row)];
+  const int64_t target_row = draw_target(row, stream);
+  const Candidate target = pool_->read(target_row);
+  const QueryLine query = query_at(row);
+  TrainingPair pair;
+  pair.where = files_[at.file].where(at.line);
+  pair.query = {query.qid, instructed(query, target.modality, stream, pair.where), query.image};
+  pair.target = target.record;
+  pair.target_id = pool_->document_id(target_row);
+  pair.concept_id = concept_of(query.concept_key, target.concept_key, pair.target_id);
+  for (uint32_t positive : positives(row)) pair.positive_ids.push_back(pool_->document_id(positive));
+  pair.hard_negatives = draw_hard_negatives(query, row, hard_negatives, stream, pair.where);
+  for (const Record& negative : pair.hard_negatives) pair.hard_negative_ids.push_back(document_id(negative.id));
+  return pair;
+}
+
+std::string MbeirSource::instructed(const QueryLine& query, Modality target, RandomStream& stream,
+                                    const std::string& where) const {
+  const auto& prompts =
+      instructions_.prompts(query.dataset, modality_name(query.modality), modality_name(target), where);
+  const bool fixed = instruction_choice_ == InstructionChoice::kFixed;
+  const uint64_t drawn = stream.uniform_below(prompts.size());
+  return format_query(prompts[fixed ? static_cast<std::size_t>(prompt_number_ - 1) : drawn], query.text);
+}
+
+std::vector<Record> MbeirSource::draw_hard_negatives(const QueryLine& query, int64_t row, int64_t count,
+                                                     RandomStream& stream, const std::string& where) const {
+  if (count == 0) return {};
+  const std::vector<std::string> dids = hard_negatives_ ? hard_negatives_->of(query.qid) : query.negatives;
+  const auto gold = positives(row);
+  std::vector<int64_t> rows;
+  for (const std::string& did : dids) {
+    const auto found = pool_->find(did);
+    TRIREME_CHECK(found.has_value(), DataError, where,
+                  "a hard negative must be in the candidate pool {}; got {}, which is not; mine in the same pool.",
+                  pool_->path().string(), did);
+    if (std::find(gold.begin(), gold.end(), static_cast<uint32_t>(*found)) == gold.end()) rows.push_back(*found);
+  }
+  TRIREME_CHECK(std::ssize(rows) >= count, DataError, where,
+                "query {} must have {} hard negatives besides its positives; got {}; mine deeper, or lower "
+                "data.hard_negatives.",
+                query.qid, count, rows.size());
+  stream.shuffle(std::span(rows));
+  std::vector<Record> out;
+  for (int64_t i = 0; i < count; ++i) out.push_back(pool_->read(rows[static_cast<std::size_t>(i)]).record);
+  return out;
+}
+
+}  // namespace trireme

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/sources/json_line.h"
+
+namespace trireme {
+
+/// A training query of M-BEIR as its line has it: text not normalised, without an instruction.
+struct QueryLine {
+  std::string qid, text, image;
+  Modality modality = Modality::kText;
+  int64_t dataset = -1, task = -1;
+  std::vector<std::string> positives;  ///< dids, at least one
+  std::vector<std::string> negatives;  ///< dids, often none
+  std::string concept_key;             ///< the field "concept", "" without it
+};
+
+/// {"qid", "query_txt", "query_img_path", "query_modality", "task_id", "pos_cand_list"[, "neg_cand_list", "concept"]}.
+/// throws DataError: not JSON, a field missing or of another type, an unknown task_id, neither text nor image, an image
+/// path that leaves the root, a modality that contradicts the content, no positive.
+QueryLine parse_query(std::string_view line, std::string_view where);
+
+}  // namespace trireme
