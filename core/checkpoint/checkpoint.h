@@ -23,18 +23,18 @@ struct BaseModel {
 struct Checkpoint {
   /// Steps done: the run goes on with step number `step` (0-based).
   int64_t step = 0;
-  NamedTensors weights;    ///< the trainable tensors
-  NamedTensors optimizer;  ///< Optimizer::state()
-  std::string recipe;
-  std::string config_yaml;  ///< yaml_of_values() of the run's config
+  NamedTensors weights = {};    ///< the trainable tensors
+  NamedTensors optimizer = {};  ///< Optimizer::state()
+  std::string recipe = {};
+  std::string config_yaml = {};  ///< yaml_of_values() of the run's config
   uint64_t seed = 0;
-  BaseModel base;
+  BaseModel base = {};
   /// Lengths of the run directory's growing files, which resuming cuts back to: {"metrics.jsonl", 4096}.
-  std::map<std::string, uint64_t> file_bytes;
+  std::map<std::string, uint64_t> file_bytes = {};
   /// What else the recipe must know after a restart (best metric, running averages); finite; kept to the last bit.
-  std::map<std::string, double> counters;
+  std::map<std::string, double> counters = {};
   /// Steps whose checkpoints must outlive keep_last: the best so far.
-  std::vector<int64_t> pinned_steps;
+  std::vector<int64_t> pinned_steps = {};
 };
 
 /// "step_000500"

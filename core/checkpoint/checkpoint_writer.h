@@ -14,7 +14,7 @@ namespace trireme {
 struct CheckpointConfig {
   int64_t every_steps = 500;
   int64_t keep_last = 2;
-  std::optional<int64_t> keep_every;
+  std::optional<int64_t> keep_every = std::nullopt;
 
   template <class V>
   void describe(V& v) {

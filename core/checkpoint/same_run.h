@@ -12,7 +12,7 @@ namespace trireme {
 
 /// [resume] What may change when a run goes on.
 struct ResumeConfig {
-  std::vector<std::string> allow;
+  std::vector<std::string> allow = {};
 
   template <class V>
   void describe(V& v) {

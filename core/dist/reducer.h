@@ -2,7 +2,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
+#include <mutex>
 #include <vector>
 
 #include <torch/types.h>
@@ -61,8 +61,7 @@ class GradientReducer {
   class Hook;
 
   void gradient_arrived(std::size_t parameter);
-  void launch(Bucket& bucket);
-  void launch_full_buckets();
+  void launch_next();
 
   Communicator& communicator_;
   std::vector<torch::Tensor> parameters_, gradients_;
@@ -71,6 +70,7 @@ class GradientReducer {
   std::vector<bool> arrived_;                     ///< by parameter, in the backward that overlaps
   std::size_t launched_ = 0;
   bool overlaps_ = false;
+  std::mutex mutex_;
 };
 
 }  // namespace trireme

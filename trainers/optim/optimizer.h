@@ -37,18 +37,22 @@ class Optimizer {
   int64_t steps_done() const;
 
  private:
+  /// Of one parameter.
+  struct State {
+    torch::Tensor weight;         ///< the parameter itself, or its float32 master copy
+    torch::Tensor first, second;  ///< AdamW's m and v; SGD's m; undefined where there is none
+  };
   /// Parameters that one fused call updates.
   struct Group {
     double lr_factor = 1, weight_decay = 0;
-    std::vector<std::size_t> members;  ///< indices into parameters_
-    std::vector<torch::Tensor> weights, first_moments, second_moments, steps;
-    torch::Tensor step;
+    std::vector<std::size_t> members = {};  ///< indices into parameters_
+    std::vector<torch::Tensor> weights = {}, firsts = {}, seconds = {}, steps = {};
+    torch::Tensor step = {};  ///< [] float32, the one that all of `steps` are
   };
-  void step_adamw(Group& group, double lr, const std::vector<torch::Tensor>& gradients, const GradientNorm& norm);
-  void step_sgd(Group& group, double lr, const std::vector<torch::Tensor>& gradients, const GradientNorm& norm);
 
   OptimConfig config_;
   NamedTensors parameters_;
+  std::vector<State> states_;
   std::vector<Group> groups_;
 };
 

@@ -19,7 +19,7 @@ constexpr auto choice_names(ScheduleKind) {
 /// [schedule] The learning rate over the run, as a multiple of optim.peak_lr. The defaults are LamRA's.
 struct ScheduleConfig {
   ScheduleKind kind = ScheduleKind::kCosine;
-  std::optional<int64_t> warmup_steps;
+  std::optional<int64_t> warmup_steps = std::nullopt;
   double warmup_ratio = 0.03;
   double min_ratio = 0;
 

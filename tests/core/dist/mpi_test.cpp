@@ -11,6 +11,7 @@
 #include "core/dist/connect.h"
 #include "core/dist/self.h"
 #include "tests/core/dist/communicator_suite.h"
+#include "tests/core/dist/reducer_suite.h"
 
 namespace trireme::test {
 namespace {
@@ -37,6 +38,7 @@ Ranks mpi_ranks() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Mpi, CommunicatorTest, ::testing::Values(mpi_ranks()));
+INSTANTIATE_TEST_SUITE_P(Mpi, ReducerTest, ::testing::Values(mpi_ranks()));
 
 TEST(Connect, DoesNotStartMpiForOneRank) {
   const auto is_initialized = reinterpret_cast<int (*)(int*)>(dlsym(RTLD_DEFAULT, "MPI_Initialized"));
