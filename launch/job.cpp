@@ -21,6 +21,17 @@ ProgressOptions Job::progress(std::string label, std::string unit, std::optional
   return options;
 }
 
+TrainingJob Job::training(std::function<bool()> stop_requested) {
+  return {communicator,
+          console,
+          log,
+          [this](std::string label, std::string unit, std::optional<int64_t> total) {
+            return progress(std::move(label), std::move(unit), total);
+          },
+          std::move(stop_requested),
+          peak_memory_bytes};
+}
+
 int run_job(const LaunchInfo& launch, const JobOptions& options, const std::function<int(Job&)>& work) {
   at::set_num_threads(static_cast<int>(compute_threads(options.threads, launch)));
   const auto communicator =

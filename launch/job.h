@@ -10,6 +10,7 @@
 #include "core/dist/connect.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "trainers/training_job.h"
 
 namespace trireme {
 
@@ -42,6 +43,8 @@ struct Job {
 
   /// A bar on a terminal, lines elsewhere; silent on every rank but 0. `total`: units of all ranks.
   ProgressOptions progress(std::string label, std::string unit, std::optional<int64_t> total) const;
+  /// What a recipe works with; this job outlives it.
+  TrainingJob training(std::function<bool()> stop_requested);
 };
 
 /// Sets the threads, joins the ranks, runs `work` on each, and returns the exit code for main(): the work's own, or the

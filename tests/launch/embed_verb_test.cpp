@@ -104,6 +104,22 @@ TEST_F(EmbedVerbTest, Bfloat16IsCloseToFloat32) {
   EXPECT_GT((file.read(0, file.rows()) * golden("mrope")).sum(1).min().item<double>(), 0.999);
 }
 
+TEST_F(EmbedVerbTest, MemoryDoesNotGrowWithTheRecords) {
+  const auto peak_kib = [&](int records) {
+    std::string lines;
+    for (int i = 0; i < records; ++i) lines += fmt::format(R"({{"id": "{}", "img_path": "gradient.png"}})" "\n", i);
+    folder_.write("records.jsonl", lines);
+    const ProgramResult ran = embed({"--batch-tokens", "256"});
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    return ran.peak_rss_kib;
+  };
+  const long few = peak_kib(100);
+  constexpr long kMoreRecords = 1900;
+  const long growth_kib = peak_kib(100 + kMoreRecords) - few;
+  // The patches alone are 110 KiB a picture: kept, they would be over 200 MiB.
+  EXPECT_LT(growth_kib, 16 * 1024) << "from " << few << " KiB";
+}
+
 TEST_F(EmbedVerbTest, RanksWriteTheSameRowsAsOne) {
   ASSERT_EQ(embed({"--block-records", "2"}).exit_code, 0);
   const torch::Tensor one = EmbeddingsReader(at("e.h5")).read(0, 7);

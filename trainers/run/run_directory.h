@@ -14,6 +14,8 @@
 
 namespace trireme {
 
+class LockFile;
+
 /// What a run is, before its first step.
 struct RunIdentity {
   std::string recipe;
@@ -46,13 +48,14 @@ class RunDirectory {
   /// checkpoint, or from the start if it has none, and its growing files are cut back to there. Says in `log` which
   /// checkpoints are skipped, and why.
   /// throws ConfigError: as check_same_run; a folder with other things in it.
-  ///        DataError: another run holds the lock (names it); folder not writable, disk full.
+  ///        DataError: another run holds the lock (names it); every checkpoint damaged; folder not writable, disk
+  ///        full.
   RunDirectory(std::filesystem::path folder, const RunIdentity& identity, const ResumeConfig& resume, Log& log);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 
-  /// Where to go on; nullopt at the start of a run. Its tensors are taken out by the first call.
+  /// Where to go on, at the first call; nullopt at the start of a run and at later calls.
   std::optional<Checkpoint> take_checkpoint();
   /// A checkpoint with the identity, the files' lengths and `step` filled in: add tensors, counters, pinned steps.
   Checkpoint begin_checkpoint(int64_t step);
@@ -67,6 +70,7 @@ class RunDirectory {
   struct Files;
 
   std::filesystem::path path_;
+  std::unique_ptr<LockFile> lock_;
   RunIdentity identity_;
   std::optional<Checkpoint> checkpoint_;
   std::unique_ptr<Files> files_;

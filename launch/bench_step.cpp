@@ -1,0 +1,82 @@
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include <ATen/Parallel.h>
+
+#include "core/config/config.h"
+#include "launch/benches.h"
+#include "launch/environment.h"
+#include "launch/gemm_rate.h"
+#include "launch/job.h"
+#include "launch/options.h"
+#include "trainers/lamra_ret_bench.h"
+
+namespace trireme {
+namespace {
+
+struct BenchStepVerb {
+  struct Options {
+    std::filesystem::path config;
+    std::vector<std::string> overrides;
+    int64_t steps = 20, warmup = 3;
+    template <class V>
+    void describe(V& v) {
+      v.field("config", config, "YAML file of a run.").required().positional();
+      v.field("overrides", overrides, "section.key=value, laid over the file.").positional();
+      v.field("steps", steps, "Steps that are measured.").at_least(1);
+      v.field("warmup", warmup, "Steps before them.").at_least(0);
+    }
+  } options;
+  JobOptions job;
+};
+static_assert(field_count<BenchStepVerb::Options>() == 4, "describe() must list every field");
+
+int bench_step(const BenchStepVerb& verb, Job& job) {
+  const auto config = load_config<LamraRetConfig>(verb.options.config, verb.options.overrides);
+  TrainingJob training = job.training([] { return false; });
+  const bool bfloat16 = config->model.dtype == ComputeDtype::kBfloat16;
+  const GemmRate gemm = measure_gemm(bfloat16 ? torch::kBFloat16 : torch::kFloat32);
+  const StepBenchResult result = bench_lamra_ret_step(*config, verb.options.warmup, verb.options.steps, training);
+  const double gflops = result.linear_flop / result.step_s / 1e9;
+  const auto ranks = static_cast<double>(job.communicator.size());
+  const nlohmann::ordered_json line = {
+      {"bench", "step"},
+      {"dtype", choice_name(config->model.dtype)},
+      {"method", choice_name(config->step.method)},
+      {"ranks", job.communicator.size()},
+      {"threads_per_rank", at::get_num_threads()},
+      {"steps", result.steps},
+      {"pairs_global", result.pairs_global},
+      {"tokens_per_step", result.tokens},
+      {"step_s", result.step_s},
+      {"fastest_step_s", result.fastest_step_s},
+      {"data_wait_s", result.data_wait_s},
+      {"gradient_s", result.gradient_s},
+      {"optimizer_s", result.optimizer_s},
+      {"pairs_per_s", static_cast<double>(result.pairs_global) / result.step_s},
+      {"tokens_per_s", result.tokens / result.step_s},
+      {"linear_gflop_per_step", result.linear_flop / 1e9},
+      {"linear_gflops", gflops},
+      {"gemm_gflops", gemm.flops_per_s / 1e9},
+      {"mfu", gflops / (gemm.flops_per_s / 1e9 * ranks)},
+      {"peak_mib", peak_memory_bytes() >> 20},
+      {"loss", result.loss},
+  };
+  if (job.communicator.rank() == 0) std::cout << line.dump() << std::endl;
+  return 0;
+}
+
+}  // namespace
+
+VerbAction add_bench_step(CLI::App& program) {
+  CLI::App* command = program.add_subcommand(
+      "step", "Steps of a training run, without a run directory, beside the GEMM rate of the same run.");
+  auto verb = std::make_shared<BenchStepVerb>();
+  bind_options(*command, verb->options, verb->job);
+  return [verb](const LaunchInfo& launch) {
+    return run_job(launch, verb->job, [verb](Job& job) { return bench_step(*verb, job); });
+  };
+}
+
+}  // namespace trireme

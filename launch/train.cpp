@@ -1,0 +1,46 @@
+#include <CLI/CLI.hpp>
+
+#include "core/config/config.h"
+#include "launch/job.h"
+#include "launch/options.h"
+#include "launch/stop_signal.h"
+#include "launch/verbs.h"
+#include "trainers/lamra_ret.h"
+
+namespace trireme {
+namespace {
+
+struct TrainVerb {
+  struct Options {
+    std::filesystem::path config;
+    std::vector<std::string> overrides;
+    template <class V>
+    void describe(V& v) {
+      v.field("config", config, "YAML file of the run.").required().positional();
+      v.field("overrides", overrides, "section.key=value, laid over the file.").positional();
+    }
+  } options;
+  JobOptions job;
+};
+static_assert(field_count<TrainVerb::Options>() == 2, "describe() must list every field");
+
+int train(const TrainVerb& verb, Job& job) {
+  const auto config = load_config<LamraRetConfig>(verb.options.config, verb.options.overrides);
+  const StopSignal stop;
+  TrainingJob training = job.training([&] { return stop.requested(); });
+  const TrainingEnd end = train_lamra_ret(config, training);
+  return end == TrainingEnd::kFinished ? 0 : kStoppedExitCode;
+}
+
+}  // namespace
+
+VerbAction add_train(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("train", "A recipe, from its config file; started again, it goes on.");
+  auto verb = std::make_shared<TrainVerb>();
+  bind_options(*command, verb->options, verb->job);
+  return [verb](const LaunchInfo& launch) {
+    return run_job(launch, verb->job, [verb](Job& job) { return train(*verb, job); });
+  };
+}
+
+}  // namespace trireme

@@ -1,0 +1,165 @@
+#include "trainers/contrastive_step.h"
+
+#include <map>
+#include <mutex>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ATen/Functions.h>
+
+#include "core/dist/self.h"
+#include "core/dist/thread.h"
+#include "models/lora.h"
+#include "models/trainable.h"
+#include "tests/models/golden_cases.h"
+#include "trainers/run_state.h"
+
+namespace trireme {
+namespace {
+
+using test::golden_cases;
+using test::GoldenCase;
+using test::load_golden_model;
+using test::packed;
+
+constexpr const char* kCheckpoint = "qwen2_vl_hub";
+constexpr int64_t kPairs = 8;
+constexpr int64_t kHard = 2;
+
+enum class HardNegatives { kNone, kTwo };
+
+/// Cases in a circle from `first` on, `count` of them: some with pictures, some without.
+PackedBatch sequences(const std::vector<GoldenCase>& cases, int64_t first, int64_t count, const ModelConfig& config) {
+  std::vector<GoldenCase> chosen;
+  for (int64_t i = 0; i < count; ++i) chosen.push_back(cases[(first + i) % std::ssize(cases)]);
+  return packed(chosen, config);
+}
+
+/// Pairs [first, first + count) of one global batch of kPairs.
+PairBatch share(const ModelConfig& config, int64_t first, int64_t count, HardNegatives hard) {
+  const std::vector<GoldenCase> cases = golden_cases(kCheckpoint);
+  PairBatch batch;
+  batch.step = 3;
+  const auto cut = [&](const PackedBatch& all, int64_t each) { return slice(all, {first * each, count * each}); };
+  batch.query = cut(sequences(cases, 0, kPairs, config), 1);
+  batch.target = cut(sequences(cases, 2, kPairs, config), 1);
+  batch.global_row = torch::arange(first, first + count, torch::kInt64);
+  batch.target_id = batch.global_row % 6;  // pairs 6 and 7 repeat the targets of 0 and 1
+  batch.concept_id = batch.target_id.clone();
+  batch.positive_offset = torch::arange(0, count + 1, torch::kInt64);
+  batch.positive_id = batch.target_id.clone();
+  batch.hard_negative_id = torch::empty({count, 0}, torch::kInt64);
+  if (hard == HardNegatives::kTwo) {
+    batch.hard_negative = cut(sequences(cases, 1, kPairs * kHard, config), kHard);
+    batch.hard_negative_id = (batch.global_row.unsqueeze(1) * kHard + torch::arange(kHard)) + 100;
+  }
+  return batch;
+}
+
+struct Outcome {
+  double loss = 0;
+  std::map<std::string, torch::Tensor> gradients;
+};
+
+struct Setting {
+  StepConfig step;
+  HardNegatives hard = HardNegatives::kNone;
+  TrainableParts parts = TrainableParts::kLora;
+};
+
+/// The loss and every trainable tensor's gradient, in float64, on `ranks` ranks.
+Outcome run(int64_t ranks, const Setting& setting) {
+  Outcome out;
+  std::mutex mutex;
+  run_ranks(ranks, [&](Communicator& communicator) {
+    Model model = load_golden_model(kCheckpoint, torch::kFloat64);
+    LoraConfig lora;
+    lora.rank = 4;
+    lora.alpha = 8;
+    lora.dropout = 0.25;
+    if (setting.parts == TrainableParts::kLora) attach_lora(model, lora, 1);
+    for (const LinearModule& module : linear_layers(model)) {
+      for (LoraTerm& term : module.layer->lora) term.b.normal_(0, 0.02, at::detail::createCPUGenerator(5));
+    }
+    set_trainable(model, {setting.parts, {}});
+    NamedTensors leaves;
+    for (const TrainableTensor& trainable : trainable_tensors(model)) {
+      leaves.emplace_back(trainable.name, trainable.tensor);
+    }
+    GradientReducer reducer(values_of(leaves), communicator);
+    InfoNceConfig loss;
+    loss.exclude = {PairRelation::kSameCandidate};
+    const ContrastiveTask task{.model = model,
+                               .step = setting.step,
+                               .loss = loss,
+                               .pairs_global = kPairs,
+                               .seed = 9,
+                               .vision_trains = setting.parts == TrainableParts::kAll,
+                               .log_inverse_temperature = {}};
+    const int64_t each = kPairs / communicator.size();
+    const PairBatch batch = share(model.config, each * communicator.rank(), each, setting.hard);
+    const InfoNceResult result = contrastive_step(task, batch, reducer, communicator);
+    torch::Tensor total = result.loss.reshape({1}).clone();
+    communicator.all_reduce(total, ReduceOp::kSum).wait();
+    if (communicator.rank() != 0) return;
+    const std::lock_guard lock(mutex);
+    out.loss = total.item<double>();
+    for (const auto& [name, leaf] : leaves) out.gradients[name] = leaf.grad().clone();
+  });
+  return out;
+}
+
+void expect_equal(const Outcome& a, const Outcome& b, double relative) {
+  EXPECT_NEAR(a.loss / b.loss, 1, relative);
+  ASSERT_EQ(a.gradients.size(), b.gradients.size());
+  double norm = 0, difference = 0;
+  for (const auto& [name, gradient] : a.gradients) {
+    norm = std::max(norm, b.gradients.at(name).abs().max().item<double>());
+    difference = std::max(difference, (gradient - b.gradients.at(name)).abs().max().item<double>());
+  }
+  EXPECT_GT(norm, 1e-6) << "a test of zeros proves nothing";
+  EXPECT_LT(difference / norm, relative);
+}
+
+StepConfig grad_cache(int64_t chunk_tokens) {
+  return {.method = GradientMethod::kGradCache, .chunk_tokens = chunk_tokens};
+}
+
+TEST(ContrastiveStep, GradCacheIsThePlainGradientWithDropoutOn) {
+  for (const HardNegatives hard : {HardNegatives::kNone, HardNegatives::kTwo}) {
+    const Outcome plain = run(1, {.step = {}, .hard = hard});
+    expect_equal(run(1, {.step = grad_cache(1), .hard = hard}), plain, 1e-9);
+    expect_equal(run(1, {.step = grad_cache(100), .hard = hard}), plain, 1e-9);
+  }
+}
+
+TEST(ContrastiveStep, RanksTogetherHaveTheGradientOfOne) {
+  const Setting plain{.step = {}, .hard = HardNegatives::kTwo};
+  const Setting cached{.step = grad_cache(60), .hard = HardNegatives::kTwo};
+  const Outcome one = run(1, plain);
+  for (const int64_t ranks : {2, 4}) {
+    expect_equal(run(ranks, plain), one, 1e-9);
+    expect_equal(run(ranks, cached), one, 1e-9);
+  }
+}
+
+TEST(ContrastiveStep, RecomputedBlocksChangeNothing) {
+  expect_equal(run(2, {.step = {.recompute_blocks = true}}), run(2, {}), 1e-12);
+}
+
+TEST(ContrastiveStep, ReductionWithoutOverlapChangesNothing) {
+  expect_equal(run(2, {.step = {.overlap_reduction = false}}), run(2, {}), 1e-12);
+}
+
+TEST(ContrastiveStep, AVisionTowerThatTrainsIsNotTakenFromTheFirstPass) {
+  const Setting plain{.step = {}, .hard = HardNegatives::kNone, .parts = TrainableParts::kAll};
+  const Setting cached{.step = grad_cache(1), .hard = HardNegatives::kNone, .parts = TrainableParts::kAll};
+  const Outcome one = run(1, plain);
+  EXPECT_GT(one.gradients.at("visual.patch_embed.proj.weight").abs().max().item<double>(), 0);
+  expect_equal(run(1, cached), one, 1e-9);
+  expect_equal(run(2, cached), one, 1e-9);
+}
+
+}  // namespace
+}  // namespace trireme

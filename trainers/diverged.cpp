@@ -1,0 +1,42 @@
+#include "trainers/diverged.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+
+namespace trireme {
+namespace {
+
+/// JSON has no NaN and no infinity.
+nlohmann::json number(double value) {
+  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(fmt::format("{}", value));
+}
+
+}  // namespace
+
+void require_healthy(Guard& guard, const StepHealth& step, const PairBatch& batch, RunState& run) {
+  const std::optional<std::string> verdict = guard.examine(step);
+  if (!verdict) return;
+  const std::string checkpoint =
+      run.last_checkpoint() ? (run.folder() / "checkpoints" / checkpoint_name(*run.last_checkpoint())).string() : "";
+  const nlohmann::ordered_json evidence = {{"step", step.step},
+                                           {"verdict", *verdict},
+                                           {"loss", number(step.loss)},
+                                           {"gradient_norm", number(step.gradient_norm)},
+                                           {"candidate_cosine", number(step.candidate_cosine)},
+                                           {"checkpoint", checkpoint},
+                                           {"query_ids_of_rank_0", batch.query_ids},
+                                           {"target_ids_of_rank_0", batch.target_ids}};
+  run.finish();
+  run.write_file("diverged.json", evidence.dump(2) + "\n");
+  throw DivergedError(
+      fmt::format("step {}", step.step),
+      fmt::format("{}; see {}; {}", *verdict, (run.folder() / "diverged.json").string(),
+                  checkpoint.empty() ? "no checkpoint was written yet: lower optim.peak_lr and start again."
+                                     : fmt::format("the last good checkpoint is {}: go on from it with a lower "
+                                                   "optim.peak_lr and resume.allow: [optim.peak_lr].",
+                                                   checkpoint)));
+}
+
+}  // namespace trireme

@@ -1,0 +1,64 @@
+#include "trainers/guard.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace trireme {
+namespace {
+
+/// A loss that hardly moves has hardly any deviation; rises below this part of the mean are never spikes.
+constexpr double kLeastRelativeDeviation = 0.01;
+
+}  // namespace
+
+std::optional<std::string> Guard::examine(const StepHealth& step) {
+  if (!std::isfinite(step.loss)) return fmt::format("the loss must be finite; got {}", step.loss);
+  if (!std::isfinite(step.gradient_norm)) {
+    return fmt::format("the gradient must be finite; got norm {} at loss {:.4f}", step.gradient_norm, step.loss);
+  }
+  if (auto spike = examine_spike(step.loss)) return spike;
+  if (!config_.collapse_cosine) return std::nullopt;
+  collapsed_steps_ = step.candidate_cosine > *config_.collapse_cosine ? collapsed_steps_ + 1 : 0;
+  if (collapsed_steps_ < static_cast<double>(config_.collapse_steps)) return std::nullopt;
+  return fmt::format(
+      "embeddings must differ; got a mean cosine of {:.4f} between different candidates, above {} for {} steps",
+      step.candidate_cosine, *config_.collapse_cosine, config_.collapse_steps);
+}
+
+std::optional<std::string> Guard::examine_spike(double loss) {
+  const auto memory = static_cast<double>(config_.spike_memory_steps);
+  if (config_.spike_z && steps_seen_ >= memory) {
+    const double deviation = std::max(std::sqrt(variance_), kLeastRelativeDeviation * std::abs(mean_));
+    const double z = (loss - mean_) / deviation;
+    if (z > *config_.spike_z) {
+      return fmt::format("the loss must stay near its mean of {:.4f}; got {:.4f}, {:.1f} standard deviations above it",
+                         mean_, loss, z);
+    }
+  }
+  ++steps_seen_;
+  const double share = 1 / std::min(steps_seen_, memory);
+  const double change = loss - mean_;
+  mean_ += share * change;
+  variance_ = (1 - share) * (variance_ + share * change * change);
+  return std::nullopt;
+}
+
+std::map<std::string, double> Guard::state() const {
+  return {{"guard.mean", mean_},
+          {"guard.variance", variance_},
+          {"guard.steps_seen", steps_seen_},
+          {"guard.collapsed_steps", collapsed_steps_}};
+}
+
+void Guard::restore(const std::map<std::string, double>& counters) {
+  const auto read = [&](const char* name, double& value) {
+    if (const auto found = counters.find(name); found != counters.end()) value = found->second;
+  };
+  read("guard.mean", mean_);
+  read("guard.variance", variance_);
+  read("guard.steps_seen", steps_seen_);
+  read("guard.collapsed_steps", collapsed_steps_);
+}
+
+}  // namespace trireme

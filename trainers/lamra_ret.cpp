@@ -1,0 +1,137 @@
+#include "trainers/lamra_ret.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "trainers/diverged.h"
+#include "trainers/lamra_ret_parts.h"
+#include "trainers/preflight.h"
+#include "trainers/run/stop.h"
+#include "trainers/run_state.h"
+#include "trainers/step_totals.h"
+
+namespace trireme {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+int64_t total_steps(const TrainLengthConfig& train, const TrainingSet& set) {
+  if (train.steps) return *train.steps;
+  return std::max<int64_t>(1, std::llround(*train.epochs * static_cast<double>(set.steps_per_epoch())));
+}
+
+/// The longest of the run's first batches goes forward and back once; nothing of it is kept.
+void fly_ahead(LamraRetParts& parts, TrainingJob& job) {
+  const int64_t steps = parts.config.train.preflight_steps;
+  PairLoader loader = parts.loader(0);
+  const PairBatch longest = longest_batch(loader, steps);
+  contrastive_step(parts.task, longest, parts.reducer, parts.communicator);
+  job.log.info("the longest of {} batches, {} tokens on this rank, fits: {}", steps, tokens_of(longest),
+               memory_by_category(parts.base.model, parts.optimizer, job.peak_memory_bytes()).text());
+}
+
+void log_skipped(const PairBatch& batch, Log& log) {
+  for (const SkippedPair& pair : batch.skipped) {
+    log.warning("step {}: {} was left out ({}); {} came in its place", batch.step, pair.query_id, pair.reason,
+                pair.replacement);
+  }
+}
+
+Counters merged(Counters first, const Counters& second) {
+  first.insert(second.begin(), second.end());
+  return first;
+}
+
+StepRecord curve_record(int64_t step, const StepTotals::Means& means, const ContrastiveTask& task, double lr,
+                        double seconds_per_step) {
+  StepRecord record{step,
+                    {{"train/loss", means.loss},
+                     {"train/accuracy", means.accuracy},
+                     {"train/positive_cosine", means.positive_cosine},
+                     {"train/negative_cosine", means.negative_cosine},
+                     {"train/candidate_cosine", means.candidate_cosine},
+                     {"train/excluded_columns", means.excluded},
+                     {"train/gradient_norm", means.gradient_norm},
+                     {"train/lr", lr},
+                     {"data/skipped_pairs", means.skipped_pairs},
+                     {"data/tokens_per_step", means.tokens},
+                     {"data/images_per_step", means.images}},
+                    {{"time/step_s", seconds_per_step},
+                     {"time/data_wait_s", means.data_wait_s},
+                     {"time/pairs_per_s", static_cast<double>(task.pairs_global) / seconds_per_step},
+                     {"time/tokens_per_s", means.tokens / seconds_per_step}}};
+  if (task.log_inverse_temperature.defined()) {
+    record.values.emplace_back("train/temperature", std::exp(-task.log_inverse_temperature.item<double>()));
+  }
+  return record;
+}
+
+}  // namespace
+
+TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJob& job) {
+  const LamraRetConfig& config = *resolved;
+  Communicator& communicator = job.communicator;
+
+  // Build.
+  LamraRetParts parts(config, communicator);
+  const int64_t steps = total_steps(config.train, parts.set);
+  const Schedule schedule(config.schedule, steps);
+  RunState run(config.run_dir,
+               {.recipe = "lamra_ret",
+                .config_dump = resolved.dump(),
+                .config_values = yaml_of_values(config),
+                .seed = static_cast<uint64_t>(config.seed),
+                .base = parts.base.base,
+                .ranks = communicator.size()},
+               config.resume, config.checkpoint, communicator, job.log);
+  run.write_trainable(tensor_statuses(parts.base.model));
+
+  // Restore.
+  const auto [first_step, counters] = run.restore(parts.leaves, parts.optimizer);
+  Guard guard(config.guard);
+  guard.restore(counters);
+  StepTotals totals(communicator, parts.base.model.device);
+  totals.restore(counters);
+  if (config.train.preflight_steps > 0 && first_step < steps) fly_ahead(parts, job);
+
+  // Loop.
+  PairLoader loader = parts.loader(first_step);
+  Progress progress(job.console, job.progress("train", "steps", steps - first_step));
+  Clock::time_point line_begin = Clock::now();
+  for (int64_t step = first_step; step < steps; ++step) {
+    const PairBatch batch = loader.next();                                                          // sample
+    const InfoNceResult result = contrastive_step(parts.task, batch, parts.reducer, communicator);  // forward .. reduce
+    const GradientNorm norm = gradient_norm(parts.reducer.gradients(), config.optim.clip_norm);
+    const double lr = config.optim.peak_lr * schedule.factor(step);
+    parts.optimizer.step(lr, norm);   // step
+    totals.add(result, norm, batch);  // report
+    log_skipped(batch, job.log);
+    const bool last = step + 1 == steps;
+    if ((step + 1) % config.train.log_every_steps == 0 || last) {
+      const double seconds_per_step = seconds_since(line_begin) / static_cast<double>(totals.steps());
+      const StepTotals::Means means = totals.take();
+      require_healthy(guard, {step, means.loss, means.gradient_norm, means.candidate_cosine}, batch, run);
+      run.write(curve_record(step, means, parts.task, lr, seconds_per_step));
+      line_begin = Clock::now();
+    }
+    progress.advance(1);
+    const bool stops = any_rank_stops(communicator, job.stop_requested());
+    if (stops || last || (step + 1) % config.checkpoint.every_steps == 0) {
+      run.checkpoint(step + 1, parts.leaves, parts.optimizer, merged(guard.state(), totals.state()));
+    }
+    if (stops && !last) {
+      run.finish();
+      job.log.info("stopped as asked after step {} of {}; the same command goes on from there", step + 1, steps);
+      return TrainingEnd::kStopped;
+    }
+  }
+
+  // Finish.
+  run.finish();
+  progress.finish();
+  return TrainingEnd::kFinished;
+}
+
+}  // namespace trireme

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "core/checkpoint/checkpoint_writer.h"
+#include "core/checkpoint/same_run.h"
+#include "core/config/config.h"
+#include "data/loader/data_config.h"
+#include "losses/info_nce_config.h"
+#include "models/lora.h"
+#include "models/trainable.h"
+#include "trainers/contrastive_step.h"
+#include "trainers/guard.h"
+#include "trainers/model_source.h"
+#include "trainers/optim/optim_config.h"
+#include "trainers/schedule/schedule.h"
+#include "trainers/training_job.h"
+
+namespace trireme {
+
+enum class Recipe { kLamraRet };
+constexpr auto choice_names(Recipe) {
+  return std::to_array<std::pair<Recipe, std::string_view>>({{Recipe::kLamraRet, "lamra_ret"}});
+}
+
+/// [train] How long, and what is told on the way.
+struct TrainLengthConfig {
+  std::optional<int64_t> steps;
+  std::optional<double> epochs;
+  int64_t log_every_steps = 10;
+  int64_t preflight_steps = 4;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("steps", steps, "Length of the run in steps; or give epochs.").at_least(1);
+    v.field("epochs", epochs, "Length of the run in passes over all pairs; or give steps.").positive();
+    v.field("log_every_steps", log_every_steps, "Steps between two lines of the curves, which are means over them.")
+        .at_least(1);
+    v.field("preflight_steps", preflight_steps,
+            "Before the run, the longest of so many batches is tried, to find too little memory early; 0 = none.")
+        .between(0, 1000)
+        .no_effect_on_values();
+  }
+  void check(Problems& problems) const {
+    if (steps.has_value() == epochs.has_value()) {
+      problems.add("steps",
+                   fmt::format("or epochs must be given, not both; got {}; give one", steps ? "both" : "none"));
+    }
+  }
+};
+static_assert(field_count<TrainLengthConfig>() == 4, "describe() must list every field");
+
+/// Contrastive training of a Qwen2-VL into an embedder. Source: LamRA, arXiv:2412.01720, sec. 3.2 and 3.3. One recipe
+/// for all of its stages: text pairs (stage 1), M-BEIR's mixed tasks (stage 2), and training a small base from scratch;
+/// they differ by config alone (experiments/).
+struct LamraRetConfig {
+  Recipe recipe = Recipe::kLamraRet;
+  std::filesystem::path run_dir;
+  int64_t seed = 42;
+  ModelSourceConfig model;
+  std::optional<LoraConfig> lora;
+  TrainableConfig trainable;
+  DataConfig data;
+  StepConfig step;
+  InfoNceConfig loss;
+  OptimConfig optim;
+  ScheduleConfig schedule;
+  TrainLengthConfig train;
+  CheckpointConfig checkpoint;
+  GuardConfig guard;
+  ResumeConfig resume;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("recipe", recipe, "What `trireme train` runs.").required();
+    v.field("run_dir", run_dir, "Folder of the run: made if missing, gone on with if it holds this run.")
+        .required()
+        .no_effect_on_values();
+    v.field("seed", seed, "Batches, prompts, augmentation, initial values and dropout follow from it.").at_least(0);
+    v.field("model", model, "What is trained.");
+    v.field("lora", lora, "Fresh low-rank terms; none when absent.");
+    v.field("trainable", trainable, "Which tensors train.");
+    v.field("data", data, "On what.");
+    v.field("step", step, "How a step's gradient is computed.");
+    v.field("loss", loss, "InfoNCE.");
+    v.field("optim", optim, "Optimiser.");
+    v.field("schedule", schedule, "Learning rate over the run.");
+    v.field("train", train, "How long.");
+    v.field("checkpoint", checkpoint, "What is kept to go on from.");
+    v.field("guard", guard, "When a run ends that goes wrong.");
+    v.field("resume", resume, "What may change when a run goes on.");
+  }
+  void check(Problems& problems) const {
+    if (lora && model.adapter)
+      problems.add("lora", "must be absent with model.adapter, whose LoRA is trained on; got both; remove one");
+    if (trainable.parts == TrainableParts::kLora && !lora && !model.adapter)
+      problems.add("lora",
+                   "must be given when trainable.parts is lora; got none; add the section or set trainable.parts: all");
+  }
+};
+static_assert(field_count<LamraRetConfig>() == 15, "describe() must list every field");
+
+/// Trains until the run is complete or the job is asked to stop. The run directory's newest valid checkpoint is gone on
+/// from, to the same bits as an unbroken run with the same number of ranks. Collective.
+/// throws ConfigError, DataError before anything is trained: whatever is wrong with config, files and run directory.
+///        DivergedError: the guard's verdict; evidence lies in the run directory. DataError: disk full.
+TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& config, TrainingJob& job);
+
+}  // namespace trireme

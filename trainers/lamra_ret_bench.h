@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+
+#include "trainers/lamra_ret.h"
+
+namespace trireme {
+
+/// Of one rank, over the measured steps; seconds are those of one step.
+struct StepBenchResult {
+  int64_t steps = 0, pairs_global = 0;
+  double tokens = 0;  ///< a step's, of all ranks
+  double step_s = 0;  ///< mean; the phases below add up to it
+  double fastest_step_s = 0;
+  double data_wait_s = 0, gradient_s = 0, optimizer_s = 0;
+  /// Multiplications and additions of the linear layers a step, of all ranks: 2 a weight and token forward, 2 more for
+  /// the gradient of what goes through, 2 more for a weight that trains; recomputation and attention's products left
+  /// out. A frozen vision tower counts forward only.
+  double linear_flop = 0;
+  double loss = 0;  ///< mean
+};
+
+/// Trains without a run directory: `warmup` steps that are not counted, then `steps` that are. Collective.
+StepBenchResult bench_lamra_ret_step(const LamraRetConfig& config, int64_t warmup, int64_t steps, TrainingJob& job);
+
+}  // namespace trireme

@@ -1,0 +1,61 @@
+#include "trainers/lamra_ret_parts.h"
+
+#include <algorithm>
+
+#include "trainers/run_state.h"
+
+namespace trireme {
+namespace {
+
+TrainingModel trainable_model(const LamraRetConfig& config) {
+  const auto seed = static_cast<uint64_t>(config.seed);
+  TrainingModel base = load_training_model(config.model, seed);
+  if (config.lora) attach_lora(base.model, *config.lora, seed);
+  set_trainable(base.model, config.trainable);
+  require_trainable(base.model, config.trainable);
+  return base;
+}
+
+bool vision_trains(Model& model) {
+  return std::ranges::any_of(trainable_tensors(model),
+                             [](const TrainableTensor& tensor) { return tensor.name.starts_with("visual."); });
+}
+
+NamedTensors leaves_of(Model& model, const torch::Tensor& log_inverse_temperature) {
+  NamedTensors leaves;
+  for (const TrainableTensor& trainable : trainable_tensors(model)) {
+    leaves.emplace_back(trainable.name, trainable.tensor);
+  }
+  if (log_inverse_temperature.defined()) leaves.emplace_back("loss.log_inverse_temperature", log_inverse_temperature);
+  return leaves;
+}
+
+}  // namespace
+
+LamraRetParts::LamraRetParts(const LamraRetConfig& run_config, Communicator& ranks)
+    : config(run_config),
+      communicator(ranks),
+      set(config.data),
+      base(trainable_model(config)),
+      task{.model = base.model,
+           .step = config.step,
+           .loss = config.loss,
+           .pairs_global = config.data.sampler.pairs_global,
+           .seed = static_cast<uint64_t>(config.seed),
+           .vision_trains = vision_trains(base.model),
+           .log_inverse_temperature =
+               config.loss.learn_temperature ? initial_log_inverse_temperature(config.loss) : torch::Tensor()},
+      leaves(leaves_of(base.model, task.log_inverse_temperature)),
+      optimizer(config.optim, leaves),
+      reducer(values_of(leaves), communicator) {}
+
+PairLoader LamraRetParts::loader(int64_t first_step) const {
+  return {set,
+          config.data,
+          {base.tokenizer, base.model.config.image_token_id, base.image_processor},
+          static_cast<uint64_t>(config.seed),
+          {communicator.rank(), communicator.size()},
+          first_step};
+}
+
+}  // namespace trireme

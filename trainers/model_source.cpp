@@ -1,0 +1,41 @@
+#include "trainers/model_source.h"
+
+#include "core/error.h"
+#include "models/random_init.h"
+#include "models/weights/adapter.h"
+#include "models/weights/hub_checkpoint.h"
+
+namespace trireme {
+namespace {
+
+c10::ScalarType torch_dtype(ComputeDtype dtype) {
+  return dtype == ComputeDtype::kFloat32 ? torch::kFloat32 : torch::kBFloat16;
+}
+
+}  // namespace
+
+TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed) {
+  const ModelConfig shape = read_model_config(config.path);
+  Tokenizer tokenizer = Tokenizer::from_file(config.path / "tokenizer.json");
+  std::optional<ImageProcessorConfig> image_processor;
+  if (shape.vision) image_processor = read_image_processor_config(config.path);
+  const LoadOptions options{.dtype = torch_dtype(config.dtype)};
+  if (config.init == ModelInit::kRandom) {
+    TRIREME_CHECK(!config.adapter, ConfigError, "model.adapter",
+                  "an adapter needs the weights that it was trained for; got init: random; set init: pretrained.");
+    RandomInit init;
+    init.seed = seed;
+    return {random_model(shape, init, options), std::move(tokenizer), image_processor, {config.path, ""}};
+  }
+  HubCheckpoint checkpoint(config.path);
+  std::optional<Adapter> adapter;
+  if (config.adapter) adapter = read_adapter(*config.adapter, shape);
+  TrainingModel out{load_model(checkpoint, options),
+                    std::move(tokenizer),
+                    image_processor,
+                    {config.path, checkpoint.weights_sha256()}};
+  if (adapter) attach_adapter(out.model, *adapter);
+  return out;
+}
+
+}  // namespace trireme

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "data/loader/pair_loader.h"
+#include "models/qwen2_vl.h"
+#include "trainers/optim/optimizer.h"
+
+namespace trireme {
+
+/// Where this process's memory is. Bytes.
+struct MemoryByCategory {
+  int64_t weights = 0;    ///< all of the model's tensors
+  int64_t gradients = 0;  ///< of the trainable ones
+  int64_t optimizer = 0;  ///< the optimiser's state
+  int64_t rest = 0;       ///< activations, batches under way, the program itself: what else the peak holds
+  std::string text() const;
+};
+
+/// Of tensors that live now; `peak_bytes`: the process's so far.
+MemoryByCategory memory_by_category(Model& model, const Optimizer& optimizer, int64_t peak_bytes);
+
+/// Tokens of the rank's share: what decides how much memory a step takes.
+int64_t tokens_of(const PairBatch& batch);
+
+/// The batch with the most tokens among the loader's next `steps`, on this rank.
+PairBatch longest_batch(PairLoader& loader, int64_t steps);
+
+}  // namespace trireme

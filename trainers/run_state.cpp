@@ -1,0 +1,117 @@
+#include "trainers/run_state.h"
+
+#include <nlohmann/json.hpp>
+
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/tensor.h>
+
+#include "core/error.h"
+#include "core/io/file.h"
+#include "trainers/run/trainable_file.h"
+
+namespace trireme {
+namespace {
+
+void broadcast_in_place(torch::Tensor tensor, Communicator& communicator) {
+  torch::Tensor contiguous = tensor.contiguous();
+  communicator.broadcast(contiguous, 0).wait();
+  if (!contiguous.is_same(tensor)) tensor.copy_(contiguous);
+}
+
+/// Rank 0's text, on every rank.
+std::string broadcast_text(std::string text, Communicator& communicator) {
+  torch::Tensor length = torch::tensor(static_cast<int64_t>(text.size()), torch::kInt64);
+  communicator.broadcast(length, 0).wait();
+  text.resize(static_cast<std::size_t>(length.item<int64_t>()));
+  torch::Tensor bytes = torch::from_blob(text.data(), {std::ssize(text)}, torch::kUInt8).clone();
+  communicator.broadcast(bytes, 0).wait();
+  const auto* begin = reinterpret_cast<const char*>(bytes.const_data_ptr<uint8_t>());
+  return {begin, begin + bytes.numel()};
+}
+
+void copy_weights(const Checkpoint& checkpoint, const NamedTensors& leaves, const std::filesystem::path& folder) {
+  std::map<std::string, torch::Tensor> saved(checkpoint.weights.begin(), checkpoint.weights.end());
+  TRIREME_CHECK(saved.size() == leaves.size(), DataError, (folder / checkpoint_name(checkpoint.step)).string(),
+                "the checkpoint must hold the run's {} trainable tensors; got {}; start a new run directory.",
+                leaves.size(), saved.size());
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, leaf] : leaves) {
+    const auto found = saved.find(name);
+    TRIREME_CHECK(found != saved.end() && found->second.sizes() == leaf.sizes() &&
+                      found->second.scalar_type() == leaf.scalar_type(),
+                  DataError, (folder / checkpoint_name(checkpoint.step)).string(),
+                  "the checkpoint must hold {} in its shape and dtype; got {}; start a new run directory.", name,
+                  found == saved.end() ? "nothing" : "another");
+    torch::Tensor(leaf).copy_(found->second);
+  }
+}
+
+}  // namespace
+
+std::vector<torch::Tensor> values_of(const NamedTensors& tensors) {
+  std::vector<torch::Tensor> values;
+  for (const auto& [name, tensor] : tensors) values.push_back(tensor);
+  return values;
+}
+
+RunState::RunState(const std::filesystem::path& folder, const RunIdentity& identity, const ResumeConfig& resume,
+                   const CheckpointConfig& checkpoint, Communicator& communicator, Log& log)
+    : folder_(folder), communicator_(communicator), log_(log) {
+  if (communicator.rank() != 0) return;
+  directory_ = std::make_unique<RunDirectory>(folder, identity, resume, log);
+  writer_ = std::make_unique<CheckpointWriter>(directory_->checkpoints(), checkpoint);
+}
+
+RunState::~RunState() = default;
+
+void RunState::write_trainable(const std::vector<TensorStatus>& tensors) {
+  if (directory_) write_trainable_file(folder_ / "trainable.json", tensors);
+}
+
+RunState::Position RunState::restore(const NamedTensors& leaves, Optimizer& optimizer) {
+  std::optional<Checkpoint> checkpoint;
+  if (directory_) checkpoint = directory_->take_checkpoint();
+  nlohmann::json position;
+  if (checkpoint) {
+    copy_weights(*checkpoint, leaves, directory_->checkpoints());
+    optimizer.load_state(checkpoint->optimizer);
+    position = {{"step", checkpoint->step}, {"counters", checkpoint->counters}};
+  }
+  position = nlohmann::json::parse(broadcast_text(position.dump(), communicator_));
+  if (position.is_null()) return {};
+  for (const auto& [name, leaf] : leaves) broadcast_in_place(leaf.detach(), communicator_);
+  NamedTensors state;
+  for (const auto& [name, tensor] : optimizer.state()) state.emplace_back(name, tensor.clone());
+  for (const auto& [name, tensor] : state) broadcast_in_place(tensor, communicator_);
+  optimizer.load_state(state);
+  last_checkpoint_ = position.at("step").get<int64_t>();
+  log_.info("going on from step {} in {}", *last_checkpoint_, folder_.string());
+  return {*last_checkpoint_, position.at("counters").get<Counters>()};
+}
+
+void RunState::write(const StepRecord& record) {
+  if (directory_) directory_->write(record);
+}
+
+void RunState::checkpoint(int64_t step, const NamedTensors& leaves, const Optimizer& optimizer, Counters counters) {
+  last_checkpoint_ = step;
+  if (!directory_) return;
+  Checkpoint checkpoint = directory_->begin_checkpoint(step);
+  for (const auto& [name, leaf] : leaves) checkpoint.weights.emplace_back(name, leaf.detach());
+  checkpoint.optimizer = optimizer.state();
+  checkpoint.counters = std::move(counters);
+  writer_->write(std::move(checkpoint));
+}
+
+void RunState::write_file(std::string_view name, const std::string& text) {
+  if (!directory_) return;
+  AtomicFile file(folder_ / name);
+  file.write(text);
+  file.commit();
+}
+
+void RunState::finish() {
+  if (writer_) writer_->wait();
+}
+
+}  // namespace trireme

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/checkpoint/checkpoint_writer.h"
+#include "core/dist/communicator.h"
+#include "core/log.h"
+#include "core/named_tensors.h"
+#include "models/trainable.h"
+#include "trainers/optim/optimizer.h"
+#include "trainers/run/run_directory.h"
+
+namespace trireme {
+
+/// What a recipe remembers between steps beside its tensors: Checkpoint::counters.
+using Counters = std::map<std::string, double>;
+
+/// A run directory as all ranks see it: rank 0 reads and writes, the others follow. Every member is collective where it
+/// says so, and does nothing on ranks other than 0 where it does not.
+class RunState {
+ public:
+  /// throws what RunDirectory and CheckpointWriter throw, on rank 0.
+  RunState(const std::filesystem::path& folder, const RunIdentity& identity, const ResumeConfig& resume,
+           const CheckpointConfig& checkpoint, Communicator& communicator, Log& log);
+  ~RunState();
+
+  void write_trainable(const std::vector<TensorStatus>& tensors);
+
+  struct Position {
+    int64_t step = 0;  ///< the first to be done
+    Counters counters;
+  };
+  /// Sets `leaves` and the optimiser to where the run stands; leaves them alone at the start of a run. Collective.
+  /// throws DataError: a checkpoint whose tensors are not those of `leaves`.
+  Position restore(const NamedTensors& leaves, Optimizer& optimizer);
+
+  void write(const StepRecord& record);
+  /// After `step` steps. Returns when the tensors are copied; writing goes on behind.
+  void checkpoint(int64_t step, const NamedTensors& leaves, const Optimizer& optimizer, Counters counters);
+  /// Writes RUN/`name` (evidence, summaries), whole or not at all.
+  void write_file(std::string_view name, const std::string& text);
+  /// The last checkpoint is on disk. throws DataError: it failed.
+  void finish();
+
+  const std::filesystem::path& folder() const noexcept { return folder_; }
+  /// The step of the newest checkpoint asked for in this process or restored; nullopt when there is none.
+  std::optional<int64_t> last_checkpoint() const noexcept { return last_checkpoint_; }
+
+ private:
+  std::filesystem::path folder_;
+  Communicator& communicator_;
+  Log& log_;
+  std::unique_ptr<RunDirectory> directory_;   ///< rank 0's
+  std::unique_ptr<CheckpointWriter> writer_;  ///< rank 0's
+  std::optional<int64_t> last_checkpoint_;
+};
+
+/// The tensors without their names.
+std::vector<torch::Tensor> values_of(const NamedTensors& tensors);
+
+}  // namespace trireme
