@@ -5,6 +5,7 @@
 #include "models/load_tensors.h"
 #include "models/nn/activation.h"
 #include "models/nn/norm.h"
+#include "models/nn/recompute.h"
 
 namespace trireme {
 namespace {
@@ -29,6 +30,44 @@ Qwen2Layer load_layer(const WeightSource& source, int64_t index, const LoadOptio
   return layer;
 }
 
+const DropoutRows* pointer_to(const std::optional<DropoutRows>& rows) { return rows ? &*rows : nullptr; }
+
+torch::Tensor attend(const Qwen2Layer& layer, const DecoderPass& pass, const torch::Tensor& hidden) {
+  const DecoderConfig& c = pass.config;
+  const auto qkv = linear(rms_norm(hidden, layer.input_norm, c.rms_norm_eps), layer.qkv, pointer_to(pass.dropout));
+  return rotary_attention(qkv, {c.heads, c.kv_heads, c.head_dim}, pass.rotary, pass.seqlens, AttentionMask::kCausal);
+}
+
+/// The layer behind its attention; row by row.
+torch::Tensor project(const Qwen2Layer& layer, const DecoderConfig& c, torch::Tensor hidden,
+                      const torch::Tensor& context, const DropoutRows* dropout) {
+  hidden = add_linear(std::move(hidden), context, layer.o, dropout);
+  auto gate_up = linear(rms_norm(hidden, layer.post_norm, c.rms_norm_eps), layer.gate_up, dropout);
+  return add_linear(std::move(hidden), swiglu(std::move(gate_up)), layer.down, dropout);
+}
+
+torch::Tensor run_layer(const Qwen2Layer& layer, const DecoderPass& pass, const torch::Tensor& hidden) {
+  return project(layer, pass.config, hidden, attend(layer, pass, hidden), pointer_to(pass.dropout));
+}
+
+torch::Tensor run_on_rows(const Qwen2Layer& layer, const DecoderPass& pass, const torch::Tensor& hidden,
+                          const std::optional<DropoutRows>& of_rows) {
+  const auto context = attend(layer, pass, hidden).index_select(0, pass.rows);
+  return project(layer, pass.config, hidden.index_select(0, pass.rows), context, pointer_to(of_rows));
+}
+
+std::vector<torch::Tensor> trainable_parameters(const Qwen2Layer& layer) {
+  std::vector<torch::Tensor> parameters;
+  const auto add = [&](const torch::Tensor& x) {
+    if (x.defined() && x.requires_grad()) parameters.push_back(x);
+  };
+  add(layer.input_norm), add(layer.post_norm);
+  for (const Linear* linear : {&layer.qkv, &layer.o, &layer.gate_up, &layer.down}) {
+    for (const torch::Tensor& x : tensors_of(*linear)) add(x);
+  }
+  return parameters;
+}
+
 }  // namespace
 
 Qwen2Decoder load_decoder(const WeightSource& source, const LoadOptions& options) {
@@ -40,21 +79,21 @@ Qwen2Decoder load_decoder(const WeightSource& source, const LoadOptions& options
   return decoder;
 }
 
-torch::Tensor decode_rows(const Qwen2Decoder& decoder, const DecoderConfig& config, torch::Tensor hidden,
-                          const RotaryTable& rotary, const Seqlens& seqlens, const torch::Tensor& rows) {
-  const AttentionHeads heads{config.heads, config.kv_heads, config.head_dim};
+torch::Tensor decode_rows(const Qwen2Decoder& decoder, const DecoderPass& pass, torch::Tensor hidden) {
+  const auto shared = std::make_shared<const DecoderPass>(pass);
+  std::optional<DropoutRows> of_rows = pass.dropout;
+  if (of_rows) of_rows->row_ids = of_rows->row_ids.index_select(0, pass.rows.cpu());
   for (const Qwen2Layer& layer : decoder.layers) {
-    const auto qkv = linear(rms_norm(hidden, layer.input_norm, config.rms_norm_eps), layer.qkv);
-    auto context = rotary_attention(qkv, heads, rotary, seqlens, AttentionMask::kCausal);
-    if (&layer == &decoder.layers.back()) {  // nothing looks across rows any more
-      context = context.index_select(0, rows);
-      hidden = hidden.index_select(0, rows);
-    }
-    hidden = add_linear(std::move(hidden), context, layer.o);
-    auto gate_up = linear(rms_norm(hidden, layer.post_norm, config.rms_norm_eps), layer.gate_up);
-    hidden = add_linear(std::move(hidden), swiglu(std::move(gate_up)), layer.down);
+    // Behind the last layer's attention nothing looks across rows any more.
+    const bool last = &layer == &decoder.layers.back();
+    const auto run = [layer, shared, last, of_rows](const torch::Tensor& x) {
+      return last ? run_on_rows(layer, *shared, x, of_rows) : run_layer(layer, *shared, x);
+    };
+    const auto parameters = trainable_parameters(layer);
+    const bool recorded = at::GradMode::is_enabled() && (hidden.requires_grad() || !parameters.empty());
+    hidden = pass.recompute_layers && recorded ? recompute(run, hidden, parameters) : run(std::move(hidden));
   }
-  return rms_norm(hidden, decoder.norm, config.rms_norm_eps);
+  return rms_norm(hidden, decoder.norm, pass.config.rms_norm_eps);
 }
 
 std::vector<LinearModule> linear_layers(Qwen2Decoder& decoder, const DecoderConfig& c) {

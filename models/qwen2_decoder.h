@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include <torch/types.h>
@@ -7,6 +8,7 @@
 #include "models/load_options.h"
 #include "models/model_config.h"
 #include "models/nn/attention.h"
+#include "models/nn/dropout.h"
 #include "models/nn/linear.h"
 #include "models/parameters.h"
 
@@ -34,10 +36,19 @@ struct Qwen2Decoder {
 /// Takes model.embed_tokens, model.layers.*, model.norm.
 Qwen2Decoder load_decoder(const WeightSource& source, const LoadOptions& options);
 
-/// hidden [T, D]: embedded tokens, image features spliced in. -> [N, D], the final norm's output at `rows` [N] int64.
-/// The last layer's output projection and MLP and the final norm run on those rows only. Takes `hidden` over.
-torch::Tensor decode_rows(const Qwen2Decoder& decoder, const DecoderConfig& config, torch::Tensor hidden,
-                          const RotaryTable& rotary, const Seqlens& seqlens, const torch::Tensor& rows);
+/// What the layers of one forward pass share.
+struct DecoderPass {
+  DecoderConfig config;
+  RotaryTable rotary;
+  Seqlens seqlens;
+  std::optional<DropoutRows> dropout;  ///< of the packed tokens
+  torch::Tensor rows;                  ///< [N] int64: what is asked for
+  bool recompute_layers = false;
+};
+
+/// hidden [T, D]: embedded tokens, image features spliced in. -> [N, D], the final norm's output at pass.rows. The last
+/// layer's output projection and MLP and the final norm run on those rows only. Takes `hidden` over.
+torch::Tensor decode_rows(const Qwen2Decoder& decoder, const DecoderPass& pass, torch::Tensor hidden);
 
 std::vector<LinearModule> linear_layers(Qwen2Decoder& decoder, const DecoderConfig& config);
 std::vector<Parameter> named_parameters(Qwen2Decoder& decoder, const DecoderConfig& config);

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/tensor.h>
 
@@ -12,6 +14,7 @@
 #include "models/nn/activation.h"
 #include "models/nn/attention.h"
 #include "models/nn/norm.h"
+#include "models/nn/recompute.h"
 
 namespace trireme {
 namespace {
@@ -82,6 +85,52 @@ std::vector<int64_t> inverse_permutation(const std::vector<int64_t>& order) {
   return inverse;
 }
 
+/// What the blocks of one forward pass share.
+struct VisionPass {
+  VisionConfig config;
+  AttentionHeads heads;
+  RotaryTable rotary;
+  Seqlens seqlens;
+  std::optional<DropoutRows> dropout;  // of the patches, in the layout's order
+};
+
+const DropoutRows* pointer_to(const std::optional<DropoutRows>& rows) { return rows ? &*rows : nullptr; }
+
+torch::Tensor run_block(const VisionBlock& block, const VisionPass& pass, torch::Tensor hidden) {
+  const DropoutRows* dropout = pointer_to(pass.dropout);
+  const auto qkv = linear(normalized(hidden, block.norm1), block.qkv, dropout);
+  const auto context = rotary_attention(qkv, pass.heads, pass.rotary, pass.seqlens, AttentionMask::kFull);
+  hidden = add_linear(std::move(hidden), context, block.proj, dropout);
+  auto inner = linear(normalized(hidden, block.norm2), block.mlp_in, dropout);
+  return add_linear(std::move(hidden), activated(std::move(inner), pass.config), block.mlp_out, dropout);
+}
+
+std::vector<torch::Tensor> trainable_parameters(const VisionBlock& block) {
+  std::vector<torch::Tensor> parameters;
+  const auto add = [&](const torch::Tensor& x) {
+    if (x.defined() && x.requires_grad()) parameters.push_back(x);
+  };
+  for (const VisionNorm* norm : {&block.norm1, &block.norm2}) add(norm->weight), add(norm->bias);
+  for (const Linear* linear : {&block.qkv, &block.proj, &block.mlp_in, &block.mlp_out}) {
+    for (const torch::Tensor& x : tensors_of(*linear)) add(x);
+  }
+  return parameters;
+}
+
+struct VisionDropout {
+  std::optional<DropoutRows> groups, patches;  // in the layout's order
+};
+
+VisionDropout dropout_of(const VisionOptions& options, const VisionLayout& layout, const VisionConfig& c) {
+  if (!options.dropout) return {};
+  const auto order = at::tensor(layout.group_order, at::TensorOptions(torch::kInt64));
+  VisionDropout dropout{options.dropout, options.dropout};
+  dropout.groups->row_ids = options.dropout->row_ids.index_select(0, order);
+  const auto within = at::arange(group_size(c), at::TensorOptions(torch::kInt64));
+  dropout.patches->row_ids = (dropout.groups->row_ids.unsqueeze(1) + within).flatten();
+  return dropout;
+}
+
 }  // namespace
 
 Qwen2Vision load_vision(const WeightSource& source, const LoadOptions& options) {
@@ -138,32 +187,37 @@ VisionLayout vision_layout(const torch::Tensor& grid, const VisionConfig& c) {
 }
 
 torch::Tensor encode_images(const Qwen2Vision& vision, const VisionConfig& c, const torch::Tensor& patches,
-                            const torch::Tensor& grid) {
+                            const torch::Tensor& grid, const VisionOptions& options) {
   const VisionLayout layout = vision_layout(grid, c);
   const bool windowed = !layout.window_bounds.empty();
   const auto device = patches.device();
   const AttentionHeads heads{c.heads, c.heads, c.embed_dim / c.heads};
   const RotaryTable rotary = vision_rotary_table(layout.patch_positions.to(device), heads.dim);
-  const Seqlens images = make_seqlens(layout.image_bounds, device);
-  const Seqlens windows = windowed ? make_seqlens(layout.window_bounds, device) : Seqlens{};
+  const VisionDropout dropout = dropout_of(options, layout, c);
+  const auto pass_over = [&](const std::vector<int64_t>& bounds) {
+    return std::make_shared<const VisionPass>(
+        VisionPass{c, heads, rotary, make_seqlens(bounds, device), dropout.patches});
+  };
+  const auto images = pass_over(layout.image_bounds);
+  const auto windows = windowed ? pass_over(layout.window_bounds) : images;
   const auto sees_whole_image = [&](int64_t block) {
-    return !windowed || std::find(c.full_attention_blocks.begin(), c.full_attention_blocks.end(), block) !=
-                            c.full_attention_blocks.end();
+    return std::find(c.full_attention_blocks.begin(), c.full_attention_blocks.end(), block) !=
+           c.full_attention_blocks.end();
   };
 
   auto hidden = linear(patches.to(vision.patch_embed.weight.scalar_type()), vision.patch_embed);
   if (windowed) hidden = permute_groups(hidden, layout.group_order);
   for (std::size_t i = 0; i < vision.blocks.size(); ++i) {
     const VisionBlock& block = vision.blocks[i];
-    const Seqlens& seqlens = sees_whole_image(static_cast<int64_t>(i)) ? images : windows;
-    const auto qkv = linear(normalized(hidden, block.norm1), block.qkv);
-    const auto context = rotary_attention(qkv, heads, rotary, seqlens, AttentionMask::kFull);
-    hidden = add_linear(std::move(hidden), context, block.proj);
-    auto inner = linear(normalized(hidden, block.norm2), block.mlp_in);
-    hidden = add_linear(std::move(hidden), activated(std::move(inner), c), block.mlp_out);
+    const auto& pass = sees_whole_image(static_cast<int64_t>(i)) ? images : windows;
+    const auto run = [block, pass](const torch::Tensor& x) { return run_block(block, *pass, x); };
+    const auto parameters = trainable_parameters(block);
+    const bool recorded = at::GradMode::is_enabled() && (hidden.requires_grad() || !parameters.empty());
+    hidden = options.recompute_blocks && recorded ? recompute(run, hidden, parameters) : run(std::move(hidden));
   }
   const auto merged = normalized(hidden, vision.merger_norm).view({-1, c.embed_dim * group_size(c)});
-  const auto features = linear(at::gelu(linear(merged, vision.merger_in)), vision.merger_out);
+  const DropoutRows* groups = pointer_to(dropout.groups);
+  const auto features = linear(at::gelu(linear(merged, vision.merger_in, groups)), vision.merger_out, groups);
   return windowed ? permute_groups(features, inverse_permutation(layout.group_order)) : features;
 }
 

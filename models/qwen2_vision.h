@@ -1,11 +1,13 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include <torch/types.h>
 
 #include "models/load_options.h"
 #include "models/model_config.h"
+#include "models/nn/dropout.h"
 #include "models/nn/linear.h"
 #include "models/parameters.h"
 
@@ -51,10 +53,16 @@ struct VisionLayout {
 /// grid [I, 3] int64 on the CPU.
 VisionLayout vision_layout(const torch::Tensor& grid, const VisionConfig& config);
 
+struct VisionOptions {
+  /// Of the [P/4] merged groups, in the processor's order; ids are multiples of 4, and a group's patches take id .. id+3.
+  std::optional<DropoutRows> dropout;
+  bool recompute_blocks = false;
+};
+
 /// patches [P, C*2*14*14] in the processor's order, grid [I, 3] on the CPU -> [P/4, D] in the tower's dtype, in that
 /// order.
 torch::Tensor encode_images(const Qwen2Vision& vision, const VisionConfig& config, const torch::Tensor& patches,
-                            const torch::Tensor& grid);
+                            const torch::Tensor& grid, const VisionOptions& options = {});
 
 std::vector<LinearModule> linear_layers(Qwen2Vision& vision, const VisionConfig& config);
 std::vector<Parameter> named_parameters(Qwen2Vision& vision, const VisionConfig& config);

@@ -5,6 +5,7 @@
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/tensor.h>
 
 #include "core/error.h"
 #include "core/shape.h"
@@ -31,6 +32,45 @@ torch::Tensor embedded_tokens(const Model& model, const PackedBatch& batch, cons
   if (!has_images(batch)) return hidden;
   if (records_gradient(hidden, features)) return hidden.index_copy(0, batch.image_rows, features);
   return hidden.index_copy_(0, batch.image_rows, features);
+}
+
+/// A number for each token, the same whatever it is packed with: its sequence's, then four times its place in it, so
+/// that the four patches behind an image token have numbers of their own.
+DropoutRows token_rows(const DropoutContext& context, const PackedBatch& batch) {
+  constexpr int64_t kPlaceBits = 23, kMaxSequence = int64_t{1} << 40;
+  const auto bounds = batch.cu_seqlens.accessor<int64_t, 1>();
+  const int64_t sequences = bounds.size(0) - 1;
+  TRIREME_CHECK(context.sequence_ids.defined() && context.sequence_ids.is_cpu() &&
+                    context.sequence_ids.scalar_type() == torch::kInt64 && context.sequence_ids.dim() == 1 &&
+                    context.sequence_ids.size(0) == sequences,
+                ShapeError, "dropout",
+                "sequence_ids [{}] int64 on the CPU required, one per sequence; got {}; give each "
+                "sequence its number in the step's global batch.",
+                sequences, shape_string(context.sequence_ids));
+  const auto ids = context.sequence_ids.accessor<int64_t, 1>();
+  std::vector<int64_t> numbers;
+  numbers.reserve(batch.tokens.size(0));
+  for (int64_t i = 0; i < sequences; ++i) {
+    TRIREME_CHECK(ids[i] >= 0 && ids[i] < kMaxSequence, ShapeError, "dropout",
+                  "sequence_ids must lie in 0 .. 2^40-1; got {} at {}; number the step's sequences.", ids[i], i);
+    for (int64_t place = 0; place < bounds[i + 1] - bounds[i]; ++place) {
+      numbers.push_back((ids[i] << kPlaceBits) + 4 * place);
+    }
+  }
+  return {context.seed, context.step, at::tensor(numbers, at::TensorOptions(torch::kInt64))};
+}
+
+std::optional<DropoutRows> token_rows(const ForwardOptions& options, const PackedBatch& batch) {
+  if (!options.dropout) return std::nullopt;
+  return token_rows(*options.dropout, batch);
+}
+
+torch::Tensor encode(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
+  VisionOptions vision{token_rows(options, batch), options.recompute_blocks};
+  if (vision.dropout) {
+    vision.dropout->row_ids = vision.dropout->row_ids.index_select(0, batch.image_rows.cpu());
+  }
+  return encode_images(*model.vision, *model.config.vision, batch.patches, batch.grid, vision);
 }
 
 void attach_pair(const LinearModule& module, const LoraPair& pair, c10::ScalarType dtype, c10::Device device) {
@@ -91,23 +131,25 @@ int64_t attach_adapter(Model& model, const Adapter& adapter) {
   return static_cast<int64_t>(adapter.modules.size());
 }
 
-torch::Tensor image_features(const Model& model, const PackedBatch& batch) {
+torch::Tensor image_features(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
   check_batch(model.config, batch);
   TRIREME_CHECK(has_images(batch), ShapeError, "model",
                 "a batch with images required; got none; do not ask for features.");
-  return encode_images(*model.vision, *model.config.vision, batch.patches, batch.grid);
+  return encode(model, batch, options);
 }
 
 torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
   check_batch(model.config, batch);
   const DecoderConfig& c = model.config.decoder;
   auto features = options.features;
-  if (has_images(batch) && !features.defined()) {
-    features = encode_images(*model.vision, *model.config.vision, batch.patches, batch.grid);
-  }
-  const RotaryTable rotary = decoder_rotary_table(batch.position_ids, c.mrope_section, c.head_dim, c.rope_theta);
-  const Seqlens seqlens = make_seqlens(values_of(batch.cu_seqlens), batch.tokens.device());
-  return decode_rows(model.decoder, c, embedded_tokens(model, batch, features), rotary, seqlens, batch.rows);
+  if (has_images(batch) && !features.defined()) features = encode(model, batch, options);
+  const DecoderPass pass{c,
+                         decoder_rotary_table(batch.position_ids, c.mrope_section, c.head_dim, c.rope_theta),
+                         make_seqlens(values_of(batch.cu_seqlens), batch.tokens.device()),
+                         token_rows(options, batch),
+                         batch.rows,
+                         options.recompute_blocks};
+  return decode_rows(model.decoder, pass, embedded_tokens(model, batch, features));
 }
 
 torch::Tensor logits_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {

@@ -48,7 +48,8 @@ int64_t attach_adapter(Model& model, const Adapter& adapter);
 void check_batch(const ModelConfig& config, const PackedBatch& batch);
 
 /// The vision tower alone: [P/4, D] in the model's dtype, one row per image token, in the order of batch.image_rows.
-torch::Tensor image_features(const Model& model, const PackedBatch& batch);
+/// options.features is not looked at.
+torch::Tensor image_features(const Model& model, const PackedBatch& batch, const ForwardOptions& options = {});
 
 /// [N, D] in the model's dtype: the final norm's output at batch.rows.
 torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options = {});

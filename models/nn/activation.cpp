@@ -8,6 +8,7 @@
 #include "core/parallel.h"
 #include "models/nn/cpu_kernels.h"
 #include "models/nn/grad_mode.h"
+#include "models/nn/gradients.h"
 
 namespace trireme {
 namespace {
@@ -34,8 +35,9 @@ void quick_gelu_in_place(torch::Tensor& x) {
 }  // namespace
 
 torch::Tensor swiglu(torch::Tensor gate_up) {
+  if (records_gradient(gate_up)) return swiglu_with_gradient(gate_up);
   const int64_t width = gate_up.size(1) / 2;
-  if (records_gradient(gate_up) || !has_cpu_kernel(gate_up) || !gate_up.is_contiguous()) {
+  if (!has_cpu_kernel(gate_up) || !gate_up.is_contiguous()) {
     return at::silu(gate_up.narrow(1, 0, width)) * gate_up.narrow(1, width, width);
   }
   auto y = at::empty({gate_up.size(0), width}, gate_up.options());
@@ -48,7 +50,8 @@ torch::Tensor swiglu(torch::Tensor gate_up) {
 }
 
 torch::Tensor quick_gelu(torch::Tensor x) {
-  if (records_gradient(x) || !has_cpu_kernel(x) || !x.is_contiguous()) return x * at::sigmoid(1.702 * x);
+  if (records_gradient(x)) return quick_gelu_with_gradient(x);
+  if (!has_cpu_kernel(x) || !x.is_contiguous()) return x * at::sigmoid(1.702 * x);
   if (x.scalar_type() == torch::kFloat32) {
     quick_gelu_in_place<float>(x);
   } else {

@@ -14,6 +14,7 @@
 #include "core/shape.h"
 #include "models/nn/cpu_attention.h"
 #include "models/nn/grad_mode.h"
+#include "models/nn/gradients.h"
 
 namespace trireme {
 namespace {
@@ -109,8 +110,7 @@ torch::Tensor attention_by_kernel(const torch::Tensor& q, const torch::Tensor& k
 }
 
 bool kernel_takes(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v) {
-  return !records_gradient(q, k, v) && has_cpu_kernel(q) && cpu::has_attention() && heads_are_dense(q) &&
-         heads_are_dense(k) && heads_are_dense(v);
+  return has_cpu_kernel(q) && cpu::has_attention() && heads_are_dense(q) && heads_are_dense(k) && heads_are_dense(v);
 }
 
 }  // namespace
@@ -144,7 +144,9 @@ torch::Tensor attention(const torch::Tensor& q, const torch::Tensor& k, const to
                 "sequence bounds must end with the number of rows; got {} and {} rows; pass the batch's own bounds.",
                 seqlens.bounds.back(), q.size(0));
   const bool causal = mask == AttentionMask::kCausal;
-  if (kernel_takes(q, k, v)) return attention_by_kernel(q, k, v, {}, seqlens, causal, scale);
+  if (!records_gradient(q, k, v) && kernel_takes(q, k, v)) {
+    return attention_by_kernel(q, k, v, {}, seqlens, causal, scale);
+  }
   if (has_gpu_kernel(q)) return attention_on_gpu(q, k, v, seqlens, causal, scale);
   return attention_by_runs(q, k, v, seqlens, causal, scale);
 }
@@ -158,6 +160,7 @@ torch::Tensor rotary_attention(const torch::Tensor& qkv, const AttentionHeads& h
                       v = cut(heads.query + heads.key_value, heads.key_value);
   const double scale = 1.0 / std::sqrt(static_cast<double>(heads.dim));
   if (kernel_takes(q, k, v)) {
+    if (records_gradient(qkv)) return rotary_attention_with_gradient(qkv, heads, table, seqlens, mask);
     return attention_by_kernel(q, k, v, table, seqlens, mask == AttentionMask::kCausal, scale).flatten(1);
   }
   return attention(rotate(q, table), rotate(k, table), v, seqlens, mask, scale).flatten(1);

@@ -8,6 +8,8 @@
 
 namespace trireme {
 
+struct DropoutRows;
+
 /// A low-rank term on rows [row_begin, row_begin + b.size(0)) of a linear layer's output: scale * B (A x).
 /// Source: LoRA, arXiv:2106.09685, sec. 4.1. Kept in float32 (float64 in a float64 model) whatever the layer's dtype,
 /// as PEFT keeps it: x is cast to A's dtype, the sum is cast back to the layer's.
@@ -28,11 +30,16 @@ struct Linear {
   std::vector<LoraTerm> lora;
 };
 
+/// Weight, bias where there is one, and every term's A and B.
+std::vector<torch::Tensor> tensors_of(const Linear& layer);
+
 /// x [T, in] -> [T, out] in the layer's dtype. Differentiable in x, weight, bias, a and b.
 /// On the CPU a row's result does not depend on the rows around it: fewer than 16 are computed as 16.
-torch::Tensor linear(const torch::Tensor& x, const Linear& layer);
+/// dropout: what identifies the rows of x; nullptr: the LoRA terms drop nothing.
+torch::Tensor linear(const torch::Tensor& x, const Linear& layer, const DropoutRows* dropout = nullptr);
 
 /// residual [T, out] + linear(x). Takes `residual` over: where no gradient is recorded the sum is made in its memory.
-torch::Tensor add_linear(torch::Tensor residual, const torch::Tensor& x, const Linear& layer);
+torch::Tensor add_linear(torch::Tensor residual, const torch::Tensor& x, const Linear& layer,
+                         const DropoutRows* dropout = nullptr);
 
 }  // namespace trireme

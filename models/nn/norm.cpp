@@ -10,6 +10,7 @@
 #include "core/parallel.h"
 #include "models/nn/cpu_kernels.h"
 #include "models/nn/grad_mode.h"
+#include "models/nn/gradients.h"
 
 namespace trireme {
 namespace {
@@ -35,7 +36,8 @@ void rms_norm_into(torch::Tensor& y, const torch::Tensor& x, const torch::Tensor
 }  // namespace
 
 torch::Tensor rms_norm(const torch::Tensor& x, const torch::Tensor& weight, double eps) {
-  if (records_gradient(x, weight) || !has_cpu_kernel(x)) return rms_norm_ops(x, weight, eps);
+  if (records_gradient(x, weight)) return rms_norm_with_gradient(x, weight, eps);
+  if (!has_cpu_kernel(x)) return rms_norm_ops(x, weight, eps);
   const auto dense = x.contiguous();
   auto y = at::empty_like(dense);
   if (x.scalar_type() == torch::kFloat32) {
