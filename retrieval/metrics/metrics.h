@@ -75,7 +75,8 @@ struct MetricOptions {
 /// Scores a run. Every query of the run must be judged with at least one relevant document, and every judged query be
 /// in the run: which queries count is the caller's decision, not a side effect of a file.
 /// throws DataError: a query in one of the two only, or without a relevant document (names it and counts the others),
-/// or a document judged twice; ConfigError: a cutoff beyond the run's depth (the value would look exact and be lower).
+/// or a document judged twice; ConfigError: a cutoff beyond the depth of a run that leaves candidates out (the value
+/// would look exact and be too low).
 TaskMetrics evaluate_run(const std::string& task, const Run& run, const Judgements& judgements,
                          const MetricOptions& options = {});
 

@@ -18,6 +18,7 @@ struct RunInfo {
   std::string model_sha256;    ///< of the weights; "" when unknown
   std::string adapter_sha256;  ///< "" without an adapter
   std::string config_sha256;   ///< over the resolved options that change values
+  int64_t candidates = 0;      ///< documents that every query could have been given; 0 when unknown
   bool operator==(const RunInfo&) const = default;
 };
 

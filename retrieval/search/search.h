@@ -22,6 +22,8 @@ class VectorSource {
   virtual int64_t dim() const = 0;
   /// [count, D] float32 or float16 on the CPU. Called from one thread at a time, not always the same.
   virtual torch::Tensor read(int64_t first_row, int64_t count) const = 0;
+  /// Whether every row is said to have unit length; then one that has not is refused.
+  virtual bool claims_unit_length() const { return false; }
 };
 
 class TensorSource : public VectorSource {
@@ -43,6 +45,7 @@ class EmbeddingsSource : public VectorSource {
   int64_t rows() const override { return reader_.rows(); }
   int64_t dim() const override { return reader_.dim(); }
   torch::Tensor read(int64_t first_row, int64_t count) const override { return reader_.read(first_row, count); }
+  bool claims_unit_length() const override { return reader_.info().normalized; }
 
  private:
   const EmbeddingsReader& reader_;
@@ -73,16 +76,16 @@ struct Neighbours {
 /// The k corpus rows with the largest inner product for every query: exact, whatever the corpus's size.
 ///   score = q.d, products and sum in float64 in a fixed order, rounded once to float32; equal scores are ordered by
 ///   ascending bytes of the ids. So the answer is a function of (q, d, ids) alone.
-///   A float32 matrix product only proposes: its error is at most g ||q|| ||d||, g = D u / (1 - D u), u = 2^-24 (Higham,
-///   "Accuracy and stability of numerical algorithms", 2nd ed., eq. 3.5, any order of summation), so every row within
-///   twice that of the k-th best is kept, and the scores above decide.
+///   A float32 matrix product only proposes: its error is at most g ||q|| ||d||, g = D u / (1 - D u), u = 2^-24, in any
+///   order of summation (Higham, "Accuracy and stability of numerical algorithms", 2nd ed., eq. 3.5), so every row
+///   within twice that of the k-th best is kept, and the scores above decide.
 /// queries   [Q, D] float32 or float16, the same on every rank.    corpus, ids  the same on every rank; N rows.
 /// excluded  empty, or [Q] lists of rows.
 /// progress  called now and then with the corpus rows of this rank that are done, and that it has in all.
 /// collective: each rank searches a share of the rows; every rank returns the same, all lists merged.
 /// memory    queries in float32, 2 blocks of block_rows, about 24 k bytes a query; ids. Not the corpus.
 /// throws    ShapeError: D differs, other dtypes. ConfigError: k < 1, or above N less the rows excluded. DataError: NaN
-///           or infinity in a vector (names its id or row), norms beyond 1e18, and what reading throws.
+///           or infinity in a vector (names its id or row), a norm above 1e18 or not as claimed, what reading throws.
 Neighbours search(const torch::Tensor& queries, const VectorSource& corpus, const IdTable& ids, int64_t k,
                   const SearchOptions& options, Communicator& communicator, const ExcludedRows& excluded = {},
                   const std::function<void(int64_t done, int64_t of)>& progress = {});

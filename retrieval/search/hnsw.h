@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <torch/types.h>
+
+#include "core/config/field_count.h"
+#include "retrieval/search/id_table.h"
+#include "retrieval/search/search.h"
+
+namespace trireme {
+
+/// A graph of near neighbours, searched greedily: Malkov and Yashunin, "Efficient and robust approximate nearest
+/// neighbor search using Hierarchical Navigable Small World graphs", arXiv:1603.09320. hnswlib does the work.
+struct HnswOptions {
+  int64_t m = 16;
+  int64_t ef_construction = 200;
+  int64_t ef_search = 200;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("m", m, "Links of a vector in each layer, twice as many in the lowest.").at_least(2).at_most(256);
+    v.field("ef_construction", ef_construction, "Candidates while building; more: better links, slower.").at_least(1);
+    v.field("ef_search", ef_search, "Candidates while searching, at least k; more: higher recall, slower.").at_least(1);
+  }
+};
+static_assert(field_count<HnswOptions>() == 3, "describe() must list every field");
+
+/// An approximate index of a corpus, in memory: vectors in float32 and their links, about 4 D + 8 m + 20 bytes a row.
+/// Nearness is the inner product; on vectors of very unequal norms the graph is poor.
+class HnswIndex {
+ public:
+  /// One thread gives the same index each time; several insert side by side, and links then depend on their timing.
+  /// throws DataError as search() does for the vectors.
+  static HnswIndex build(const VectorSource& corpus, const IdTable& ids, const HnswOptions& options,
+                         const std::function<void(int64_t done, int64_t of)>& progress = {});
+  HnswIndex(HnswIndex&&) noexcept;
+  ~HnswIndex();
+
+  /// PATH as hnswlib writes it (its other bindings read it: inner product, D dimensions, labels are corpus rows), and
+  /// PATH.json with the sizes, the checksum of PATH and `corpus_sha256`, the corpus that it was made of.
+  void save(const std::filesystem::path& path, const std::string& corpus_sha256) const;
+  /// throws DataError: a file missing or damaged, or made of another corpus.
+  static HnswIndex load(const std::filesystem::path& path, const std::string& corpus_sha256);
+
+  int64_t rows() const noexcept;
+  int64_t dim() const noexcept;
+  /// What it was built with; ef_search is its default.
+  const HnswOptions& options() const noexcept;
+
+  /// Like trireme::search, on this rank alone, but a neighbour may be missed; scores of those found are the same bits.
+  /// throws ConfigError: k plus the rows excluded for a query is above ef_search or above the rows, or the graph does
+  /// not reach so many rows.
+  Neighbours search(const torch::Tensor& queries, const IdTable& ids, int64_t k, int64_t ef_search,
+                    const ExcludedRows& excluded = {}) const;
+
+ private:
+  struct State;
+  explicit HnswIndex(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// The share of the exact neighbours that were found: mean over queries of |found and exact| / k.
+double recall_of(const Neighbours& found, const Neighbours& exact);
+
+}  // namespace trireme

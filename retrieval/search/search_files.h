@@ -1,0 +1,83 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "core/config/field_count.h"
+#include "core/dist/communicator.h"
+#include "retrieval/search/hnsw.h"
+#include "retrieval/search/run_file.h"
+#include "retrieval/search/search.h"
+
+namespace trireme {
+
+enum class SearchIndex { kExact, kHnsw };
+constexpr auto choice_names(SearchIndex) {
+  return std::to_array<std::pair<SearchIndex, std::string_view>>(
+      {{SearchIndex::kExact, "exact"}, {SearchIndex::kHnsw, "hnsw"}});
+}
+
+/// What `trireme search` is asked to do.
+struct SearchFilesOptions {
+  std::filesystem::path queries, corpus, out;
+  std::optional<std::filesystem::path> trec, index_file;
+  std::string tag = "trireme";
+  int64_t k = 50;
+  SearchIndex index = SearchIndex::kExact;
+  bool exclude_same_id = false;
+  int64_t recall_queries = 200;
+  HnswOptions hnsw;
+  SearchOptions exact;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("queries", queries, "Embeddings file of the queries.").required().no_effect_on_values();
+    v.field("corpus", corpus, "Embeddings file to search in.").required().no_effect_on_values();
+    v.field("out", out, "Run file (HDF5) to write; replaced only on success.").required().no_effect_on_values();
+    v.field("trec", trec, "The run in TREC's text form too.").no_effect_on_values();
+    v.field("tag", tag, "Last column of that form.").no_effect_on_values();
+    v.field("k", k, "Documents of each query.").at_least(1);
+    v.field("index", index, "Exact search, or an approximate index.");
+    v.field("index_file", index_file, "HNSW index to use; built and written when there is none.").no_effect_on_values();
+    v.field("exclude_same_id", exclude_same_id, "Never give a query the document that has its id.");
+    v.field("recall_queries", recall_queries, "Queries that recall against exact search is measured on; 0: none.")
+        .at_least(0)
+        .no_effect_on_values();
+    v.field("hnsw", hnsw, "The approximate index.");
+    v.field("exact", exact, "How exact search works.");
+  }
+};
+static_assert(field_count<SearchFilesOptions>() == 12, "describe() must list every field");
+
+/// What was done. Seconds on the wall clock.
+struct SearchReport {
+  int64_t queries = 0, corpus_rows = 0, dim = 0;
+  double prepare_s = 0;  ///< opening, checking, reading ids and queries
+  double index_s = 0;    ///< building or loading the HNSW index
+  double search_s = 0;
+  double write_s = 0;
+  std::optional<double> recall;  ///< of the HNSW index against exact search
+};
+
+/// What is going on, how far it is and how far it will go, in corpus rows of this rank.
+using SearchProgress = std::function<void(std::string_view phase, int64_t done, int64_t of)>;
+
+/// Searches one embeddings file with another and writes a run file: bytes do not depend on the number of ranks.
+/// config_sha256: over the resolved options that change values.
+/// collective: every rank enters; rank 0 writes.
+/// throws what its parts throw, and DataError: files that must not be mixed, no queries, an id twice. ConfigError: an
+/// HNSW index with several ranks. On any throw no output is left behind or replaced.
+SearchReport search_files(const SearchFilesOptions& options, const std::string& config_sha256,
+                          Communicator& communicator, const SearchProgress& progress = {});
+
+/// The run of some neighbours, ids instead of rows. query_ids [Q]. cost: all ids of the lists in memory.
+Run run_of(const Neighbours& neighbours, const std::vector<std::string>& query_ids, const IdTable& corpus_ids,
+           RunInfo info);
+
+}  // namespace trireme

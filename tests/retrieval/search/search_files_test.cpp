@@ -1,0 +1,210 @@
+#include "retrieval/search/search_files.h"
+
+#include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/randn.h>
+
+#include "core/dist/self.h"
+#include "core/dist/thread.h"
+#include "core/io/file.h"
+#include "core/io/hdf5.h"
+#include "retrieval/search/run_file.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/temp_folder.h"
+
+namespace trireme {
+namespace {
+
+using test::message_of;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+const EmbeddingsInfo kInfo{"models/a", "aaaa", "bbbb", "mrope", "cccc", false};
+
+class SearchFiles : public ::testing::Test {
+ protected:
+  SearchFiles() {
+    at::manual_seed(1);
+    options_.queries = folder_.path() / "q.h5";
+    options_.corpus = folder_.path() / "c.h5";
+    options_.out = folder_.path() / "run.h5";
+    options_.k = 5;
+    write(options_.queries, "q", at::randn({9, 12}));
+    write(options_.corpus, "d", at::randn({80, 12}));
+  }
+
+  void write(const std::filesystem::path& path, const std::string& prefix, const torch::Tensor& rows,
+             EmbeddingsInfo info = kInfo, c10::ScalarType dtype = torch::kFloat32) const {
+    std::vector<std::string> ids;
+    for (int64_t row = 0; row < rows.size(0); ++row) ids.push_back(prefix + std::to_string(row));
+    EmbeddingsWriter writer(path, rows.size(0), rows.size(1), dtype);
+    writer.write(0, ids, rows);
+    writer.commit(info);
+  }
+
+  SearchReport run() const {
+    SelfCommunicator self;
+    return search_files(options_, "sha", self);
+  }
+  /// Refused, and nothing of an output is there.
+  template <class Kind>
+  std::string refusal() const {
+    const std::string message = message_of<Kind>([&] { run(); });
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
+      EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr("run")));
+    return message;
+  }
+
+  test::TempFolder folder_;
+  SearchFilesOptions options_;
+};
+
+TEST_F(SearchFiles, WritesTheSameBytesForEveryNumberOfRanks) {
+  options_.trec = folder_.path() / "run.txt";
+  run();
+  const std::string expected = read_text_file(options_.out), text = read_text_file(*options_.trec);
+  for (const int64_t ranks : {2, 3}) {
+    run_ranks(ranks, [&](Communicator& communicator) { search_files(options_, "sha", communicator); });
+    EXPECT_EQ(read_text_file(options_.out), expected);
+    EXPECT_EQ(read_text_file(*options_.trec), text);
+  }
+  const trireme::Run written = read_run(options_.out);
+  EXPECT_EQ(written.queries(), 9);
+  EXPECT_EQ(written.depth(), 5);
+  EXPECT_EQ(written.info, (RunInfo{"exact", "models/a", "aaaa", "bbbb", "sha", 80}));
+  EXPECT_THAT(text, StartsWith("q0 Q0 " + written.doc_ids[0] + " 1 "));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 45);
+}
+
+TEST_F(SearchFiles, LeavesOutTheDocumentWithTheQuerysId) {
+  options_.corpus = options_.queries;
+  run();
+  const trireme::Run itself = read_run(options_.out);
+  int64_t found = 0;
+  for (int64_t q = 0; q < 9; ++q)
+    found += std::ranges::count(itself.docs_of(q), itself.query_ids[static_cast<std::size_t>(q)]);
+  EXPECT_GT(found, 6);
+  options_.exclude_same_id = true;
+  run();
+  const trireme::Run others = read_run(options_.out);
+  EXPECT_EQ(others.info.candidates, 8);
+  for (int64_t q = 0; q < 9; ++q)
+    EXPECT_EQ(std::ranges::count(others.docs_of(q), others.query_ids[static_cast<std::size_t>(q)]), 0);
+}
+
+TEST_F(SearchFiles, BuildsAnIndexOnceAndTellsItsRecall) {
+  options_.index = SearchIndex::kHnsw;
+  options_.index_file = folder_.path() / "corpus.hnsw";
+  EXPECT_GT(run().recall.value(), 0.9);
+  const std::string first = read_text_file(options_.out);
+  const auto built = std::filesystem::last_write_time(*options_.index_file);
+  run();
+  EXPECT_EQ(std::filesystem::last_write_time(*options_.index_file), built);
+  EXPECT_EQ(read_text_file(options_.out), first);
+  EXPECT_EQ(read_run(options_.out).info.method, "hnsw");
+  write(options_.corpus, "d", at::randn({80, 12}));
+  EXPECT_THAT(message_of<DataError>([&] { run(); }), AllOf(HasSubstr("corpus.hnsw"), HasSubstr("of this corpus")));
+}
+
+TEST_F(SearchFiles, RefusesAnIndexOverSeveralRanks) {
+  options_.index = SearchIndex::kHnsw;
+  EXPECT_THAT(message_of<ConfigError>(
+                  [&] { run_ranks(2, [&](Communicator& communicator) { search_files(options_, "", communicator); }); }),
+              AllOf(HasSubstr("2 ranks"), HasSubstr("--index exact")));
+}
+
+TEST_F(SearchFiles, RefusesToMixEmbeddings) {
+  const auto rows = at::randn({80, 12});
+  const auto refused = [&](EmbeddingsInfo info) {
+    write(options_.corpus, "d", rows, std::move(info));
+    return refusal<DataError>();
+  };
+  EmbeddingsInfo info = kInfo;
+  info.model_sha256 = "dddd";
+  EXPECT_THAT(refused(info), AllOf(HasSubstr("model"), HasSubstr("aaaa in"), HasSubstr("dddd in"), HasSubstr("c.h5")));
+  info = kInfo;
+  info.adapter_sha256 = "";
+  EXPECT_THAT(refused(info), AllOf(HasSubstr("adapter"), HasSubstr("bbbb"), HasSubstr("none")));
+  info = kInfo;
+  info.rope_mode = "oned";
+  EXPECT_THAT(refused(info), AllOf(HasSubstr("rope mode"), HasSubstr("oned")));
+  info = kInfo;
+  info.normalized = true;
+  EXPECT_THAT(refused(info), AllOf(HasSubstr("normalisation"), HasSubstr("unit length")));
+}
+
+TEST_F(SearchFiles, RefusesTwoModelsWithoutHashesByTheirNames) {
+  EmbeddingsInfo info{"mine", "", "", "mrope", "", false};
+  write(options_.queries, "q", at::randn({2, 12}), info);
+  info.model = "yours";
+  write(options_.corpus, "d", at::randn({9, 12}), info);
+  EXPECT_THAT(refusal<DataError>(), AllOf(HasSubstr("mine"), HasSubstr("yours")));
+}
+
+TEST_F(SearchFiles, RefusesOtherDimensions) {
+  write(options_.corpus, "d", at::randn({80, 13}));
+  EXPECT_THAT(refusal<ShapeError>(), AllOf(HasSubstr("got 12 in"), HasSubstr("13 in")));
+}
+
+TEST_F(SearchFiles, RefusesMoreNeighboursThanDocuments) {
+  options_.k = 81;
+  EXPECT_THAT(refusal<ConfigError>(), HasSubstr("k = 81 and 80 rows"));
+}
+
+TEST_F(SearchFiles, RefusesMissingAndTruncatedFiles) {
+  const std::string whole = read_text_file(options_.corpus);
+  for (const std::size_t size : {whole.size() - 8, whole.size() / 3}) {
+    folder_.write("c.h5", whole.substr(0, size));
+    EXPECT_THAT(refusal<DataError>(), HasSubstr("c.h5"));
+  }
+  std::filesystem::remove(options_.corpus);
+  EXPECT_THAT(refusal<DataError>(), HasSubstr("c.h5"));
+}
+
+/// A file that another tool might write: our own writer refuses such rows.
+TEST_F(SearchFiles, RefusesNanAndAnIdTwice) {
+  const auto foreign = [&](std::vector<std::string> ids, float last) {
+    Hdf5Writer writer(options_.corpus);
+    writer.set_format({"embeddings", 1, "cccc"});
+    writer.set_attribute("model", kInfo.model);
+    writer.set_attribute("model_sha256", kInfo.model_sha256);
+    writer.set_attribute("adapter_sha256", kInfo.adapter_sha256);
+    writer.set_attribute("rope_mode", kInfo.rope_mode);
+    writer.set_attribute("normalized", int64_t{0});
+    writer.create("embedding", torch::kFloat32, {6, 12});
+    auto rows = at::randn({6, 12});
+    rows[5][11] = last;
+    writer.write("embedding", 0, rows);
+    writer.create_strings("id", {6});
+    writer.write_strings("id", 0, ids);
+    writer.commit();
+    return refusal<DataError>();
+  };
+  EXPECT_THAT(foreign({"a", "b", "c", "d", "e", "f"}, std::numeric_limits<float>::quiet_NaN()),
+              AllOf(HasSubstr("NaN"), HasSubstr("id \"f\"")));
+  EXPECT_THAT(foreign({"a", "b", "c", "d", "e", "b"}, 0), AllOf(HasSubstr("c.h5"), HasSubstr("\"b\" at rows 1 and 5")));
+}
+
+TEST_F(SearchFiles, RefusesUnitLengthThatIsNone) {
+  EmbeddingsInfo info = kInfo;
+  info.normalized = true;
+  write(options_.queries, "q", at::full({1, 12}, 1 / std::sqrt(12.0)), info);
+  write(options_.corpus, "d", at::full({9, 12}, 0.5), info);
+  EXPECT_THAT(refusal<DataError>(), AllOf(HasSubstr("normalized"), HasSubstr("1.73"), HasSubstr("id \"d0\"")));
+}
+
+TEST_F(SearchFiles, AFailedRunLeavesTheOldFiles) {
+  folder_.write("run.h5", "old");
+  options_.trec = folder_.path() / "run.txt";
+  folder_.write("run.txt", "old");
+  options_.tag = "two words";
+  EXPECT_THAT(message_of<ConfigError>([&] { run(); }), HasSubstr("two words"));
+  EXPECT_EQ(read_text_file(options_.out), "old");
+  EXPECT_EQ(read_text_file(*options_.trec), "old");
+}
+
+}  // namespace
+}  // namespace trireme
