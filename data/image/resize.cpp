@@ -23,9 +23,7 @@ constexpr int32_t kHalf = 1 << (kPrecisionBits - 1);
 constexpr int64_t kChannels = 3;
 constexpr int64_t kLanes = 16;  ///< bytes side by side in a vector register
 
-using Bytes8 = uint8_t __attribute__((vector_size(8)));
 using Bytes16 = uint8_t __attribute__((vector_size(16)));
-using Ints8 = int32_t __attribute__((vector_size(32)));
 
 /// For each output position: which inputs count, and by how much.
 struct Taps {
@@ -73,20 +71,6 @@ Taps bicubic_taps(int64_t in_size, int64_t out_size) {
   return taps;
 }
 
-[[gnu::always_inline]] inline void add_weighted(Ints8& sum, const uint8_t* bytes, int32_t weight) {
-  Bytes8 packed;
-  std::memcpy(&packed, bytes, sizeof packed);
-  sum += __builtin_convertvector(packed, Ints8) * weight;
-}
-
-[[gnu::always_inline]] inline void store_clipped(const Ints8& sum, uint8_t* out) {
-  Ints8 value = sum >> kPrecisionBits;
-  value = value < 0 ? Ints8{} : value;
-  value = value > 255 ? Ints8{} + 255 : value;
-  const Bytes8 packed = __builtin_convertvector(value, Bytes8);
-  std::memcpy(out, &packed, sizeof packed);
-}
-
 uint8_t clipped(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kPrecisionBits, 0, 255)); }
 
 /// A 16 x 16 block of bytes, rows to columns: each round interleaves row i with row i + 8.
@@ -131,48 +115,36 @@ void resize_columns(const uint8_t* in, const Taps& taps, uint8_t* out) {
   const auto out_width = static_cast<int64_t>(taps.first.size());
   for (int64_t x = 0; x < out_width; ++x, out += kPixelBytes) {
     const uint8_t* pixel = in + taps.first[x] * kPixelBytes;
-    const int32_t* weight = taps.weight.data() + x * taps.most;
-    Ints8 r0 = Ints8{} + kHalf, r1 = r0, g0 = r0, g1 = r0, b0 = r0, b1 = r0;
-    for (const int32_t* end = weight + taps.count[x]; weight < end; ++weight, pixel += kPixelBytes) {
-      add_weighted(r0, pixel, *weight);
-      add_weighted(r1, pixel + 8, *weight);
-      add_weighted(g0, pixel + 16, *weight);
-      add_weighted(g1, pixel + 24, *weight);
-      add_weighted(b0, pixel + 32, *weight);
-      add_weighted(b1, pixel + 40, *weight);
+    const int32_t* weights = taps.weight.data() + x * taps.most;
+    int32_t sums[kPixelBytes];  // stays in registers
+    std::fill_n(sums, kPixelBytes, kHalf);
+    for (int64_t tap = 0; tap < taps.count[x]; ++tap, pixel += kPixelBytes) {
+      const int32_t weight = weights[tap];
+      for (int64_t i = 0; i < kPixelBytes; ++i) sums[i] += pixel[i] * weight;
     }
-    store_clipped(r0, out);
-    store_clipped(r1, out + 8);
-    store_clipped(g0, out + 16);
-    store_clipped(g1, out + 24);
-    store_clipped(b0, out + 32);
-    store_clipped(b1, out + 40);
+    for (int64_t i = 0; i < kPixelBytes; ++i) out[i] = clipped(sums[i]);
   }
 }
 
 /// One output row of `count` bytes as a weighted sum of rows `stride` apart.
 TRIREME_CPU_CLONES
-void sum_rows(const uint8_t* rows, int64_t stride, const int32_t* weight, int64_t taps, int64_t count, uint8_t* out) {
-  constexpr int64_t kStep = 32;
-  int64_t i = 0;
-  for (; i + kStep <= count; i += kStep) {
-    Ints8 a = Ints8{} + kHalf, b = a, c = a, d = a;
-    const uint8_t* in = rows + i;
+void sum_rows(const uint8_t* rows, int64_t stride, const int32_t* weights, int64_t taps, int64_t count, uint8_t* out) {
+  constexpr int64_t kStep = 64;
+  int64_t done = 0;
+  for (; done + kStep <= count; done += kStep) {
+    int32_t sums[kStep];  // stays in registers
+    std::fill_n(sums, kStep, kHalf);
+    const uint8_t* in = rows + done;
     for (int64_t tap = 0; tap < taps; ++tap, in += stride) {
-      add_weighted(a, in, weight[tap]);
-      add_weighted(b, in + 8, weight[tap]);
-      add_weighted(c, in + 16, weight[tap]);
-      add_weighted(d, in + 24, weight[tap]);
+      const int32_t weight = weights[tap];
+      for (int64_t i = 0; i < kStep; ++i) sums[i] += in[i] * weight;
     }
-    store_clipped(a, out + i);
-    store_clipped(b, out + i + 8);
-    store_clipped(c, out + i + 16);
-    store_clipped(d, out + i + 24);
+    for (int64_t i = 0; i < kStep; ++i) out[done + i] = clipped(sums[i]);
   }
-  for (; i < count; ++i) {
+  for (; done < count; ++done) {
     int32_t sum = kHalf;
-    for (int64_t tap = 0; tap < taps; ++tap) sum += rows[tap * stride + i] * weight[tap];
-    out[i] = clipped(sum);
+    for (int64_t tap = 0; tap < taps; ++tap) sum += rows[tap * stride + done] * weights[tap];
+    out[done] = clipped(sum);
   }
 }
 
