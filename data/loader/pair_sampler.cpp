@@ -122,26 +122,27 @@ void PairSampler::check_sizes() const {
   }
 }
 
-int64_t PairSampler::whole_batches(const Stream& stream, int64_t batch) const {
-  const int64_t per_epoch = stream.size / pairs_global_;
-  return batch / per_epoch * stream.size + batch % per_epoch * pairs_global_;
+PairSampler::Turn PairSampler::turn_of(int64_t step) const {
+  if (streams_.size() == 1) return {0, step};
+  if (batch_from_ == BatchFrom::kAll) return {kAllStreams, step};
+  const std::vector<int64_t> before = apportion(weights_, step), after = apportion(weights_, step + 1);
+  std::size_t stream = 0;
+  while (after[stream] == before[stream]) ++stream;
+  return {static_cast<int64_t>(stream), before[stream]};
 }
 
-std::vector<PairSampler::Run> PairSampler::runs(int64_t step) const {
-  if (streams_.size() == 1) return {{0, whole_batches(streams_[0], step), pairs_global_}};
-  const int64_t seats_a_step = batch_from_ == BatchFrom::kOneGroup ? 1 : pairs_global_;
-  const std::vector<int64_t> before = apportion(weights_, step * seats_a_step);
-  const std::vector<int64_t> after = apportion(weights_, (step + 1) * seats_a_step);
+std::vector<PairSampler::Run> PairSampler::runs(Turn turn) const {
+  if (turn.stream != kAllStreams) {
+    // What does not fill a batch at the end of an epoch is left out.
+    const int64_t size = streams_[static_cast<std::size_t>(turn.stream)].size, per_epoch = size / pairs_global_;
+    return {{turn.stream, turn.number / per_epoch * size + turn.number % per_epoch * pairs_global_, pairs_global_}};
+  }
+  const std::vector<int64_t> before = apportion(weights_, turn.number * pairs_global_);
+  const std::vector<int64_t> after = apportion(weights_, (turn.number + 1) * pairs_global_);
   std::vector<Run> out;
-  for (std::size_t i = 0; i < streams_.size(); ++i) {
-    const auto stream = static_cast<int64_t>(i);
-    const int64_t count = after[i] - before[i];
-    if (count == 0) continue;
-    if (batch_from_ == BatchFrom::kOneGroup) {
-      out.push_back({stream, whole_batches(streams_[i], before[i]), pairs_global_});
-    } else {
-      out.push_back({stream, before[i], count});
-    }
+  for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
+    if (after[stream] > before[stream])
+      out.push_back({static_cast<int64_t>(stream), before[stream], after[stream] - before[stream]});
   }
   return out;
 }
@@ -169,9 +170,9 @@ SampledPair PairSampler::pair_at(int64_t stream, int64_t position) {
   return pair_of(stream, found->second[position % size], key.second);
 }
 
-std::vector<SampledPair> PairSampler::natural_batch(int64_t step) {
+std::vector<SampledPair> PairSampler::natural_batch(Turn turn) {
   std::vector<SampledPair> pairs;
-  for (const Run& run : runs(step)) {
+  for (const Run& run : runs(turn)) {
     for (int64_t i = 0; i < run.count; ++i) pairs.push_back(pair_at(run.stream, run.first + i));
   }
   return pairs;
@@ -201,48 +202,55 @@ std::vector<int64_t> PairSampler::keys_of(const SampledPair& pair) const {
   return keys;
 }
 
-std::pair<int64_t, int64_t> PairSampler::window_of(int64_t step) const {
-  if (streams_.size() > 1) {
-    const int64_t first = step / kWindowSteps * kWindowSteps;
-    return {first, first + kWindowSteps};
+PairSampler::Window PairSampler::window_of(Turn turn) const {
+  if (turn.stream == kAllStreams) {
+    const int64_t first = turn.number / kWindowBatches * kWindowBatches;
+    return {turn.stream, first, first + kWindowBatches, {}};
   }
   // Windows of one stream end with its epochs, and are about equally long.
-  const int64_t per_epoch = streams_[0].size / pairs_global_, epoch = step / per_epoch, at = step % per_epoch;
-  const int64_t windows = (per_epoch + kWindowSteps - 1) / kWindowSteps;
+  const int64_t per_epoch = streams_[static_cast<std::size_t>(turn.stream)].size / pairs_global_;
+  const int64_t epoch = turn.number / per_epoch, at = turn.number % per_epoch;
+  const int64_t windows = (per_epoch + kWindowBatches - 1) / kWindowBatches;
   const auto begin = [&](int64_t window) { return window * per_epoch / windows; };
   int64_t window = at * windows / per_epoch;
   while (begin(window + 1) <= at) ++window;
-  while (begin(window) > at) --window;
-  return {epoch * per_epoch + begin(window), epoch * per_epoch + begin(window + 1)};
+  return {turn.stream, epoch * per_epoch + begin(window), epoch * per_epoch + begin(window + 1), {}};
 }
 
-void PairSampler::fill_window(int64_t step) {
-  const auto [first, end] = window_of(step);
+const PairSampler::Window& PairSampler::window_with(Turn turn) {
+  for (const Window& window : windows_) {
+    if (turn.stream == window.stream && turn.number >= window.first && turn.number < window.end) return window;
+  }
+  Window window = window_of(turn);
   std::vector<SampledPair> pairs;
   std::vector<std::vector<Placing>> natural;
   std::map<std::pair<int64_t, int64_t>, int64_t> kinds;
-  for (int64_t s = first; s < end; ++s) {
+  for (int64_t number = window.first; number < window.end; ++number) {
     natural.emplace_back();
-    for (const SampledPair& pair : natural_batch(s)) {
+    for (const SampledPair& pair : natural_batch({turn.stream, number})) {
       const auto kind = kinds.try_emplace({pair.stream, pair.epoch}, std::ssize(kinds)).first->second;
       natural.back().push_back({std::ssize(pairs), kind, keys_of(pair)});
       pairs.push_back(pair);
     }
   }
-  window_ = {first, end, {}};
-  for (const Placed& placed : place_apart(natural)) {
+  for (const PlacedBatch& placed : place_apart(natural)) {
     GlobalBatch batch{.pairs = {}, .clashes = placed.clashes};
     for (const int64_t item : placed.items) batch.pairs.push_back(pairs[static_cast<std::size_t>(item)]);
-    window_.batches.push_back(std::move(batch));
+    window.batches.push_back(std::move(batch));
   }
+  // Two for each stream that takes turns: a replacement may ask for a step behind the one that is next.
+  if (windows_.size() >= 2 * streams_.size()) windows_.pop_front();
+  return windows_.emplace_back(std::move(window));
 }
 
 GlobalBatch PairSampler::batch(int64_t step) {
   TRIREME_ASSERT(step >= 0, "step {}", step);
-  const bool crosses_epochs = batch_from_ == BatchFrom::kAll && streams_.size() > 1;
-  if (distinct_ == Distinct::kNothing && !crosses_epochs) return {.pairs = natural_batch(step), .clashes = 0};
-  if (step < window_.first || step >= window_.end) fill_window(step);
-  return window_.batches[static_cast<std::size_t>(step - window_.first)];
+  const Turn turn = turn_of(step);
+  // Batches of all streams cross epochs, and the same pair must not come twice in one.
+  if (distinct_ == Distinct::kNothing && turn.stream != kAllStreams)
+    return {.pairs = natural_batch(turn), .clashes = 0};
+  const Window& window = window_with(turn);
+  return window.batches[static_cast<std::size_t>(turn.number - window.first)];
 }
 
 std::optional<SampledPair> PairSampler::replacement(int64_t step, int64_t global_row, int64_t attempt) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -33,7 +34,8 @@ struct GlobalBatch {
 /// everything; with weights, one for each source or group, which fill every batch in proportion (apportion()); under
 /// batch_from: one_group, one for each group, which fill whole batches in turn. Where the last pairs of an epoch would
 /// not fill a batch they are left out (not with weights: there epochs end within a batch).
-/// With `distinct`, pairs change places within a window of steps and of one epoch until no two of a batch clash.
+/// With `distinct`, pairs change places within their epoch and a window of up to kWindowBatches batches until no two of
+/// a batch clash.
 class PairSampler {
  public:
   /// set outlives the sampler.
@@ -52,7 +54,7 @@ class PairSampler {
   /// What read() draws from.
   RandomStream stream_of(const SampledPair& pair) const;
 
-  static constexpr int64_t kWindowSteps = 64;
+  static constexpr int64_t kWindowBatches = 64;
 
  private:
   struct Part {
@@ -69,22 +71,29 @@ class PairSampler {
   struct Run {
     int64_t stream = 0, first = 0, count = 0;
   };
+  /// Whose batch a step has, and the number of that batch: a stream's, counted by stream, or, in the order of steps, a
+  /// batch of all of them.
+  struct Turn {
+    int64_t stream = 0, number = 0;
+  };
+  static constexpr int64_t kAllStreams = -1;
+  /// Batches among which pairs change places.
   struct Window {
-    int64_t first = 0, end = 0;
+    int64_t stream = 0, first = 0, end = 0;
     std::vector<GlobalBatch> batches;
   };
 
   void add_streams(const TrainingSet& set, const DataConfig& config);
   void check_sizes() const;
   double weight_of_source(int64_t source, const DataConfig& config) const;
-  std::vector<Run> runs(int64_t step) const;
-  int64_t whole_batches(const Stream& stream, int64_t batch) const;
-  std::pair<int64_t, int64_t> window_of(int64_t step) const;
+  Turn turn_of(int64_t step) const;
+  std::vector<Run> runs(Turn turn) const;
+  Window window_of(Turn turn) const;
   SampledPair pair_at(int64_t stream, int64_t position);
   SampledPair pair_of(int64_t stream, int64_t index, int64_t epoch) const;
-  std::vector<SampledPair> natural_batch(int64_t step);
+  std::vector<SampledPair> natural_batch(Turn turn);
   std::vector<int64_t> keys_of(const SampledPair& pair) const;
-  void fill_window(int64_t step);
+  const Window& window_with(Turn turn);
 
   const TrainingSet& set_;
   int64_t pairs_global_;
@@ -95,7 +104,7 @@ class PairSampler {
   std::vector<double> weights_;
   std::vector<std::string> pair_stream_names_, order_names_;
   std::map<std::pair<int64_t, int64_t>, Permutation> orders_;  ///< of (stream, epoch), those in use
-  Window window_;
+  std::deque<Window> windows_;  ///< the latest few: a replacement may ask for a step behind the one that is next
 };
 
 }  // namespace trireme

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace trireme {
 namespace {
@@ -20,10 +21,6 @@ class Window {
   void put(std::size_t batch, const Placing& item) {
     batches_[batch].items.push_back(&item);
     for (const int64_t key : item.keys) ++batches_[batch].keys[key];
-  }
-  void force(std::size_t batch, const Placing& item) {
-    put(batch, item);
-    ++batches_[batch].clashes;
   }
   void leave_room(std::size_t batch, int64_t kind) { ++batches_[batch].room[kind]; }
   bool has_room(std::size_t batch, int64_t kind) const {
@@ -53,11 +50,17 @@ class Window {
     return false;
   }
 
-  std::vector<Placed> result() const {
-    std::vector<Placed> placed;
+  std::vector<PlacedBatch> result() const {
+    std::vector<PlacedBatch> placed;
     for (const Batch& batch : batches_) {
-      placed.push_back({.items = {}, .clashes = batch.clashes});
-      for (const Placing* item : batch.items) placed.back().items.push_back(item->item);
+      PlacedBatch& out = placed.emplace_back();
+      std::unordered_set<int64_t> taken;
+      for (const Placing* item : batch.items) {
+        out.items.push_back(item->item);
+        out.clashes +=
+            std::any_of(item->keys.begin(), item->keys.end(), [&](int64_t key) { return taken.contains(key); });
+        taken.insert(item->keys.begin(), item->keys.end());
+      }
     }
     return placed;
   }
@@ -67,7 +70,6 @@ class Window {
     std::vector<const Placing*> items;
     std::unordered_map<int64_t, int64_t> keys;
     std::map<int64_t, int64_t> room;  ///< by kind
-    int64_t clashes = 0;
   };
 
   /// Whether `item` clashes with nothing in the batch once `other` has left it.
@@ -91,7 +93,7 @@ class Window {
 
 }  // namespace
 
-std::vector<Placed> place_apart(const std::vector<std::vector<Placing>>& window) {
+std::vector<PlacedBatch> place_apart(const std::vector<std::vector<Placing>>& window) {
   struct Homeless {
     const Placing* item;
     std::size_t home;
@@ -127,7 +129,7 @@ std::vector<Placed> place_apart(const std::vector<std::vector<Placing>>& window)
   for (const Homeless& h : left) {
     if (batches.change_places(*h.item, h.home)) continue;
     const std::size_t batch = next_room(h, false).value();
-    batches.force(batch, *h.item);
+    batches.put(batch, *h.item);
     batches.take_room(batch, h.item->kind);
   }
   return batches.result();

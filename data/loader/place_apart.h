@@ -12,15 +12,15 @@ struct Placing {
   std::vector<int64_t> keys;  ///< no two items of a batch may share one
 };
 
-struct Placed {
+struct PlacedBatch {
   std::vector<int64_t> items;
-  int64_t clashes = 0;  ///< items that share a key with another of the batch, because there was no way round
+  int64_t clashes = 0;  ///< items that share a key with one before them in the batch: there was no way round
 };
 
 /// Moves items between the batches of a window until no two of a batch share a key: each stays where it is if it can,
 /// else goes to the next batch with room for its kind, else changes places with an item elsewhere. A pure function;
 /// every item ends up in one batch, and every batch is as large as before.
 /// cost: O(keys) where little clashes; at worst the square of the window's items.
-std::vector<Placed> place_apart(const std::vector<std::vector<Placing>>& window);
+std::vector<PlacedBatch> place_apart(const std::vector<std::vector<Placing>>& window);
 
 }  // namespace trireme

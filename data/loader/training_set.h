@@ -20,7 +20,7 @@ struct SourceSummary {
 };
 
 /// The sources of a run, opened, indexed and checked; immutable, safe to read from several threads.
-/// Memory: 16 bytes a pair and its positives' row numbers; about 25 bytes a candidate. Texts and pictures stay in the
+/// Memory: about 18 bytes a pair and its positives' row numbers; about 25 bytes a candidate. Texts and pictures stay in the
 /// files.
 class TrainingSet {
  public:

@@ -36,10 +36,10 @@ int64_t concept_of(const std::string& of_query, const std::string& of_target, in
 MbeirSource::MbeirSource(const fs::path& root, const SourceConfig& config, std::shared_ptr<const CandidatePool> pool,
                          const HardNegatives* hard_negatives)
     : pool_(std::move(pool)),
-      instructions_(root / config.instructions.value()),
       instruction_choice_(config.instruction_choice),
       prompt_number_(config.prompt_number),
       hard_negatives_(hard_negatives) {
+  if (instruction_choice_ != InstructionChoice::kNone) instructions_.emplace(root / config.instructions.value());
   for (const fs::path& file : config.files) files_.push_back(LineIndex::of_lines(root / file));
   for (std::size_t file = 0; file < files_.size(); ++file) index_file(file, config);
   TRIREME_CHECK(size() > 0, DataError, files_.at(0).path().string(),
@@ -87,8 +87,9 @@ void MbeirSource::index_file(std::size_t file, const SourceConfig& config) {
 
 void MbeirSource::check_instructions(const QueryLine& query, Modality target, const SourceConfig& config,
                                      const std::string& where) const {
+  if (!instructions_) return;
   const auto& prompts =
-      instructions_.prompts(query.dataset, modality_name(query.modality), modality_name(target), where);
+      instructions_->prompts(query.dataset, modality_name(query.modality), modality_name(target), where);
   TRIREME_CHECK(config.instruction_choice == InstructionChoice::kRandom || config.prompt_number <= std::ssize(prompts),
                 ConfigError, where, "prompt_number must be from 1 to {}; got {}; lower it.", prompts.size(),
                 config.prompt_number);
@@ -142,8 +143,9 @@ TrainingPair MbeirSource::read(int64_t row, RandomStream stream, int64_t hard_ne
 
 std::string MbeirSource::instructed(const QueryLine& query, Modality target, RandomStream& stream,
                                     const std::string& where) const {
+  if (!instructions_) return format_string(query.text);
   const auto& prompts =
-      instructions_.prompts(query.dataset, modality_name(query.modality), modality_name(target), where);
+      instructions_->prompts(query.dataset, modality_name(query.modality), modality_name(target), where);
   const bool fixed = instruction_choice_ == InstructionChoice::kFixed;
   const uint64_t drawn = stream.uniform_below(prompts.size());
   return format_query(prompts[fixed ? static_cast<std::size_t>(prompt_number_ - 1) : drawn], query.text);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ namespace trireme {
 /// M-BEIR's training queries over a candidate pool. A pair's target is a positive drawn from pos_cand_list; the query's
 /// text goes under an instruction for (dataset, query modality, that positive's modality), drawn or fixed.
 /// Source: UniIR's data layout, sampled as LamRA (arXiv:2412.01720) does.
-/// In memory: 14 bytes a query and 4 a positive.
+/// In memory: 18 bytes a query and 4 a positive.
 class MbeirSource final : public PairSource {
  public:
   /// hard_negatives: nullptr = those of neg_cand_list; must outlive the source.
@@ -52,7 +53,7 @@ class MbeirSource final : public PairSource {
 
   std::vector<LineIndex> files_;
   std::shared_ptr<const CandidatePool> pool_;
-  InstructionTable instructions_;
+  std::optional<InstructionTable> instructions_;
   InstructionChoice instruction_choice_;
   int64_t prompt_number_;
   const HardNegatives* hard_negatives_;

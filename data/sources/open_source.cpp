@@ -37,15 +37,9 @@ OpenedSource open_one(const fs::path& root, const SourceConfig& config, const Ha
       opened.pairs = std::move(source);
       break;
     }
-    case SourceKind::kViews: {
-      std::vector<std::shared_ptr<const CandidatePool>> files;
-      for (const fs::path& file : config.files) {
-        files.push_back(pools.open(root / file));
-        opened.candidates += files.back()->size();
-      }
-      opened.pairs = std::make_unique<PictureViews>(std::move(files));
+    case SourceKind::kViews:
+      opened.pairs = std::make_unique<PictureViews>(root, config);
       break;
-    }
     case SourceKind::kNli:
     case SourceKind::kPairs:
       opened.pairs = std::make_unique<TextPairSource>(root, config);

@@ -54,8 +54,6 @@ class PairSource {
   /// The pair with `hard_negatives` negatives.
   /// throws DataError: the source has no hard negatives for the query. Pictures are not opened here.
   virtual TrainingPair read(int64_t row, RandomStream stream, int64_t hard_negatives) const = 0;
-  /// The two sides of a pair are one picture, to be augmented apart.
-  virtual bool is_views() const noexcept { return false; }
 };
 
 }  // namespace trireme

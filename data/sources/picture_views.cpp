@@ -1,46 +1,67 @@
 #include "data/sources/picture_views.h"
 
+#include <limits>
 #include <unordered_set>
 
 #include "core/error.h"
+#include "data/sources/candidate_pool.h"
+#include "data/sources/json_line.h"
 
 namespace trireme {
+namespace {
 
-PictureViews::PictureViews(std::vector<std::shared_ptr<const CandidatePool>> pools) : pools_(std::move(pools)) {
-  TRIREME_ASSERT(!pools_.empty(), "views need a pool");
+struct Picture {
+  std::string id, image, concept_key;
+  int64_t concept_id() const { return document_id(concept_key.empty() ? id : concept_key); }
+};
+
+Picture parse_picture(std::string_view line, std::string_view where) {
+  const simdjson::dom::object object = parse_json_line(line, where);
+  simdjson::dom::element did;
+  Picture picture{.id = required_text(object, object.at_key("did").get(did) ? "id" : "did", where),
+                  .image = text_or_empty(object, "img_path", where),
+                  .concept_key = text_or_empty(object, "concept", where)};
+  if (!picture.image.empty()) check_image_path(picture.image, where);
+  return picture;
+}
+
+}  // namespace
+
+PictureViews::PictureViews(const std::filesystem::path& root, const SourceConfig& config) {
   std::unordered_set<std::string> pictures;
-  for (uint32_t pool = 0; pool < pools_.size(); ++pool) {
-    for (int64_t row = 0; row < pools_[pool]->size(); ++row) {
-      if (pools_[pool]->modality(row) == Modality::kText) continue;
-      if (pictures.insert(pools_[pool]->read(row).record.image).second)
-        rows_.push_back({pool, static_cast<uint32_t>(row)});
+  for (const std::filesystem::path& path : config.files) {
+    const auto file = static_cast<uint32_t>(files_.size());
+    files_.push_back(LineIndex::of_lines(root / path));
+    const LineIndex& lines = files_.back();
+    TRIREME_CHECK(lines.size() < std::numeric_limits<int32_t>::max(), DataError, lines.path().string(),
+                  "a file must have fewer than 2^31 lines; got {}; split it.", lines.size());
+    for (uint32_t line = 0; line < lines.size(); ++line) {
+      const Picture picture = parse_picture(lines[line], lines.where(line));
+      if (!picture.image.empty() && pictures.insert(picture.image).second) rows_.push_back({file, line});
     }
   }
-  TRIREME_CHECK(size() > 0, DataError, pools_[0]->path().string(),
-                "a pool for views must have pictures; got texts only; name another pool.");
+  TRIREME_CHECK(size() > 0, DataError, files_.at(0).path().string(),
+                "a source of views must have pictures; got texts only; name another file.");
 }
 
 PairIdentity PictureViews::identity(int64_t row, RandomStream) const {
   const Row at = rows_[static_cast<std::size_t>(row)];
-  const int64_t target = pools_[at.pool]->document_id(at.row);
-  const std::string key = pools_[at.pool]->read(at.row).concept_key;
-  return {.target_id = target, .concept_id = key.empty() ? target : document_id(key), .positive_ids = {target}};
+  const Picture picture = parse_picture(files_[at.file][at.line], files_[at.file].where(at.line));
+  const int64_t target = document_id(picture.id);
+  return {.target_id = target, .concept_id = picture.concept_id(), .positive_ids = {target}};
 }
 
-TrainingPair PictureViews::read(int64_t row, RandomStream stream, int64_t hard_negatives) const {
+TrainingPair PictureViews::read(int64_t row, RandomStream, int64_t hard_negatives) const {
   const Row at = rows_[static_cast<std::size_t>(row)];
-  Candidate candidate = pools_[at.pool]->read(at.row);
-  PairIdentity same = identity(row, stream);
   TrainingPair pair;
-  pair.where = pools_[at.pool]->where(at.row);
+  pair.where = files_[at.file].where(at.line);
   TRIREME_CHECK(hard_negatives == 0, DataError, pair.where,
                 "data.hard_negatives must be 0 with a source of views; got {}; it has none.", hard_negatives);
-  candidate.record.text.clear();
-  pair.query = candidate.record;
-  pair.target = std::move(candidate.record);
-  pair.target_id = same.target_id;
-  pair.concept_id = same.concept_id;
-  pair.positive_ids = std::move(same.positive_ids);
+  const Picture picture = parse_picture(files_[at.file][at.line], pair.where);
+  pair.target_id = document_id(picture.id);
+  pair.concept_id = picture.concept_id();
+  pair.positive_ids = {pair.target_id};
+  pair.query = pair.target = {picture.id, {}, picture.image};
   return pair;
 }
 

@@ -1,21 +1,24 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <filesystem>
 #include <string>
 #include <vector>
 
-#include "data/sources/candidate_pool.h"
+#include "data/sources/line_index.h"
 #include "data/sources/pair_source.h"
+#include "data/sources/source_config.h"
 
 namespace trireme {
 
-/// The pictures of candidate pools, each as a pair with itself: the loader augments the two sides apart, and the model
-/// learns to find one view by the other. A picture that several candidates show counts once; their texts are left out.
+/// Pictures, each as a pair with itself: the loader augments the two sides apart, and the model learns to find one view
+/// by the other. Source: SimCLR, arXiv:2002.05709. From jsonl of plain records {"id", "img_path"[, "concept"]} or of
+/// M-BEIR candidates ("did" instead of "id"); lines without a picture are passed over, a picture that several lines
+/// show counts once, and texts are left out. In memory: 16 bytes a picture.
 class PictureViews final : public PairSource {
  public:
-  /// throws DataError: no candidate with a picture.
-  explicit PictureViews(std::vector<std::shared_ptr<const CandidatePool>> pools);
+  /// throws DataError, with file and line: not JSON, no id, an image path that leaves the root, no picture at all.
+  PictureViews(const std::filesystem::path& root, const SourceConfig& config);
 
   int64_t size() const noexcept override { return static_cast<int64_t>(rows_.size()); }
   const std::vector<std::string>& groups() const noexcept override { return groups_; }
@@ -24,13 +27,12 @@ class PictureViews final : public PairSource {
   PairSize pair_size(int64_t, RandomStream) const override { return {.text_bytes = 0, .images = 2}; }
   /// throws DataError: hard negatives asked for.
   TrainingPair read(int64_t row, RandomStream stream, int64_t hard_negatives) const override;
-  bool is_views() const noexcept override { return true; }
 
  private:
   struct Row {
-    uint32_t pool, row;
+    uint32_t file, line;
   };
-  std::vector<std::shared_ptr<const CandidatePool>> pools_;
+  std::vector<LineIndex> files_;
   std::vector<Row> rows_;
   std::vector<std::string> groups_{"all"};
 };

@@ -55,7 +55,7 @@ void Qrels::add(std::string_view line, const std::string& where) {
                 "a line must read \"qid 0 did relevance\", with a task id after it in M-BEIR; got {} columns; correct "
                 "the line.",
                 columns.size());
-  const Judgement judgement{std::string(columns[2]), integer(columns[3], "relevance", where)};
+  const JudgedDocument judgement{std::string(columns[2]), integer(columns[3], "relevance", where)};
   std::optional<int64_t> task;
   if (columns.size() == 5) {
     task = integer(columns[4], "the task id", where);
@@ -69,7 +69,7 @@ void Qrels::add(std::string_view line, const std::string& where) {
     query.where = where;
   }
   for (const auto* list : {&query.relevant, &query.others}) {
-    for (const Judgement& other : *list) {
+    for (const JudgedDocument& other : *list) {
       if (other.did != judgement.did) continue;
       TRIREME_CHECK(other.relevance == judgement.relevance, DataError, where,
                     "a document must have one relevance for a query; got {} and {} for {} and {}; remove one line.",
@@ -80,7 +80,7 @@ void Qrels::add(std::string_view line, const std::string& where) {
   (judgement.relevance > 0 ? query.relevant : query.others).push_back(judgement);
 }
 
-std::span<const Judgement> Qrels::relevant(std::string_view qid) const {
+std::span<const JudgedDocument> Qrels::relevant(std::string_view qid) const {
   const auto found = by_query_.find(std::string(qid));
   if (found == by_query_.end()) return {};
   return found->second.relevant;
@@ -97,7 +97,7 @@ MissingJudgements Qrels::check_pool(const std::function<bool(std::string_view)>&
   for (const std::string& qid : queries_) {
     const Query& query = by_query_.at(qid);
     int64_t absent = 0;
-    for (const Judgement& judgement : query.relevant) {
+    for (const JudgedDocument& judgement : query.relevant) {
       if (pool_has(judgement.did)) continue;
       TRIREME_CHECK(allowed, DataError, query.where,
                     "a relevant document must be in the candidate pool {}; got {} of query {}, which is not; take the "

@@ -13,7 +13,7 @@
 namespace trireme {
 
 /// One document judged for one query.
-struct Judgement {
+struct JudgedDocument {
   std::string did;
   int64_t relevance = 0;  ///< as the file has it; above 0 = relevant
 };
@@ -34,7 +34,7 @@ class Qrels {
   /// Queries in the order of their first line.
   const std::vector<std::string>& queries() const noexcept { return queries_; }
   /// Relevant documents (relevance above 0) of a query, in the file's order; empty for an unknown query.
-  std::span<const Judgement> relevant(std::string_view qid) const;
+  std::span<const JudgedDocument> relevant(std::string_view qid) const;
   /// The query's task id; empty where the file has none.
   std::optional<int64_t> task(std::string_view qid) const;
 
@@ -45,7 +45,7 @@ class Qrels {
 
  private:
   struct Query {
-    std::vector<Judgement> relevant, others;
+    std::vector<JudgedDocument> relevant, others;
     std::optional<int64_t> task;
     std::string where;
   };

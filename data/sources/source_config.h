@@ -21,7 +21,7 @@ enum class SourceKind {
   kMbeir,  ///< M-BEIR queries with their positives in a candidate pool
   kNli,    ///< CSV with columns sent0, sent1, hard_neg: stage 1 of LamRA
   kPairs,  ///< jsonl {"anchor", "positive"[, "negative"]}
-  kViews,  ///< two augmentations of one picture of a candidate pool
+  kViews,  ///< two augmentations of one picture, of records or candidates
 };
 constexpr auto choice_names(SourceKind) {
   return std::to_array<std::pair<SourceKind, std::string_view>>({{SourceKind::kMbeir, "mbeir"},
@@ -43,10 +43,12 @@ constexpr auto choice_names(GroupBy) {
 enum class InstructionChoice {
   kRandom,  ///< any of a key's prompts, drawn anew each epoch
   kFixed,   ///< always prompt_number
+  kNone,    ///< the query's own text, normalised as candidates' texts are
 };
 constexpr auto choice_names(InstructionChoice) {
-  return std::to_array<std::pair<InstructionChoice, std::string_view>>(
-      {{InstructionChoice::kRandom, "random"}, {InstructionChoice::kFixed, "fixed"}});
+  return std::to_array<std::pair<InstructionChoice, std::string_view>>({{InstructionChoice::kRandom, "random"},
+                                                                        {InstructionChoice::kFixed, "fixed"},
+                                                                        {InstructionChoice::kNone, "none"}});
 }
 
 /// One entry of data.sources. Paths are relative to data.root.
@@ -67,7 +69,8 @@ struct SourceConfig {
   void describe(V& v) {
     v.field("kind", kind, "What the files hold.");
     v.field("name", name, "What messages and reports call the source; default: its kind.").no_effect_on_values();
-    v.field("files", files, "Queries (jsonl), sentences (CSV), pairs (jsonl) or, for views, candidate pools.")
+    v.field("files", files,
+            "Queries (jsonl), sentences (CSV), pairs (jsonl) or, for views, records or candidates (jsonl).")
         .required();
     v.field("pool", pool, "mbeir: the candidate pool that the positives are in.");
     v.field("instructions", instructions, "mbeir: query_instructions.tsv.");
@@ -84,8 +87,10 @@ struct SourceConfig {
   void check(Problems& problems) const {
     const bool mbeir = kind == SourceKind::kMbeir;
     if (mbeir && !pool) problems.add("pool", "must be given for kind mbeir; got nothing; name the candidate pool");
-    if (mbeir && !instructions)
-      problems.add("instructions", "must be given for kind mbeir; got nothing; name query_instructions.tsv");
+    if (mbeir && !instructions && instruction_choice != InstructionChoice::kNone)
+      problems.add("instructions",
+                   "must be given for kind mbeir; got nothing; name query_instructions.tsv, or set instruction_choice: "
+                   "none");
     if (!mbeir && group_by != GroupBy::kNone)
       problems.add("group_by", "must be none unless kind is mbeir; got groups; remove it");
     if (group_by == GroupBy::kNone && !group_weights.empty())

@@ -13,13 +13,13 @@ namespace {
 /// Texts as documents: kept apart from ids that read the same.
 int64_t text_id(std::string_view text) { return document_id(fmt::format("text:{}", text)); }
 
-int64_t concept_of(const TextPair& pair) {
+int64_t concept_of(const TextPairLine& pair) {
   return pair.concept_key.empty() ? text_id(pair.positive) : document_id(pair.concept_key);
 }
 
 }  // namespace
 
-TextPair parse_text_pair(std::string_view line, std::string_view where) {
+TextPairLine parse_text_pair(std::string_view line, std::string_view where) {
   const simdjson::dom::object object = parse_json_line(line, where);
   return {.id = text_or_empty(object, "id", where),
           .anchor = required_text(object, "anchor", where),
@@ -73,16 +73,16 @@ NliColumns parse_nli_header(std::string_view line, std::string_view where) {
   return {names.size(), *anchor, *positive, column("hard_neg")};
 }
 
-TextPair parse_nli_line(std::string_view line, const NliColumns& columns, std::string_view where) {
+TextPairLine parse_nli_line(std::string_view line, const NliColumns& columns, std::string_view where) {
   std::vector<std::string> fields = csv_fields(line, where);
   TRIREME_CHECK(fields.size() == columns.count, DataError, where,
                 "a record must have {} fields as the header does; got {}; quote fields that hold commas.",
                 columns.count, fields.size());
-  TextPair pair{.id = {},
-                .anchor = std::move(fields[columns.anchor]),
-                .positive = std::move(fields[columns.positive]),
-                .negative = columns.negative ? std::move(fields[*columns.negative]) : std::string(),
-                .concept_key = {}};
+  TextPairLine pair{.id = {},
+                    .anchor = std::move(fields[columns.anchor]),
+                    .positive = std::move(fields[columns.positive]),
+                    .negative = columns.negative ? std::move(fields[*columns.negative]) : std::string(),
+                    .concept_key = {}};
   TRIREME_CHECK(!pair.anchor.empty() && !pair.positive.empty(), DataError, where,
                 "sent0 and sent1 must not be empty; got \"{}\" and \"{}\"; remove the record.", pair.anchor,
                 pair.positive);
@@ -107,29 +107,29 @@ TextPairSource::TextPairSource(const std::filesystem::path& root, const SourceCo
                 "a source must have at least one pair; got a header alone; check the file.");
 }
 
-TextPair TextPairSource::at(Row row) const {
+TextPairLine TextPairSource::at(Row row) const {
   const LineIndex& lines = files_[row.file];
   const std::string place = lines.where(row.line);
-  TextPair pair = columns_.empty() ? parse_text_pair(lines[row.line], place)
-                                   : parse_nli_line(lines[row.line], columns_[row.file], place);
+  TextPairLine pair = columns_.empty() ? parse_text_pair(lines[row.line], place)
+                                       : parse_nli_line(lines[row.line], columns_[row.file], place);
   if (pair.id.empty()) pair.id = fmt::format("{}:{}", lines.path().stem().string(), row.line + 1);
   return pair;
 }
 
 PairIdentity TextPairSource::identity(int64_t row, RandomStream) const {
-  const TextPair pair = at(rows_[static_cast<std::size_t>(row)]);
+  const TextPairLine pair = at(rows_[static_cast<std::size_t>(row)]);
   const int64_t target = text_id(pair.positive);
   return {.target_id = target, .concept_id = concept_of(pair), .positive_ids = {target}};
 }
 
 PairSize TextPairSource::pair_size(int64_t row, RandomStream) const {
-  const TextPair pair = at(rows_[static_cast<std::size_t>(row)]);
+  const TextPairLine pair = at(rows_[static_cast<std::size_t>(row)]);
   return {.text_bytes = static_cast<int64_t>(pair.anchor.size() + pair.positive.size()), .images = 0};
 }
 
 TrainingPair TextPairSource::read(int64_t row, RandomStream, int64_t hard_negatives) const {
   const Row place = rows_[static_cast<std::size_t>(row)];
-  TextPair texts = at(place);
+  TextPairLine texts = at(place);
   TrainingPair pair;
   pair.where = where(place);
   pair.target_id = text_id(texts.positive);

@@ -13,7 +13,7 @@
 namespace trireme {
 
 /// One pair of texts, verbatim.
-struct TextPair {
+struct TextPairLine {
   std::string id, anchor, positive;
   std::string negative;     ///< "" = none
   std::string concept_key;  ///< "" = none
@@ -21,7 +21,7 @@ struct TextPair {
 
 /// {"anchor", "positive"[, "negative", "id", "concept"]}, all strings.
 /// throws DataError: not JSON, anchor or positive missing, empty or not a string.
-TextPair parse_text_pair(std::string_view line, std::string_view where);
+TextPairLine parse_text_pair(std::string_view line, std::string_view where);
 
 /// Which column of an NLI file holds what; hard_neg may be missing.
 struct NliColumns {
@@ -32,7 +32,7 @@ struct NliColumns {
 /// throws DataError: sent0 or sent1 missing.
 NliColumns parse_nli_header(std::string_view line, std::string_view where);
 /// throws DataError: another number of fields, an empty sentence, quotes that break RFC 4180.
-TextPair parse_nli_line(std::string_view line, const NliColumns& columns, std::string_view where);
+TextPairLine parse_nli_line(std::string_view line, const NliColumns& columns, std::string_view where);
 
 /// The fields of one CSV record (RFC 4180). throws DataError: text beside a quoted field.
 std::vector<std::string> csv_fields(std::string_view record, std::string_view where);
@@ -55,7 +55,7 @@ class TextPairSource final : public PairSource {
   struct Row {
     uint32_t file, line;
   };
-  TextPair at(Row row) const;
+  TextPairLine at(Row row) const;
   std::string where(Row row) const { return files_[row.file].where(row.line); }
 
   std::vector<LineIndex> files_;

@@ -1,0 +1,62 @@
+#include "data/sources/qrels.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/expect_error.h"
+#include "tests/support/temp_folder.h"
+
+namespace trireme {
+namespace {
+
+using test::message_of;
+using test::TempFolder;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class QrelsTest : public ::testing::Test {
+ protected:
+  Qrels open(std::string_view content) {
+    const std::filesystem::path file = folder_.write("t_qrels.txt", content);
+    return Qrels(std::span(&file, 1));
+  }
+  std::string refusal(std::string_view content) {
+    return message_of<DataError>([&] { open(content); });
+  }
+  TempFolder folder_;
+};
+
+TEST_F(QrelsTest, KeepsRelevantDocumentsInOrder) {
+  const Qrels qrels = open("5:2 0 6:9 1 8\n5:1\t0\t5:7\t0\t8\n5:2 0 5:3  2 8\r\n5:2 0 5:3 2 8");
+  EXPECT_THAT(qrels.queries(), ElementsAre("5:2", "5:1"));
+  ASSERT_EQ(qrels.relevant("5:2").size(), 2u);
+  EXPECT_EQ(qrels.relevant("5:2")[0].did, "6:9");
+  EXPECT_EQ(qrels.relevant("5:2")[1].relevance, 2);
+  EXPECT_TRUE(qrels.relevant("5:1").empty());
+  EXPECT_TRUE(qrels.relevant("5:99").empty());
+  EXPECT_EQ(qrels.task("5:2"), 8);
+  EXPECT_EQ(open("q 0 d 1\n").task("q"), std::nullopt);
+}
+
+TEST_F(QrelsTest, RefusesBrokenLines) {
+  EXPECT_THAT(refusal("q 0 d\n"), AllOf(HasSubstr("t_qrels.txt:1]"), HasSubstr("got 3 columns")));
+  EXPECT_THAT(refusal("q 0 d 1\nq 0 e x\n"), AllOf(HasSubstr(":2]"), HasSubstr("relevance must be an integer; got x")));
+  EXPECT_THAT(refusal("q 0 d 1 5\n"), AllOf(HasSubstr("task_id"), HasSubstr("got 5")));
+  EXPECT_THAT(refusal("q 0 d 1\nq 0 d 2\n"), HasSubstr("one relevance"));
+  EXPECT_THAT(refusal(""), HasSubstr("empty file"));
+}
+
+TEST_F(QrelsTest, ADocumentOutsideThePoolIsRefusedOrCounted) {
+  const Qrels qrels = open("5:1 0 5:3 1 8\n5:2 0 6:9 1 8\n5:2 0 5:3 1 8\n5:4 0 6:8 1 8\n5:4 0 6:7 0 8\n");
+  const auto local = [](std::string_view did) { return did.starts_with("5:"); };
+  EXPECT_THAT(message_of<DataError>([&] { qrels.check_pool(local, "local.jsonl", false); }),
+              AllOf(HasSubstr("t_qrels.txt:2]"), HasSubstr("6:9"), HasSubstr("5:2"), HasSubstr("local.jsonl")));
+  const MissingJudgements missing = qrels.check_pool(local, "local.jsonl", true);
+  EXPECT_EQ(missing.judgements, 2);
+  EXPECT_EQ(missing.queries, 2);
+  EXPECT_EQ(missing.unreachable, 1);
+}
+
+}  // namespace
+}  // namespace trireme

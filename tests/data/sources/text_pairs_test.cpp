@@ -1,0 +1,102 @@
+#include "data/sources/text_pairs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "data/sources/candidate_pool.h"
+#include "data/sources/picture_views.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/temp_folder.h"
+
+namespace trireme {
+namespace {
+
+using test::message_of;
+using test::TempFolder;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class TextPairsTest : public ::testing::Test {
+ protected:
+  TextPairSource open(SourceKind kind, std::string_view content) {
+    SourceConfig config;
+    config.kind = kind;
+    config.files = {"pairs"};
+    folder_.write("pairs", content);
+    return TextPairSource(folder_.path(), config);
+  }
+  std::string refusal(SourceKind kind, std::string_view content) {
+    return message_of<DataError>([&] { open(kind, content); });
+  }
+  static RandomStream stream() { return random_stream(1, "test"); }
+  TempFolder folder_;
+};
+
+TEST_F(TextPairsTest, ReadsNliVerbatim) {
+  const auto source = open(SourceKind::kNli,
+                           "sent0,sent1,hard_neg\r\n"
+                           "One Navy.,\"The \"\"Navy\"\", again\",No navy\r\n"
+                           "\"two\nlines\",b ,\n");
+  ASSERT_EQ(source.size(), 2);
+  const TrainingPair first = source.read(0, stream(), 1);
+  EXPECT_EQ(first.query.text, "One Navy.");
+  EXPECT_EQ(first.target.text, "The \"Navy\", again");
+  EXPECT_EQ(first.hard_negatives.at(0).text, "No navy");
+  const TrainingPair second = source.read(1, stream(), 0);
+  EXPECT_EQ(second.query.text, "two\nlines");
+  EXPECT_EQ(second.target.text, "b ");
+  EXPECT_THAT(message_of<DataError>([&] { source.read(1, stream(), 1); }), HasSubstr("hard negatives; got 0"));
+}
+
+TEST_F(TextPairsTest, ReadsPlainPairs) {
+  const auto source = open(SourceKind::kPairs, R"({"anchor": "dog", "positive": "hund", "concept": "1f415", "id": "x"})"
+                                               "\n"
+                                               R"({"anchor": "cat", "positive": "hund", "negative": "kuh"})");
+  const TrainingPair first = source.read(0, stream(), 0), second = source.read(1, stream(), 1);
+  EXPECT_EQ(first.query.id, "x");
+  EXPECT_EQ(second.query.id, "pairs:2");
+  EXPECT_EQ(first.concept_id, document_id("1f415"));
+  EXPECT_EQ(first.target_id, second.target_id) << "equal texts are one document";
+  EXPECT_EQ(second.concept_id, second.target_id);
+  EXPECT_THAT(second.positive_ids, ElementsAre(second.target_id));
+  EXPECT_EQ(source.identity(0, stream()).concept_id, first.concept_id);
+}
+
+TEST_F(TextPairsTest, RefusesBrokenFiles) {
+  EXPECT_THAT(refusal(SourceKind::kNli, "a,b\nx,y\n"), AllOf(HasSubstr("sent0 and sent1"), HasSubstr("got a,b")));
+  EXPECT_THAT(refusal(SourceKind::kNli, "sent0,sent1\nx,y,z\n"), AllOf(HasSubstr("record 2"), HasSubstr("got 3")));
+  EXPECT_THAT(refusal(SourceKind::kNli, "sent0,sent1\nx,\n"), HasSubstr("must not be empty"));
+  EXPECT_THAT(refusal(SourceKind::kNli, "sent0,sent1\n\"x,y\n"), HasSubstr("quotes must be closed"));
+  EXPECT_THAT(refusal(SourceKind::kNli, "sent0,sent1\n\"x\"y,z\n"), HasSubstr("must end at a comma"));
+  EXPECT_THAT(refusal(SourceKind::kNli, "sent0,sent1\n"), HasSubstr("at least one pair"));
+  EXPECT_THAT(refusal(SourceKind::kPairs, R"({"anchor": "x"})"), AllOf(HasSubstr("pairs:1]"), HasSubstr("positive")));
+  EXPECT_THAT(refusal(SourceKind::kPairs, R"({"anchor": "", "positive": "y"})"), HasSubstr("must not be empty"));
+}
+
+TEST_F(TextPairsTest, ViewsPairEachPictureWithItself) {
+  SourceConfig config;
+  config.kind = SourceKind::kViews;
+  config.files = {"pictures"};
+  folder_.write("pictures", R"({"id": "a", "img_path": "a.png", "concept": "dog"})"
+                            "\n"
+                            R"({"did": "9:2", "txt": "a dog", "img_path": "a.png"})"
+                            "\n"
+                            R"({"did": "9:3", "txt": "only text"})"
+                            "\n"
+                            R"({"did": "9:4", "txt": "a cat", "img_path": "b.png"})");
+  const PictureViews source(folder_.path(), config);
+  ASSERT_EQ(source.size(), 2);
+  const TrainingPair pair = source.read(1, stream(), 0);
+  EXPECT_EQ(pair.query.image, "b.png");
+  EXPECT_EQ(pair.target.image, "b.png");
+  EXPECT_EQ(pair.query.text, "");
+  EXPECT_EQ(pair.target_id, document_id("9:4"));
+  EXPECT_EQ(source.read(0, stream(), 0).concept_id, document_id("dog"));
+  EXPECT_THAT(message_of<DataError>([&] { source.read(0, stream(), 1); }), HasSubstr("hard_negatives"));
+  folder_.write("pictures", R"({"id": "a", "txt": "x"})");
+  EXPECT_THAT(message_of<DataError>([&] { PictureViews(folder_.path(), config); }), HasSubstr("texts only"));
+}
+
+}  // namespace
+}  // namespace trireme
