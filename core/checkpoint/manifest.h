@@ -11,7 +11,7 @@ namespace trireme {
 void write_manifest(const std::filesystem::path& folder, std::span<const std::string> names);
 
 /// Reads every byte that the manifest speaks of, the manifest's own too.
-/// throws DataError: manifest missing or damaged; a file missing, of another length, or with a block that differs (names
+/// throws DataError: manifest missing or damaged; a file missing, of another length, or with a changed block (names
 /// the file and the bytes).
 /// cost  one read of all files; hashing is faster than any disk.
 void check_manifest(const std::filesystem::path& folder);

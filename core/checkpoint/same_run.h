@@ -36,7 +36,7 @@ struct ConfigDifference {
 };
 std::vector<ConfigDifference> config_differences(std::string_view before_yaml, std::string_view now_yaml);
 
-/// Whether a run with `now`'s recipe, config and base model may go on from `before`. Only those three are read of `now`.
+/// Whether a run with `now`'s recipe, config and base model may go on from `before`. Nothing else of `now` is read.
 /// before_name: for messages, the path of the checkpoint or config file.
 /// throws ConfigError: another recipe; another base model; keys that differ and are not allowed (each with both values,
 /// and resume.allow as the way out); an allowed key that neither config has.

@@ -18,11 +18,11 @@ class LockFile;
 
 /// What a run is, before its first step.
 struct RunIdentity {
-  std::string recipe;
-  std::string config_dump;    ///< Resolved::dump(): config.yaml
-  std::string config_values;  ///< yaml_of_values(): what must not change
+  std::string recipe = {};
+  std::string config_dump = {};    ///< Resolved::dump(): config.yaml
+  std::string config_values = {};  ///< yaml_of_values(): what must not change
   uint64_t seed = 0;
-  BaseModel base;
+  BaseModel base = {};
   int64_t ranks = 1;
 };
 
@@ -30,9 +30,9 @@ struct RunIdentity {
 struct StepRecord {
   int64_t step = 0;
   /// Equal from run to run (loss, lr, gradient norm, recall): metrics.jsonl and TensorBoard.
-  std::vector<std::pair<std::string, double>> values;
+  std::vector<std::pair<std::string, double>> values = {};
   /// What depends on the machine (pairs/s, seconds of each phase): timing.jsonl and TensorBoard.
-  std::vector<std::pair<std::string, double>> timings;
+  std::vector<std::pair<std::string, double>> timings = {};
 };
 
 /// The folder of one run, for the one rank that writes:
