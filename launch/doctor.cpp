@@ -2,18 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <fstream>
-#include <limits>
 #include <sstream>
 
 #include <dlfcn.h>
 #include <sys/statvfs.h>
 
 #include <ATen/Parallel.h>
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/randn.h>
 #include <torch/version.h>
 
 #include "core/dist/connect.h"
@@ -22,6 +17,7 @@
 #include "core/version.h"
 #include "launch/cpu_settings.h"
 #include "launch/environment.h"
+#include "launch/gemm_rate.h"
 
 namespace trireme {
 namespace {
@@ -66,23 +62,12 @@ Finding examine_memory() {
 
 /// Rate of square products in `dtype`, and their error against float64.
 Finding examine_gemm(c10::ScalarType dtype, std::string_view name, double tolerance) {
-  constexpr int64_t kSize = 1024;
-  constexpr int kRepeats = 8;
-  const auto a64 = at::randn({kSize, kSize}, torch::kFloat64), b64 = at::randn({kSize, kSize}, torch::kFloat64);
-  const auto a = a64.to(dtype), b = b64.to(dtype);
-  const auto exact = at::mm(a.to(torch::kFloat64), b.to(torch::kFloat64));
-  const double error = ((at::mm(a, b).to(torch::kFloat64) - exact).abs().max() / exact.abs().max()).item<double>();
-  double best_s = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < kRepeats; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    at::mm(a, b);
-    best_s = std::min(best_s, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-  }
-  const double gflops = 2.0 * kSize * kSize * kSize / best_s / 1e9;
-  Finding finding{
-      State::kOk, fmt::format("{} GEMM", name),
-      fmt::format("{:.0f} GFLOP/s on {} threads, relative error {:.1e}", gflops, at::get_num_threads(), error), ""};
-  if (error > tolerance) {
+  const GemmRate rate = measure_gemm(dtype);
+  Finding finding{State::kOk, fmt::format("{} GEMM", name),
+                  fmt::format("{:.0f} GFLOP/s on {} threads, relative error {:.1e}", rate.flops_per_s / 1e9,
+                              at::get_num_threads(), rate.relative_error),
+                  ""};
+  if (rate.relative_error > tolerance) {
     finding.state = State::kWrong;
     finding.advice = "products are wrong: rebuild with -DTRIREME_MKL_FULL_DISPATCH=OFF and run doctor again";
   }

@@ -9,6 +9,7 @@
 
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/error.h"
@@ -72,6 +73,13 @@ int64_t allowed_cores() {
 }
 
 bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
+
+int64_t peak_memory_bytes() {
+  constexpr int64_t kBytesPerKib = 1024;
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * kBytesPerKib;
+}
 
 int64_t terminal_columns() {
   constexpr int64_t kUsualColumns = 80;

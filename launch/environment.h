@@ -15,6 +15,9 @@ LaunchInfo read_launch_info();
 /// Processor cores this process may run on (its affinity), at least 1.
 int64_t allowed_cores();
 
+/// The most memory this process has had at a time (resident), in bytes.
+int64_t peak_memory_bytes();
+
 /// Whether standard error is a terminal, and its width in columns (80 when it does not tell).
 bool stderr_is_terminal();
 int64_t terminal_columns();

@@ -4,6 +4,7 @@
 
 #include "core/dist/run_as_rank.h"
 #include "core/version.h"
+#include "launch/benches.h"
 #include "launch/cpu_settings.h"
 #include "launch/environment.h"
 #include "launch/options.h"
@@ -12,19 +13,31 @@
 namespace trireme {
 namespace {
 
-int run(const LaunchInfo& launch, int argc, char** argv) {
+using Arguments = std::span<const char* const>;
+
+int run_verb(CLI::App& program, const std::map<std::string, VerbAction>& verbs, const LaunchInfo& launch,
+             Arguments arguments) {
+  const CommandLine line = parse_command_line(program, arguments);
+  if (!line.verb.empty()) return verbs.at(line.verb)(launch);
+  if (launch.rank == 0) std::cout << line.text;
+  return 0;
+}
+
+int run(const LaunchInfo& launch, Arguments arguments) {
+  CLI::App bench{"Measurements, each printed as one JSON line.", "trireme bench"};
+  if (!arguments.empty() && std::string_view(arguments[0]) == "bench")
+    return run_verb(bench, add_benches(bench), launch, arguments.subspan(1));
+
   CLI::App program{"Trireme: training and serving multimodal retrievers", "trireme"};
   program.set_version_flag("--version", std::string(version()));
   const std::map<std::string, VerbAction> verbs = {
       {"embed", add_embed(program)},
+      {"search", add_search(program)},
       {"inspect", add_inspect(program)},
       {"doctor", add_doctor(program)},
   };
-  const CommandLine line =
-      parse_command_line(program, std::span<const char* const>(argv + 1, static_cast<std::size_t>(argc - 1)));
-  if (!line.verb.empty()) return verbs.at(line.verb)(launch);
-  if (launch.rank == 0) std::cout << line.text;
-  return 0;
+  program.add_subcommand("bench", bench.get_description());
+  return run_verb(program, verbs, launch, arguments);
 }
 
 }  // namespace
@@ -35,7 +48,7 @@ int main(int argc, char** argv) {
   trireme::LaunchInfo launch;
   try {
     launch = trireme::read_launch_info();
-    return trireme::run(launch, argc, argv);
+    return trireme::run(launch, std::span<const char* const>(argv + 1, static_cast<std::size_t>(argc - 1)));
   } catch (const std::exception& error) {
     // Before the ranks have met, an error is the same on all of them, and rank 0 speaks for it.
     const auto failure = trireme::describe_error(error, 0, 1);
