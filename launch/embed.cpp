@@ -13,7 +13,7 @@ namespace trireme {
 namespace {
 
 struct EmbedVerb {
-  EmbedOptions embed;
+  EmbedVerbConfig config;
   JobOptions job;
   struct Output {
     std::optional<std::filesystem::path> metrics;
@@ -25,12 +25,20 @@ struct EmbedVerb {
 };
 static_assert(field_count<EmbedVerb::Output>() == 1, "describe() must list every field");
 
+double records_per_s(const EmbedReport& report) {
+  return static_cast<double>(report.counts.records) / report.counts.embed_s;
+}
+
 void write_metrics(const std::filesystem::path& path, const EmbedReport& report) {
   const nlohmann::ordered_json json = {
-      {"records", report.records_global},  {"tokens", report.tokens},
-      {"images", report.images},           {"batches", report.batches},
-      {"load_s", report.prepare_s},        {"embed_s", report.embed_s},
-      {"data_wait_s", report.data_wait_s}, {"records_per_s", static_cast<double>(report.records) / report.embed_s},
+      {"records", report.records_global},
+      {"tokens", report.counts.tokens},
+      {"images", report.counts.images},
+      {"batches", report.counts.batches},
+      {"load_s", report.prepare_s},
+      {"embed_s", report.counts.embed_s},
+      {"data_wait_s", report.counts.data_wait_s},
+      {"records_per_s", records_per_s(report)},
   };
   AtomicFile file(path);
   file.write(json.dump(2) + "\n");
@@ -39,8 +47,8 @@ void write_metrics(const std::filesystem::path& path, const EmbedReport& report)
 
 int embed(const EmbedVerb& verb, Job& job) {
   std::optional<Progress> progress;
-  const EmbedReport report = embed_records(verb.embed, config_sha256(verb.embed), job.communicator,
-                                           [&, shown = int64_t{0}](int64_t done, int64_t of) mutable {
+  const EmbedReport report = embed_records(verb.config.embedder, verb.config.embed, config_sha256(verb.config),
+                                           job.communicator, [&, shown = int64_t{0}](int64_t done, int64_t of) mutable {
                                              if (!progress)
                                                progress.emplace(job.console, job.progress("embed", "records", of));
                                              progress->advance(done - std::exchange(shown, done));
@@ -48,8 +56,8 @@ int embed(const EmbedVerb& verb, Job& job) {
   if (progress) progress->finish();
   if (verb.output.metrics && job.communicator.rank() == 0) write_metrics(*verb.output.metrics, report);
   job.log.info("{} records in {:.1f} s after {:.1f} s of preparation, {:.1f} records/s on this rank; wrote {}",
-               report.records_global, report.embed_s, report.prepare_s,
-               static_cast<double>(report.records) / report.embed_s, verb.embed.out.string());
+               report.records_global, report.counts.embed_s, report.prepare_s, records_per_s(report),
+               verb.config.embed.out.string());
   return 0;
 }
 
@@ -58,7 +66,7 @@ int embed(const EmbedVerb& verb, Job& job) {
 VerbAction add_embed(CLI::App& program) {
   CLI::App* command = program.add_subcommand("embed", "Records to embeddings, in one HDF5 file.");
   auto verb = std::make_shared<EmbedVerb>();
-  bind_options(*command, verb->embed, verb->output, verb->job);
+  bind_options(*command, verb->config.embedder, verb->config.embed, verb->output, verb->job);
   return [verb](const LaunchInfo& launch) {
     return run_job(launch, verb->job, [verb](Job& job) { return embed(*verb, job); });
   };

@@ -16,10 +16,10 @@ namespace {
 
 /// What one record becomes; an image is decoded and cut before its text is tokenised, since its size decides the
 /// prompt.
-EncodedSequence encode_record(const Record& record, const ChatEncoder& encoder, const RecordLoaderOptions& options,
+EncodedSequence encode_record(const Record& record, const EmbeddingPrompt& prompt, const RecordLoaderOptions& options,
                               const std::string& where) {
   EncodedSequence out;
-  std::vector<int64_t> image_tokens;
+  std::optional<int64_t> image_tokens;
   if (!record.image.empty()) {
     TRIREME_CHECK(options.image_processor.has_value(), DataError, where,
                   "a text-only model takes records without images; got {}; use a vision-language checkpoint.",
@@ -29,19 +29,19 @@ EncodedSequence encode_record(const Record& record, const ChatEncoder& encoder, 
     const RgbImage image = decode_image(file.bytes(), place, options.alpha);
     out.images.push_back(preprocess_image(image, *options.image_processor, place));
     const int64_t merge = options.image_processor->merge_size;
-    image_tokens.push_back(out.images[0].grid_h * out.images[0].grid_w / (merge * merge));
+    image_tokens = out.images[0].grid_h * out.images[0].grid_w / (merge * merge);
   }
-  out.tokens = encoder.encode(embedding_turn(record.text, !record.image.empty()), image_tokens, where);
+  out.tokens = prompt.encode(record.text, image_tokens, where);
   return out;
 }
 
 }  // namespace
 
 struct RecordLoader::State {
-  State(const RecordFile& record_file, const ChatEncoder& chat_encoder, RecordLoaderOptions loader_options,
+  State(const RecordFile& record_file, const EmbeddingPrompt& embedding_prompt, RecordLoaderOptions loader_options,
         int64_t first_block, int64_t block_stride)
       : records(record_file),
-        encoder(chat_encoder),
+        prompt(embedding_prompt),
         options(std::move(loader_options)),
         next_block(first_block),
         stride(block_stride) {}
@@ -75,7 +75,7 @@ struct RecordLoader::State {
     };
     for (int64_t row = begin; row < end; ++row) {
       Record record = records.read(row);
-      EncodedSequence sequence = encode_record(record, encoder, options, records.where(row));
+      EncodedSequence sequence = encode_record(record, prompt, options, records.where(row));
       const auto length = std::ssize(sequence.tokens);
       if (!sequences.empty() && tokens + length > options.tokens_per_batch && !flush(row)) return false;
       tokens += length;
@@ -96,7 +96,7 @@ struct RecordLoader::State {
   }
 
   const RecordFile& records;
-  const ChatEncoder& encoder;
+  const EmbeddingPrompt& prompt;
   const RecordLoaderOptions options;
   std::atomic<int64_t> next_block;
   const int64_t stride;
@@ -112,12 +112,12 @@ struct RecordLoader::State {
   std::vector<std::jthread> threads;  // last: joined before what they use goes
 };
 
-RecordLoader::RecordLoader(const RecordFile& records, const ChatEncoder& encoder, RecordLoaderOptions options,
+RecordLoader::RecordLoader(const RecordFile& records, const EmbeddingPrompt& prompt, RecordLoaderOptions options,
                            int64_t rank, int64_t ranks) {
   TRIREME_ASSERT(options.threads >= 1 && options.queued_batches >= 1 && options.records_per_block >= 1,
                  "{} threads, {} queued batches, {} records a block", options.threads, options.queued_batches,
                  options.records_per_block);
-  state_ = std::make_unique<State>(records, encoder, std::move(options), rank, ranks);
+  state_ = std::make_unique<State>(records, prompt, std::move(options), rank, ranks);
   State& state = *state_;
   const int64_t block = state.options.records_per_block;
   for (int64_t begin = rank * block; begin < records.size(); begin += ranks * block) {

@@ -10,7 +10,7 @@
 #include "core/packed_batch.h"
 #include "data/image/preprocess.h"
 #include "data/loader/packer.h"
-#include "data/prompt/chat.h"
+#include "data/prompt/embedding_prompt.h"
 #include "data/sources/records.h"
 
 namespace trireme {
@@ -40,8 +40,8 @@ struct LoadedBatch {
 /// when threads > 1.
 class RecordLoader {
  public:
-  /// records and encoder outlive the loader. Starts loading at once.
-  RecordLoader(const RecordFile& records, const ChatEncoder& encoder, RecordLoaderOptions options, int64_t rank,
+  /// records and prompt outlive the loader. Starts loading at once.
+  RecordLoader(const RecordFile& records, const EmbeddingPrompt& prompt, RecordLoaderOptions options, int64_t rank,
                int64_t ranks);
   ~RecordLoader();  ///< stops the threads, whatever is still to come
 

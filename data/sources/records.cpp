@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/io/hash.h"
+#include "core/rng.h"
 #include "data/sources/json_line.h"
 #include "data/sources/mbeir_text.h"
 
@@ -164,7 +165,10 @@ Record RecordFile::parse(std::string_view line, int64_t row) const {
   TRIREME_CHECK(options_.prompt_number >= 1 && options_.prompt_number <= std::ssize(prompts), ConfigError, at,
                 "the prompt number must be from 1 to {}; got {}; change --prompt-number.", prompts.size(),
                 options_.prompt_number);
-  record.text = format_query(prompts[static_cast<std::size_t>(options_.prompt_number - 1)], record.text);
+  auto prompt = static_cast<std::size_t>(options_.prompt_number - 1);
+  if (options_.instruction_seed)
+    prompt = random_stream(*options_.instruction_seed, "records.instruction", row).uniform_below(prompts.size());
+  record.text = format_query(prompts[prompt], record.text);
   return record;
 }
 

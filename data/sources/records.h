@@ -39,6 +39,8 @@ struct RecordOptions {
   /// M-BEIR queries need it; see RecordFile.
   std::optional<InstructionTable> instructions;
   int64_t prompt_number = 1;  ///< which of a key's prompts, from 1
+  /// Any of the prompts instead, drawn for each line of the file: a pure function of seed and line.
+  std::optional<uint64_t> instruction_seed = std::nullopt;
 };
 
 /// A jsonl file of records, memory-mapped. Each line is one of
@@ -57,6 +59,8 @@ class RecordFile {
   /// The first record with an image; empty when all are text.
   std::optional<int64_t> first_image_row() const noexcept { return first_image_row_; }
   Record read(int64_t row) const;
+  /// The line itself, for what a Record does not hold.
+  std::string_view line(int64_t row) const { return lines_[row]; }
   /// "records.jsonl:17", for messages about record `row`.
   std::string where(int64_t row) const { return lines_.where(row); }
 

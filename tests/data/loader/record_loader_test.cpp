@@ -46,7 +46,7 @@ class RecordLoaderTest : public ::testing::Test {
   /// Everything this rank gets, by first row.
   std::map<int64_t, LoadedBatch> load(const RecordFile& file, int64_t rank = 0, int64_t ranks = 1) {
     std::map<int64_t, LoadedBatch> out;
-    RecordLoader loader(file, encoder_, options_, rank, ranks);
+    RecordLoader loader(file, prompt_, options_, rank, ranks);
     while (auto batch = loader.next()) {
       const int64_t first = batch->first_row;
       EXPECT_TRUE(out.emplace(first, std::move(*batch)).second);
@@ -58,6 +58,7 @@ class RecordLoaderTest : public ::testing::Test {
   Tokenizer tokenizer_ = Tokenizer::from_file(TRIREME_TEST_DIR "/golden/embed/model/tokenizer.json");
   int64_t pad_ = tokenizer_.token_to_id("<|image_pad|>").value();
   ChatEncoder encoder_{tokenizer_, pad_, std::string(kQwenSystemPrompt)};
+  EmbeddingPrompt prompt_{tokenizer_, encoder_, EmbeddingPromptOptions{}};
   RecordLoaderOptions options_;
 };
 
@@ -128,7 +129,7 @@ TEST_F(RecordLoaderTest, CanBeLeftInTheMiddle) {
   const RecordFile file = records(50);
   options_.threads = 3;
   options_.queued_batches = 1;
-  RecordLoader loader(file, encoder_, options_, 0, 1);
+  RecordLoader loader(file, prompt_, options_, 0, 1);
   EXPECT_TRUE(loader.next().has_value());
 }
 

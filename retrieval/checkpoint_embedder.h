@@ -1,0 +1,46 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/dist/communicator.h"
+#include "data/sources/records.h"
+#include "retrieval/embedder.h"
+
+namespace trireme {
+
+/// A checkpoint in a folder, with an adapter where the config names one, made ready to embed in two steps: everything
+/// that can be wrong about files and options is found before a weight is read.
+///   CheckpointEmbedder checkpoint(config);
+///   checkpoint.require_fits(records, image_root);
+///   checkpoint.load(communicator);
+///   embed_share(checkpoint.embedder(image_root), records, communicator, ..);
+class CheckpointEmbedder {
+ public:
+  /// Reads config.json, the tokenizer, the image processor's settings, the weights' headers, and the adapter.
+  /// throws what these throw; DataError when config.json and preprocessor_config.json cut patches differently.
+  explicit CheckpointEmbedder(EmbedderConfig config);
+  ~CheckpointEmbedder();
+
+  int64_t dim() const;
+  /// throws DataError, naming the record: it has an image, and the model has no vision tower or no image root is given.
+  void require_fits(const RecordFile& records, const std::optional<std::filesystem::path>& image_root) const;
+  /// Reads the weights; rank 0 takes their hash meanwhile, on a thread of its own.
+  void load(const Communicator& communicator);
+  /// After load(). Borrows from this object.
+  Embedder embedder(const std::optional<std::filesystem::path>& image_root) const;
+
+  /// After load(), once. Waits for the hash. Collective: the same on every rank.
+  std::string model_sha256(Communicator& communicator);
+  /// "" without an adapter.
+  std::string adapter_sha256() const;
+  const EmbedderConfig& config() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace trireme

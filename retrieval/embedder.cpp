@@ -1,0 +1,44 @@
+#include "retrieval/embedder.h"
+
+#include <chrono>
+
+#include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
+
+namespace trireme {
+
+EmbedCounts embed_share(const Embedder& embedder, const RecordFile& records, const Communicator& communicator,
+                        const EmbeddedRows& take, const EmbedProgress& progress) {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  RecordLoader loader(records, embedder.prompt, embedder.loader, communicator.rank(), communicator.size());
+  EmbedCounts counts;
+  const c10::InferenceMode no_gradient;
+  while (auto loaded = loader.next()) {
+    take(loaded->first_row, loaded->ids, embed(embedder.model, loaded->batch));
+    counts.records += std::ssize(loaded->ids);
+    counts.tokens += loaded->batch.tokens.size(0);
+    counts.images += loaded->batch.grid.size(0);
+    ++counts.batches;
+    if (progress) progress(counts.records, loader.records());
+  }
+  counts.embed_s = std::chrono::duration<double>(Clock::now() - begin).count();
+  counts.data_wait_s = loader.waited_s();
+  return counts;
+}
+
+torch::Tensor embed_in_memory(const Embedder& embedder, const RecordFile& records, Communicator& communicator,
+                              const EmbedProgress& progress) {
+  torch::Tensor rows = at::zeros({records.size(), embedder.model.config.decoder.hidden_size}, torch::kFloat32);
+  embed_share(
+      embedder, records, communicator,
+      [&](int64_t first_row, const std::vector<std::string>& ids, const torch::Tensor& embedded) {
+        rows.narrow(0, first_row, std::ssize(ids)).copy_(embedded);
+      },
+      progress);
+  // Each row was written by one rank and is zero on the others, so the sum is exact.
+  if (communicator.size() > 1) communicator.all_reduce(rows, ReduceOp::kSum).wait();
+  return rows;
+}
+
+}  // namespace trireme

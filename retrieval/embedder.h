@@ -1,0 +1,105 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/config/field_count.h"
+#include "core/dist/communicator.h"
+#include "data/image/image.h"
+#include "data/loader/packer.h"
+#include "data/loader/record_loader.h"
+#include "data/prompt/embedding_prompt.h"
+#include "models/qwen2_vl.h"
+
+namespace trireme {
+
+/// Of weights and activations; norms, softmax and everything after the last hidden state are float32 in both.
+enum class ComputeDtype { kFloat32, kBfloat16 };
+constexpr auto choice_names(ComputeDtype) {
+  return std::to_array<std::pair<ComputeDtype, std::string_view>>(
+      {{ComputeDtype::kFloat32, "float32"}, {ComputeDtype::kBfloat16, "bfloat16"}});
+}
+
+/// Which weights embed, and how: what embed and eval have in common.
+struct EmbedderConfig {
+  std::filesystem::path model;
+  std::optional<std::filesystem::path> adapter;
+  PromptForm prompt = PromptForm::kLamra;
+  std::string system_prompt = std::string(kQwenSystemPrompt);
+  std::optional<int64_t> text_tokens;
+  RopeMode rope_mode = RopeMode::kMrope;
+  ComputeDtype dtype = ComputeDtype::kFloat32;
+  AlphaMode alpha = AlphaMode::kWhite;
+  std::optional<int64_t> min_pixels, max_pixels;
+  int64_t block_records = 32;
+  int64_t batch_tokens = 8192;
+  int64_t loader_threads = 1;
+
+  /// Paths are left out of hashes: results name the weights and the adapter by the hashes of their contents.
+  template <class V>
+  void describe(V& v) {
+    v.field("model", model, "Folder of a Qwen2, Qwen2-VL or Qwen2.5-VL checkpoint as the hub has it.")
+        .required()
+        .no_effect_on_values();
+    v.field("adapter", adapter, "Folder of a PEFT LoRA adapter for the model.").no_effect_on_values();
+    v.field("prompt", prompt, "What stands around text and picture.");
+    v.field("system_prompt", system_prompt, "System turn of the chat frame; the bare prompt has none.");
+    v.field("text_tokens", text_tokens,
+            "A record's text is cut after so many tokens, the prompt never; default: not cut.")
+        .at_least(1);
+    v.field("rope_mode", rope_mode, "Positions: three axes, or one as LamRA's Qwen2-VL checkpoints were trained.");
+    v.field("dtype", dtype, "Weights and activations.");
+    v.field("alpha", alpha, "Transparent pictures: composited on white, or colour values with the alpha forgotten.");
+    v.field("min_pixels", min_pixels, "Smaller pictures are enlarged to it; default: the checkpoint's.").positive();
+    v.field("max_pixels", max_pixels, "Larger pictures are shrunk to it; default: the checkpoint's.").positive();
+    v.field("block_records", block_records, "Consecutive records dealt to a rank at a time.")
+        .at_least(1)
+        .no_effect_on_values();
+    v.field("batch_tokens", batch_tokens, "A batch ends before it exceeds so many tokens; bounds memory.")
+        .at_least(1)
+        .no_effect_on_values();
+    v.field("loader_threads", loader_threads, "Threads that decode, tokenise and pack.")
+        .at_least(1)
+        .no_effect_on_values();
+  }
+};
+static_assert(field_count<EmbedderConfig>() == 13, "describe() must list every field");
+
+/// A model and all that turns records into its batches. Borrowed: a trainer passes the model that it is training.
+struct Embedder {
+  const Model& model;
+  const EmbeddingPrompt& prompt;
+  RecordLoaderOptions loader;
+};
+
+/// This rank's part of the work. Seconds on the wall clock.
+struct EmbedCounts {
+  int64_t records = 0, tokens = 0, images = 0, batches = 0;
+  double embed_s = 0;      ///< first batch asked for to last row taken
+  double data_wait_s = 0;  ///< of embed_s: waiting for the loader
+};
+
+/// Rows [first_row, first_row + ids.size()) of the file; [n, D] float32 on the CPU.
+using EmbeddedRows =
+    std::function<void(int64_t first_row, const std::vector<std::string>& ids, const torch::Tensor& rows)>;
+/// Records that this rank has done, and has in all.
+using EmbedProgress = std::function<void(int64_t done, int64_t of)>;
+
+/// Embeds this rank's share of the records, without gradient, and hands the rows over as they come.
+/// throws what the loader throws. No collective.
+EmbedCounts embed_share(const Embedder& embedder, const RecordFile& records, const Communicator& communicator,
+                        const EmbeddedRows& take, const EmbedProgress& progress);
+
+/// [N, D] float32 on every rank: row i embeds record i. Memory: the result. Every rank enters; one all-reduce of N * D.
+torch::Tensor embed_in_memory(const Embedder& embedder, const RecordFile& records, Communicator& communicator,
+                              const EmbedProgress& progress = {});
+
+}  // namespace trireme

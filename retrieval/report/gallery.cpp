@@ -1,0 +1,113 @@
+#include "retrieval/report/gallery.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/io/file.h"
+
+namespace trireme {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr int64_t kFormatVersion = 1;
+
+Json json_of(const GalleryItem& item) {
+  Json json = {{"id", item.id}, {"text", item.text}};
+  if (item.picture) json["picture"] = *item.picture;
+  return json;
+}
+
+Json json_of(const GalleryCase& example) {
+  Json top = Json::array();
+  for (const GalleryHit& hit : example.top) {
+    Json json = json_of(hit.item);
+    json["score"] = hit.score;
+    json["relevant"] = hit.relevant;
+    top.push_back(std::move(json));
+  }
+  Json json = {{"query", json_of(example.query)}, {"rank", example.rank}, {"top", std::move(top)}};
+  if (example.wanted) json["wanted"] = json_of(*example.wanted);
+  return json;
+}
+
+/// Reads items, and refuses pictures that are not there.
+struct ItemReader {
+  int64_t pictures;
+
+  GalleryItem item(const Json& json) const {
+    GalleryItem out{json.at("id").get<std::string>(), json.at("text").get<std::string>(), {}};
+    if (json.contains("picture")) {
+      out.picture = json.at("picture").get<int64_t>();
+      if (*out.picture < 0 || *out.picture >= pictures) throw std::out_of_range("a picture that is not in the file");
+    }
+    return out;
+  }
+
+  GalleryCase example(const Json& json) const {
+    GalleryCase out{item(json.at("query")), json.at("rank").get<int64_t>(), {}, {}};
+    for (const Json& hit : json.at("top"))
+      out.top.push_back({item(hit), hit.at("score").get<double>(), hit.at("relevant").get<bool>()});
+    if (json.contains("wanted")) out.wanted = item(json.at("wanted"));
+    return out;
+  }
+};
+
+/// Pictures go into the page's style sheet as they are, so nothing but base64 may be in them.
+bool is_base64(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/' ||
+           c == '=';
+  });
+}
+
+Gallery gallery_of(const Json& json) {
+  Gallery gallery{json.at("depth").get<int64_t>(), {}, {}, json.at("notice").get<std::string>()};
+  for (const Json& picture : json.at("pictures")) {
+    gallery.pictures.push_back(picture.get<std::string>());
+    if (!is_base64(gallery.pictures.back())) throw std::out_of_range("a picture that is not base64");
+  }
+  const ItemReader reader{std::ssize(gallery.pictures)};
+  for (const Json& task : json.at("tasks")) {
+    GalleryTask out{task.at("task").get<std::string>(), task.at("label").get<std::string>(),
+                    task.at("instruction").get<std::string>()};
+    for (const Json& example : task.at("cases")) out.cases.push_back(reader.example(example));
+    gallery.tasks.push_back(std::move(out));
+  }
+  return gallery;
+}
+
+}  // namespace
+
+std::string gallery_json(const Gallery& gallery) {
+  Json tasks = Json::array();
+  for (const GalleryTask& task : gallery.tasks) {
+    Json cases = Json::array();
+    for (const GalleryCase& example : task.cases) cases.push_back(json_of(example));
+    tasks.push_back(
+        {{"task", task.task}, {"label", task.label}, {"instruction", task.instruction}, {"cases", std::move(cases)}});
+  }
+  const Json json = {{"trireme_format", "gallery"}, {"format_version", kFormatVersion}, {"depth", gallery.depth},
+                     {"notice", gallery.notice},    {"tasks", std::move(tasks)},        {"pictures", gallery.pictures}};
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Gallery parse_gallery(std::string_view text, std::string_view where) {
+  const Json json = Json::parse(text, nullptr, false);
+  TRIREME_CHECK(json.is_object() && json.value("trireme_format", "") == "gallery" &&
+                    json.value("format_version", int64_t{0}) == kFormatVersion,
+                DataError, where,
+                "the file must be gallery.json (version {}) as trireme eval writes it; got something else; run trireme "
+                "eval again.",
+                kFormatVersion);
+  try {
+    return gallery_of(json);
+  } catch (const std::exception& error) {  // nlohmann's, or out_of_range from above
+    throw DataError(where, fmt::format("the file must have all parts of gallery.json; got {}; run trireme eval again.",
+                                       error.what()));
+  }
+}
+
+Gallery read_gallery(const std::filesystem::path& file) { return parse_gallery(read_text_file(file), file.string()); }
+
+}  // namespace trireme

@@ -1,0 +1,135 @@
+#include "retrieval/report/text_table.h"
+
+#include <algorithm>
+
+namespace trireme {
+namespace {
+
+constexpr std::size_t kLabelColumns = 40;
+
+/// Columns on a terminal, one a code point: wide characters do not occur in the labels of benchmarks.
+std::size_t columns_of(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::string padded(std::string text, std::size_t columns, bool to_the_right) {
+  const std::size_t width = columns_of(text);
+  if (width >= columns) return text;
+  const std::string blanks(columns - width, ' ');
+  return to_the_right ? blanks + text : text + blanks;
+}
+
+using Cells = std::vector<std::string>;
+
+/// Numbers to the right, the label to the left, columns as wide as they must be.
+std::string laid_out(const std::vector<Cells>& lines) {
+  std::vector<std::size_t> widths(lines.front().size(), 0);
+  for (const Cells& cells : lines) {
+    for (std::size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], columns_of(cells[i]));
+  }
+  std::string text;
+  for (const Cells& cells : lines) {
+    std::string line;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      if (i > 0) line += "  ";
+      line += padded(cells[i], widths[i], i > 0);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+class PoolTable {
+ public:
+  PoolTable(const EvalResults& results, std::optional<PoolResult> ResultRow::*pool) : results_(results), pool_(pool) {
+    const auto any = std::find_if(results.table.tasks.begin(), results.table.tasks.end(),
+                                  [&](const ResultRow& task) { return (task.*pool_).has_value(); });
+    if (any == results.table.tasks.end()) return;
+    for (const auto& [name, estimate] : (*any.*pool_)->metrics) metrics_.push_back(name);
+    if (!results.references.empty()) reference_ = &results.references.front().table;
+  }
+
+  bool empty() const { return metrics_.empty(); }
+
+  std::string text() const {
+    std::vector<Cells> lines = {head()};
+    for (const ResultRow& row : results_.table.rows) {
+      const auto of_row = [&](const ResultRow& task) { return task.row == row.id; };
+      const auto tasks = std::count_if(results_.table.tasks.begin(), results_.table.tasks.end(), of_row);
+      lines.push_back(line(row, row.label, reference_ ? find_row(reference_->rows, row.id) : nullptr));
+      if (tasks < 2) continue;
+      for (const ResultRow& task : results_.table.tasks) {
+        if (of_row(task))
+          lines.push_back(line(task, "  " + task.label, reference_ ? find_row(reference_->tasks, task.id) : nullptr));
+      }
+    }
+    if (const auto& mean = results_.table.mean)
+      lines.push_back(line(*mean, "mean over rows", reference_ && reference_->mean ? &*reference_->mean : nullptr));
+    std::erase_if(lines, [](const Cells& cells) { return cells.empty(); });
+    return laid_out(lines);
+  }
+
+ private:
+  bool reference_has(std::string_view metric) const {
+    return reference_ && std::any_of(reference_->tasks.begin(), reference_->tasks.end(), [&](const ResultRow& task) {
+             return task.*pool_ && (task.*pool_)->find(metric) != nullptr;
+           });
+  }
+
+  Cells head() const {
+    Cells cells = {"", "queries", "pool"};
+    for (const std::string& metric : metrics_) {
+      cells.push_back(metric_title(metric));
+      cells.emplace_back(has_intervals() ? "[95 %]" : "");
+      if (reference_has(metric)) cells.push_back(results_.references.front().name);
+    }
+    return cells;
+  }
+
+  bool has_intervals() const {
+    const auto& tasks = results_.table.tasks;
+    return std::any_of(tasks.begin(), tasks.end(), [&](const ResultRow& task) {
+      return task.*pool_ && !(task.*pool_)->metrics.empty() && (task.*pool_)->metrics.front().second.low;
+    });
+  }
+
+  Cells line(const ResultRow& row, const std::string& label, const ResultRow* reference) const {
+    const auto& pool = row.*pool_;
+    if (!pool) return {};
+    Cells cells = {columns_of(label) > kLabelColumns ? label.substr(0, kLabelColumns - 2) + ".." : label,
+                   std::to_string(row.queries), pool->candidates > 0 ? std::to_string(pool->candidates) : ""};
+    for (const std::string& metric : metrics_) {
+      const Estimate* ours = pool->find(metric);
+      cells.push_back(ours ? fmt::format("{:.1f}", 100 * ours->value) : "-");
+      cells.push_back(ours && ours->low ? fmt::format("[{:.0f}, {:.0f}]", 100 * *ours->low, 100 * *ours->high) : "");
+      if (!reference_has(metric)) continue;
+      const Estimate* theirs = reference && reference->*pool_ ? (reference->*pool_)->find(metric) : nullptr;
+      cells.push_back(theirs ? fmt::format("{:.1f}", 100 * theirs->value) : "-");
+    }
+    return cells;
+  }
+
+  const EvalResults& results_;
+  std::optional<PoolResult> ResultRow::*pool_;
+  std::vector<std::string> metrics_;
+  const ResultTable* reference_ = nullptr;
+};
+
+}  // namespace
+
+std::string results_text(const EvalResults& results) {
+  std::string text;
+  const auto add = [&](std::string_view title, std::optional<PoolResult> ResultRow::*pool) {
+    const PoolTable table(results, pool);
+    if (!table.empty())
+      text += fmt::format("{}{}, {}: {}\n{}", text.empty() ? "" : "\n", results.benchmark, title, results.label,
+                          table.text());
+  };
+  add("each task in its own pool", &ResultRow::local);
+  add("the pool of all tasks", &ResultRow::global);
+  return text;
+}
+
+}  // namespace trireme

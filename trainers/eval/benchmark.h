@@ -1,0 +1,71 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/config/field_count.h"
+#include "data/benchmark/task_list.h"
+
+namespace trireme {
+
+enum class BenchmarkLayout {
+  kTasks,  ///< the folder has a tasks.yaml
+  kMbeir,  ///< M-BEIR as its authors publish it: sixteen tasks under fixed file names
+};
+constexpr auto choice_names(BenchmarkLayout) {
+  return std::to_array<std::pair<BenchmarkLayout, std::string_view>>(
+      {{BenchmarkLayout::kTasks, "tasks"}, {BenchmarkLayout::kMbeir, "mbeir"}});
+}
+
+/// [benchmark] What is evaluated.
+struct BenchmarkConfig {
+  std::filesystem::path root;
+  BenchmarkLayout layout = BenchmarkLayout::kTasks;
+  std::string split = "test";
+  std::vector<std::string> sets, tasks;
+  std::optional<std::filesystem::path> image_root;
+  bool allow_missing_positives = false;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("root", root, "Folder of the benchmark, in M-BEIR's layout.").required().no_effect_on_values();
+    v.field("layout", layout, "Where its tasks are listed: in a tasks.yaml of its own, or by M-BEIR's file names.");
+    v.field("split", split, "Which queries.").one_of({"val", "test"});
+    v.field("sets", sets, "Keep tasks of these sets (main, T2, ..); empty keeps all.");
+    v.field("tasks", tasks, "Keep the tasks with these ids; empty keeps all.");
+    v.field("image_root", image_root, "Folder that image paths are relative to; default: root.").no_effect_on_values();
+    v.field("allow_missing_positives", allow_missing_positives,
+            "Relevant documents that a pool lacks count as not found (OVEN and InfoSeek judge each other's pools).");
+  }
+};
+static_assert(field_count<BenchmarkConfig>() == 7, "describe() must list every field");
+
+/// One search of a benchmark, and the metric that stands for it in means over tasks.
+struct BenchmarkTask {
+  EvalTask task;  ///< queries and candidates are 0 where the list does not say how many there are
+  std::string headline = "recall@5";
+};
+
+/// What there is to evaluate; the files are not looked at yet.
+struct Benchmark {
+  std::string name;
+  std::filesystem::path root, image_root;
+  std::filesystem::path instructions;  ///< below root
+  std::vector<TableRow> rows;          ///< each is the mean over the tasks that name it
+  std::vector<BenchmarkTask> tasks;
+  bool allow_missing_positives = false;
+};
+
+/// The tasks of config.split that config.sets and config.tasks keep, and their rows.
+/// M-BEIR: sixteen rows of one task; Recall@5, for Fashion200K and FashionIQ Recall@10, as its authors report.
+/// throws DataError: no tasks.yaml. ConfigError: what is wrong in it, a set or task that the split has not (suggests
+/// the nearest).
+Benchmark read_benchmark(const BenchmarkConfig& config);
+
+}  // namespace trireme

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "core/config/field_count.h"
+#include "retrieval/embed.h"
+#include "trainers/eval/benchmark.h"
+#include "trainers/eval/eval_set.h"
+#include "trainers/eval/evaluate.h"
+#include "trainers/eval/examples.h"
+
+namespace trireme {
+
+/// What `trireme eval` is asked to do.
+struct EvalConfig {
+  std::filesystem::path out;
+  std::string label;
+  EmbedderConfig embed;
+  BenchmarkConfig benchmark;
+  EvalQueryConfig queries;
+  EvalMetricConfig metrics;
+  GalleryConfig gallery;
+  std::optional<std::filesystem::path> embeddings, floors, published;
+  StoreDtype store = StoreDtype::kFloat32;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("out", out, "Folder for results.json, gallery.json and report.html; made if missing.")
+        .required()
+        .no_effect_on_values();
+    v.field("label", label, "What tables call the model; default: the name of `out`.").no_effect_on_values();
+    v.field("embed", embed, "Which weights embed, and how.");
+    v.field("benchmark", benchmark, "What is evaluated.");
+    v.field("queries", queries, "How queries are asked, and what they search.");
+    v.field("metrics", metrics, "What is computed from the ranked lists.");
+    v.field("gallery", gallery, "What the report shows of each task.").no_effect_on_values();
+    v.field("embeddings", embeddings,
+            "Folder that keeps the embeddings as HDF5 files, searched from there: pools larger than memory. Files of "
+            "the same weights, records and options are used again. Default: in memory.")
+        .no_effect_on_values();
+    v.field("store", store, "Embeddings in those files.");
+    v.field("floors", floors, "Table of floors to stand beside the results.").no_effect_on_values();
+    v.field("published", published, "Table of published numbers to stand beside the results.").no_effect_on_values();
+  }
+  void fill_unset() {
+    if (label.empty()) label = (out.has_filename() ? out : out.parent_path()).filename().string();
+  }
+};
+static_assert(field_count<EvalConfig>() == 11, "describe() must list every field");
+
+}  // namespace trireme

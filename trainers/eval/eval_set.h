@@ -1,0 +1,106 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <torch/types.h>
+
+#include "core/config/field_count.h"
+#include "data/sources/records.h"
+#include "data/sources/source_config.h"
+#include "retrieval/search/id_table.h"
+#include "trainers/eval/benchmark.h"
+
+namespace trireme {
+
+enum class PoolScope {
+  kLocal,   ///< the task's own pool
+  kGlobal,  ///< the pool of all tasks
+};
+constexpr auto choice_names(PoolScope) {
+  return std::to_array<std::pair<PoolScope, std::string_view>>(
+      {{PoolScope::kLocal, "local"}, {PoolScope::kGlobal, "global"}});
+}
+
+/// [queries] How they are asked, and what they search.
+struct EvalQueryConfig {
+  InstructionChoice instruction = InstructionChoice::kFixed;
+  int64_t prompt_number = 1;
+  int64_t seed = 0;
+  std::vector<PoolScope> pools = {PoolScope::kLocal, PoolScope::kGlobal};
+
+  template <class V>
+  void describe(V& v) {
+    v.field("instruction", instruction, "fixed: every query is asked with prompt_number; random: with any, by seed.");
+    v.field("prompt_number", prompt_number, "The instruction under fixed, from 1.").at_least(1);
+    v.field("seed", seed, "Of the draw under random.").at_least(0);
+    v.field("pools", pools, "Each task's own pool, and the pool of all tasks where the benchmark has one.").non_empty();
+  }
+};
+static_assert(field_count<EvalQueryConfig>() == 4, "describe() must list every field");
+
+/// A record file of a benchmark, opened and embedded once, however many searches use it.
+struct EvalFile {
+  std::filesystem::path path;  ///< below the root, as the benchmark names it
+  RecordFile records;
+  IdTable ids;
+  /// Every record is in another file of the set as well: embedded there.
+  struct PartOf {
+    std::size_t file = 0;
+    std::vector<int64_t> rows;  ///< in that file, of each of our records
+  };
+  std::optional<PartOf> part_of{};
+};
+
+struct RelevantDocument {
+  std::string did;
+  int64_t grade = 1;
+};
+
+/// One file of queries against one pool.
+struct EvalSearch {
+  std::size_t task = 0;  ///< index into Benchmark::tasks
+  PoolScope scope = PoolScope::kLocal;
+  std::size_t queries = 0, pool = 0;                      ///< indices into EvalSet::files()
+  std::vector<std::vector<RelevantDocument>> relevant{};  ///< of each query
+  std::vector<std::vector<int64_t>> excluded{};           ///< rows of the pool that a query is not given; empty: none
+  int64_t most_excluded = 0;                              ///< of one query
+  int64_t missing = 0;                                    ///< relevant documents that the pool lacks
+  std::string instruction{};                              ///< of the first query; "" under random
+};
+
+/// What an evaluation reads, opened and checked before a weight is: reusable, so a trainer evaluates as often as it
+/// likes. Memory: the ids of all files, and what RecordFile keeps.
+/// throws DataError: what RecordFile, Qrels and InstructionTable refuse; a query without a relevant document or judged
+/// but not asked; a relevant or excluded document that the pool lacks (see allow_missing_positives); other numbers of
+/// lines than tasks.yaml says.
+class EvalSet {
+ public:
+  EvalSet(Benchmark benchmark, const EvalQueryConfig& config);
+  const Benchmark& benchmark() const noexcept { return benchmark_; }
+  const std::vector<std::unique_ptr<EvalFile>>& files() const noexcept { return files_; }
+  const std::vector<EvalSearch>& searches() const noexcept { return searches_; }
+  /// Records to embed: those of the files that are not part of another one.
+  int64_t records_to_embed() const;
+  /// "prompt 1" or "random, seed 7".
+  const std::string& instruction() const noexcept { return instruction_; }
+
+ private:
+  std::size_t open(const std::string& path, const RecordOptions& options);
+  void add_searches(std::size_t task, const EvalQueryConfig& config, const RecordOptions& query_options);
+  void find_parts();
+
+  Benchmark benchmark_;
+  std::string instruction_;
+  std::vector<std::unique_ptr<EvalFile>> files_;
+  std::vector<EvalSearch> searches_;
+};
+
+}  // namespace trireme

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/config/field_count.h"
+#include "core/dist/communicator.h"
+#include "retrieval/metrics/metrics.h"
+#include "retrieval/report/results.h"
+#include "retrieval/search/search.h"
+#include "trainers/eval/eval_set.h"
+
+namespace trireme {
+
+/// [metrics] What is computed from the ranked lists.
+struct EvalMetricConfig {
+  std::vector<std::string> names = {"recall@1", "recall@5", "recall@10", "mrr", "ndcg@10"};
+  int64_t depth = 50;
+  int64_t bootstrap_samples = 1000;
+  int64_t seed = 0;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("names", names, "recall@k, mrr, ndcg@k, map.").non_empty();
+    v.field("depth", depth, "Results kept per query, fewer where the pool is smaller: what mrr and map see.")
+        .at_least(1);
+    v.field("bootstrap_samples", bootstrap_samples, "Resamplings for the 95 % intervals; 0 = no intervals.")
+        .at_least(0);
+    v.field("seed", seed, "Of the resamplings.").at_least(0);
+  }
+};
+static_assert(field_count<EvalMetricConfig>() == 4, "describe() must list every field");
+
+/// config.names, read. throws ConfigError: no such metric, depth below a cutoff, the headline of a task not among them.
+std::vector<Metric> resolve_metrics(const EvalMetricConfig& config, const Benchmark& benchmark);
+
+/// Unit vectors of a file's records, the same on every rank. Called once a file, in the same order on every rank.
+using EmbedFile = std::function<std::unique_ptr<VectorSource>(const EvalFile& file)>;
+/// One search as it is done: its ranked lists, and the values of its queries.
+using SearchDone = std::function<void(const EvalSearch& search, const Neighbours& found, const TaskMetrics& metrics)>;
+
+/// Embeds every file once, searches, scores, and averages: tasks into rows, rows into the mean (local and global pools
+/// apart; rows with in_mean only). The same values on every rank, and for any number of ranks up to the last bits of
+/// the embeddings. A live model is evaluated as well as one from disk: `embed` is the seam.
+/// collective: every rank enters. throws what resolve_metrics, embed and search throw.
+ResultTable evaluate(const EvalSet& set, const EvalMetricConfig& config, const EmbedFile& embed,
+                     Communicator& communicator, const SearchDone& done = {});
+
+}  // namespace trireme

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "core/config/config.h"
+#include "core/dist/communicator.h"
+#include "retrieval/report/results.h"
+#include "trainers/eval/eval_config.h"
+
+namespace trireme {
+
+/// Units done of all that there are, on this rank.
+using EvalProgress = std::function<void(const std::string& phase, int64_t done, int64_t of)>;
+
+/// What was done. Seconds on the wall clock.
+struct EvalReport {
+  EvalResults results;
+  int64_t records = 0;            ///< embedded, of all ranks
+  int64_t reused = 0;             ///< found in the folder of embeddings
+  int64_t missing_positives = 0;  ///< relevant documents that pools lack, over all searches
+  double prepare_s = 0;           ///< checking the inputs, reading weights
+  double embed_s = 0, search_s = 0;
+};
+
+/// Evaluates a checkpoint on every task of a benchmark and writes OUT/results.json, OUT/gallery.json and
+/// OUT/report.html. Everything about the inputs is checked before weights are read; the three files are replaced on
+/// success only. Any number of ranks writes the same results.json.
+/// collective: every rank enters; rank 0 writes. throws what its parts throw.
+EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicator, const EvalProgress& progress);
+
+}  // namespace trireme
