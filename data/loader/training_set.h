@@ -20,8 +20,8 @@ struct SourceSummary {
 };
 
 /// The sources of a run, opened, indexed and checked; immutable, safe to read from several threads.
-/// Memory: about 18 bytes a pair and its positives' row numbers; about 25 bytes a candidate. Texts and pictures stay in the
-/// files.
+/// Memory: about 18 bytes a pair and its positives' row numbers; 23 to 29 bytes a candidate. Texts and pictures stay in
+/// the files.
 class TrainingSet {
  public:
   /// hard_negatives: for M-BEIR sources; nullptr = those of the queries' neg_cand_list; outlives the set.
