@@ -22,10 +22,12 @@ int64_t total_steps(const TrainLengthConfig& train, const TrainingSet& set) {
   return std::max<int64_t>(1, std::llround(*train.epochs * static_cast<double>(set.steps_per_epoch())));
 }
 
-/// The longest of the run's first batches goes forward and back once; nothing of it is kept.
+/// The longest of the run's first batches goes forward and back once; nothing of it is kept. Before anything is written:
+/// what is wrong with the batches is found here.
 void fly_ahead(LamraRetParts& parts, TrainingJob& job) {
   const int64_t steps = parts.config.train.preflight_steps;
   PairLoader loader = parts.loader(0);
+  if (steps == 0) return;
   const PairBatch longest = longest_batch(loader, steps);
   contrastive_step(parts.task, longest, parts.reducer, parts.communicator);
   job.log.info("the longest of {} batches, {} tokens on this rank, fits: {}", steps, tokens_of(longest),
@@ -78,6 +80,7 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
   LamraRetParts parts(config, communicator);
   const int64_t steps = total_steps(config.train, parts.set);
   const Schedule schedule(config.schedule, steps);
+  fly_ahead(parts, job);
   RunState run(config.run_dir,
                {.recipe = "lamra_ret",
                 .config_dump = resolved.dump(),
@@ -94,7 +97,6 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
   guard.restore(counters);
   StepTotals totals(communicator, parts.base.model.device);
   totals.restore(counters);
-  if (config.train.preflight_steps > 0 && first_step < steps) fly_ahead(parts, job);
 
   // Loop.
   PairLoader loader = parts.loader(first_step);
