@@ -55,11 +55,11 @@ struct InfoNceConfig {
   GradScale grad_scale = GradScale::kExact;
   ContrastCompute compute = ContrastCompute::kGathered;
   int64_t tile_rows = 1024;
-  std::vector<PairRelation> exclude;
-  std::optional<double> exclude_margin;
+  std::vector<PairRelation> exclude = {};
+  std::optional<double> exclude_margin = {};
   double hardness = 0;
-  std::vector<int64_t> matryoshka_dims;
-  std::vector<double> matryoshka_weights;
+  std::vector<int64_t> matryoshka_dims = {};
+  std::vector<double> matryoshka_weights = {};
 
   template <class V>
   void describe(V& v) {

@@ -99,7 +99,7 @@ PairExclusion::PairExclusion(const PairLabels& labels, const InfoNceConfig& conf
   int64_t column = 0;
   const auto take = [&](int64_t width) {
     column += width;
-    return all.narrow(1, column - width, width).flatten();
+    return all.narrow(1, column - width, width).flatten().contiguous();
   };
   if (ids) candidate_id_ = take(1);
   if (ids && n > 0) hard_negative_id_ = take(n);
