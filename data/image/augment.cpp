@@ -1,16 +1,25 @@
 #include "data/image/augment.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <numbers>
+#include <vector>
 
 namespace trireme {
 namespace {
 
 constexpr int64_t kChannels = 3;
-constexpr float kWhite = 255;
+
+/// Red, green and blue of one pixel side by side in a vector register, and a fourth that nobody reads.
+using Floats4 = float __attribute__((vector_size(16)));
+struct Pixel {
+  Floats4 rgb;
+};
+using Pixels = std::vector<Pixel>;
+
+constexpr Floats4 kWhite = {255, 255, 255, 255};
 
 /// What was drawn for one picture.
 struct Change {
@@ -36,9 +45,8 @@ Change draw_change(const AugmentConfig& config, RandomStream& stream) {
   return change;
 }
 
-uint8_t to_sample(float value) { return static_cast<uint8_t>(std::clamp(value, 0.0f, 255.0f) + 0.5f); }
-
-/// Where a point of the result lies in the picture: x = xx * column + xy * row + x0, and y alike.
+/// Where a pixel of the result lies in the picture, which has one white pixel around it: x = xx * column + xy * row + x0,
+/// and y alike.
 struct InverseMap {
   float xx, xy, x0, yx, yy, y0;
 };
@@ -50,56 +58,72 @@ InverseMap inverse_map(const RgbImage& image, const Change& change) {
   const auto width = static_cast<double>(image.width), height = static_cast<double>(image.height);
   // Of the result's first pixel's centre, from the point that the picture's centre moves to.
   const double from_x = 0.5 - width * (0.5 + change.shift_x), from_y = 0.5 - height * (0.5 + change.shift_y);
-  const double x0 = xx * from_x + xy * from_y + width / 2 - 0.5, y0 = yx * from_x + yy * from_y + height / 2 - 0.5;
+  const double x0 = xx * from_x + xy * from_y + width / 2 + 0.5, y0 = yx * from_x + yy * from_y + height / 2 + 0.5;
   return {static_cast<float>(xx), static_cast<float>(xy), static_cast<float>(x0),
           static_cast<float>(yx), static_cast<float>(yy), static_cast<float>(y0)};
 }
 
-using Pixel = std::array<float, kChannels>;
-
-Pixel pixel_or_white(const RgbImage& image, int64_t x, int64_t y) {
-  if (x < 0 || y < 0 || x >= image.width || y >= image.height) return {kWhite, kWhite, kWhite};
-  const uint8_t* at = &image.pixels[static_cast<std::size_t>((y * image.width + x) * kChannels)];
-  return {static_cast<float>(at[0]), static_cast<float>(at[1]), static_cast<float>(at[2])};
+Floats4 pixel_at(const uint8_t* sample) {
+  return Floats4{static_cast<float>(sample[0]), static_cast<float>(sample[1]), static_cast<float>(sample[2]), 0};
 }
 
-RgbImage warped(const RgbImage& image, const Change& change) {
-  const InverseMap map = inverse_map(image, change);
-  RgbImage out{image.height, image.width, std::vector<uint8_t>(image.pixels.size())};
-  uint8_t* sample = out.pixels.data();
+/// The picture, with `border` white pixels before and two more behind each row and column.
+Pixels to_pixels(const RgbImage& image, int64_t border) {
+  const int64_t behind = border > 0 ? border + 1 : 0, stride = image.width + border + behind;
+  Pixels pixels(static_cast<std::size_t>(stride * (image.height + border + behind)), Pixel{kWhite});
+  const uint8_t* sample = image.pixels.data();
   for (int64_t row = 0; row < image.height; ++row) {
-    for (int64_t column = 0; column < image.width; ++column, sample += kChannels) {
+    Pixel* out = &pixels[static_cast<std::size_t>((row + border) * stride + border)];
+    for (int64_t column = 0; column < image.width; ++column, sample += kChannels) out++->rgb = pixel_at(sample);
+  }
+  return pixels;
+}
+
+Pixels warped(const RgbImage& image, const Change& change) {
+  const InverseMap map = inverse_map(image, change);
+  const Pixels source = to_pixels(image, 1);
+  const int64_t stride = image.width + 3;
+  const auto last_x = static_cast<float>(image.width + 1), last_y = static_cast<float>(image.height + 1);
+  Pixels out(static_cast<std::size_t>(image.height * image.width));
+  Pixel* result = out.data();
+  for (int64_t row = 0; row < image.height; ++row) {
+    for (int64_t column = 0; column < image.width; ++column) {
       const auto c = static_cast<float>(column), r = static_cast<float>(row);
-      const float x = map.xx * c + map.xy * r + map.x0, y = map.yx * c + map.yy * r + map.y0;
-      const float left = std::floor(x), top = std::floor(y), fx = x - left, fy = y - top;
-      const auto ix = static_cast<int64_t>(left), iy = static_cast<int64_t>(top);
-      const Pixel a = pixel_or_white(image, ix, iy), b = pixel_or_white(image, ix + 1, iy);
-      const Pixel d = pixel_or_white(image, ix, iy + 1), e = pixel_or_white(image, ix + 1, iy + 1);
-      for (std::size_t i = 0; i < kChannels; ++i) {
-        const float above = a[i] + fx * (b[i] - a[i]), below = d[i] + fx * (e[i] - d[i]);
-        sample[i] = to_sample(above + fy * (below - above));
-      }
+      // What lies outside takes a pixel of the white border, which is white on all four sides.
+      const float x = std::clamp(map.xx * c + map.xy * r + map.x0, 0.0f, last_x);
+      const float y = std::clamp(map.yx * c + map.yy * r + map.y0, 0.0f, last_y);
+      const auto left = static_cast<int32_t>(x), top = static_cast<int32_t>(y);
+      const float fx = x - static_cast<float>(left), fy = y - static_cast<float>(top);
+      const Pixel* corner = &source[static_cast<std::size_t>(top * stride + left)];
+      const Floats4 above = corner[0].rgb + fx * (corner[1].rgb - corner[0].rgb);
+      const Floats4 below = corner[stride].rgb + fx * (corner[stride + 1].rgb - corner[stride].rgb);
+      result++->rgb = above + fy * (below - above);
     }
   }
   return out;
 }
 
 /// Rec. 601 luma, as Pillow's convert("L") weighs it.
-float luma(const float r, const float g, const float b) { return 0.299f * r + 0.587f * g + 0.114f * b; }
+float luma(const Floats4& p) { return 0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2]; }
 
-void recolour(RgbImage& image, const Change& change) {
+void recolour(Pixels& pixels, const Change& change) {
   double sum = 0;
-  for (std::size_t i = 0; i < image.pixels.size(); i += kChannels)
-    sum += luma(image.pixels[i], image.pixels[i + 1], image.pixels[i + 2]);
-  const auto pixels = static_cast<double>(image.pixels.size() / kChannels);
-  const auto mean = static_cast<float>(sum / pixels) * change.brightness;
-  const float saturation = change.grey ? 0 : change.saturation;
-  for (std::size_t i = 0; i < image.pixels.size(); i += kChannels) {
-    Pixel value;
-    for (std::size_t c = 0; c < kChannels; ++c)
-      value[c] = mean + change.contrast * (static_cast<float>(image.pixels[i + c]) * change.brightness - mean);
-    const float grey = luma(value[0], value[1], value[2]);
-    for (std::size_t c = 0; c < kChannels; ++c) image.pixels[i + c] = to_sample(grey + saturation * (value[c] - grey));
+  for (const Pixel& pixel : pixels) sum += luma(pixel.rgb);
+  const auto mean = static_cast<float>(sum / static_cast<double>(pixels.size())) * change.brightness;
+  const float saturation = change.grey ? 0 : change.saturation, gain = change.contrast * change.brightness;
+  const float offset = mean - change.contrast * mean;
+  for (Pixel& pixel : pixels) {
+    const Floats4 value = pixel.rgb * gain + offset;
+    const float grey = luma(value);
+    pixel.rgb = grey + saturation * (value - grey);
+  }
+}
+
+void store(const Pixels& pixels, std::vector<uint8_t>& samples) {
+  uint8_t* out = samples.data();
+  for (const Pixel& pixel : pixels) {
+    for (int channel = 0; channel < kChannels; ++channel)
+      *out++ = static_cast<uint8_t>(std::clamp(pixel.rgb[channel], 0.0f, 255.0f) + 0.5f);
   }
 }
 
@@ -108,8 +132,12 @@ void recolour(RgbImage& image, const Change& change) {
 RgbImage augment(const RgbImage& image, const AugmentConfig& config, RandomStream& stream) {
   const Change change = draw_change(config, stream);
   const bool moves = config.rotate_degrees > 0 || config.scale > 0 || config.shift > 0 || config.aspect > 0;
-  RgbImage out = moves ? warped(image, change) : image;
-  if (config.colour > 0 || change.grey) recolour(out, change);
+  const bool recolours = config.colour > 0 || change.grey;
+  if (!moves && !recolours) return image;
+  Pixels pixels = moves ? warped(image, change) : to_pixels(image, 0);
+  if (recolours) recolour(pixels, change);
+  RgbImage out{image.height, image.width, std::vector<uint8_t>(image.pixels.size())};
+  store(pixels, out.pixels);
   return out;
 }
 

@@ -48,7 +48,8 @@ def scene(rng, height: int, width: int) -> np.ndarray:
             image[..., channel] += 32 * np.sin(fx * x + fy * y + phase)
     for _ in range(30):
         top, left = rng.integers(0, height), rng.integers(0, width)
-        image[top:top + rng.integers(1, height // 3), left:left + rng.integers(1, width // 3)] += rng.uniform(-90, 90, 3)
+        box = image[top:top + rng.integers(1, height // 3), left:left + rng.integers(1, width // 3)]
+        box += rng.uniform(-90, 90, 3)
     return np.clip(image + 128 + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
 
 
@@ -76,8 +77,9 @@ def write_benchmark(folder: pathlib.Path, paths: list[str], task: int, rng) -> l
 
 
 def run_ours(build: pathlib.Path, folder: pathlib.Path, pairs: int, steps: int, workers: int, **options) -> dict:
-    config = dict(root=str(folder), loader_threads=workers, sampler=dict(pairs_global=pairs),
-                  sources=[dict(files=["queries.jsonl"], pool="pool.jsonl", instructions="instructions.tsv")], **options)
+    source = dict(files=["queries.jsonl"], pool="pool.jsonl", instructions="instructions.tsv")
+    config = dict(root=str(folder), loader_threads=workers, sampler=dict(pairs_global=pairs), sources=[source],
+                  **options)
     (folder / "data.yaml").write_text(json.dumps(config), encoding="utf-8")
     done = subprocess.run([build / "bin" / "loader_bench", folder / "data.yaml", "--model", MODEL, "--steps",
                            str(steps)], check=True, capture_output=True, text=True)
@@ -153,8 +155,8 @@ def main() -> None:
             ours.append(run["pairs"] / run["seconds"])
             by_pillow.append(run_reference(folder, records, workers, 2, Qwen2VLImageProcessorPil))
             by_torchvision.append(run_reference(folder, records, workers, 2, Qwen2VLImageProcessor))
-        print(f"photos, pairs/s: ours {max(ours):.1f} ({workers} threads); transformers {transformers.__version__} with "
-              f"{workers} workers: Pillow {max(by_pillow):.1f}, torchvision {max(by_torchvision):.1f}")
+        print(f"photos, pairs/s: ours {max(ours):.1f} ({workers} threads); transformers {transformers.__version__} "
+              f"with {workers} workers: Pillow {max(by_pillow):.1f}, torchvision {max(by_torchvision):.1f}")
         print(f"loader_bench: {max(ours) / max(*by_pillow, *by_torchvision):.2f} times the reference")
 
 

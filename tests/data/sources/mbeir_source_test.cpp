@@ -31,13 +31,15 @@ constexpr const char* kPool =
 {"did": "9:4", "txt": "a cow", "img_path": null, "modality": "text"}
 )";
 constexpr const char* kTextQuery =
-    R"({"qid": "9:10", "query_txt": "a dog", "query_img_path": null, "query_modality": "text", "pos_cand_list": ["9:1"], "neg_cand_list": ["9:2", "9:4"], "task_id": 0})"
+    R"({"qid": "9:10", "query_txt": "a dog", "query_img_path": null, "query_modality": "text", )"
+    R"("pos_cand_list": ["9:1"], "neg_cand_list": ["9:2", "9:4"], "task_id": 0})"
     "\n";
-constexpr const char* kMixedQuery =
-    R"({"qid": "9:11", "query_txt": "pets", "query_modality": "text", "pos_cand_list": ["9:1", "9:2", "9:3"], "task_id": 0})"
-    "\n";
+constexpr const char* kMixedQuery = R"({"qid": "9:11", "query_txt": "pets", "query_modality": "text", )"
+                                    R"("pos_cand_list": ["9:1", "9:2", "9:3"], "task_id": 0})"
+                                    "\n";
 constexpr const char* kImageQuery =
-    R"({"qid": "9:12", "query_txt": null, "query_img_path": "b.png", "query_modality": "image", "pos_cand_list": ["9:2"], "task_id": 3, "concept": "cat"})"
+    R"({"qid": "9:12", "query_txt": null, "query_img_path": "b.png", "query_modality": "image", )"
+    R"("pos_cand_list": ["9:2"], "task_id": 3, "concept": "cat"})"
     "\n";
 
 class MbeirSourceTest : public ::testing::Test {
