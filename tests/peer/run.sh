@@ -39,6 +39,7 @@ check tokenizer_parity --strings $((100000 * times)) --seed "$seed"
 check image_parity --images $((200 * times)) --seed "$seed"
 check prompts_parity --turns $((2000 * times)) --seed "$seed"
 check metrics_parity --runs $((1000 * times)) --seed "$seed"
+check search_bench --queries 2000 --corpus 60000 --seed "$seed"
 check embed_parity --configs $((45 * times)) --first-seed "$seed"
 check ranks_parity --seed "$seed"
 
