@@ -33,6 +33,7 @@ int run(const LaunchInfo& launch, Arguments arguments) {
   const std::map<std::string, VerbAction> verbs = {
       {"embed", add_embed(program)},
       {"search", add_search(program)},
+      {"export", add_export(program)},
       {"inspect", add_inspect(program)},
       {"doctor", add_doctor(program)},
   };

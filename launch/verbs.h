@@ -16,6 +16,7 @@ using VerbAction = std::function<int(const LaunchInfo&)>;
 /// Each adds its subcommand to `program` and returns what runs it. One verb, one file.
 VerbAction add_embed(CLI::App& program);
 VerbAction add_search(CLI::App& program);
+VerbAction add_export(CLI::App& program);
 VerbAction add_inspect(CLI::App& program);
 VerbAction add_doctor(CLI::App& program);
 

@@ -42,6 +42,8 @@ check metrics_parity --runs $((1000 * times)) --seed "$seed"
 check search_bench --queries 2000 --corpus 60000 --seed "$seed"
 check embed_parity --configs $((45 * times)) --first-seed "$seed"
 check ranks_parity --seed "$seed"
+check train_parity --configs $((9 * times)) --first-seed "$seed"
+check export_parity --configs $((9 * times)) --first-seed "$seed"
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "models/export/adapter_folder.h"
+#include "models/export/merged_folder.h"
+#include "models/qwen2_vl.h"
+
+namespace trireme {
+
+enum class ExportFormat { kAdapter, kMerged, kTorchscript };
+constexpr auto choice_names(ExportFormat) {
+  return std::to_array<std::pair<ExportFormat, std::string_view>>({{ExportFormat::kAdapter, "adapter"},
+                                                                   {ExportFormat::kMerged, "merged"},
+                                                                   {ExportFormat::kTorchscript, "torchscript"}});
+}
+
+struct ExportOptions {
+  AdapterExport adapter;
+  MergedExport merged;
+};
+
+/// What was written, and how far its embeddings of the probe are from the model's, in the largest element.
+struct Exported {
+  std::filesystem::path path;
+  double difference = 0;
+};
+
+/// Writes one form of the model, reads it back as a user would, compares its embeddings with the model's, and only then
+/// puts it in place: FOLDER/adapter, FOLDER/merged, FOLDER/torchscript/embed_text.pt. Beside it a file
+/// trireme_export.json says what it was made of. The model is in float32 on the CPU.
+///   adapter      onto the base read anew from merged.source; skipped where the source has no weights (a model trained
+///                from scratch), whose pairs are compared all the same
+///   merged       bars: 1e-5 an element in float32, 2e-2 in bfloat16 and float16
+///   torchscript  text alone
+/// throws ConfigError: adapter of a model without LoRA. DataError: what was written differs; disk full; the folder holds
+///        other files.
+Exported export_model(Model& model, ExportFormat format, const std::filesystem::path& folder,
+                      const ExportOptions& options);
+
+}  // namespace trireme

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include <torch/types.h>
+
+#include "models/qwen2_vl.h"
+
+namespace trireme {
+
+struct MergedExport {
+  /// The hub folder that the model was made from: its config.json, tokenizer and processor files go along, and its
+  /// spelling of tensor names is kept.
+  std::filesystem::path source;
+  c10::ScalarType dtype = torch::kFloat32;
+  int64_t max_shard_bytes = 5'000'000'000;
+};
+
+/// W + scale * B A of every LoRA term of one module, in float32.
+torch::Tensor merged_weight(const LinearModule& module);
+
+/// Writes the whole model with its LoRA merged in as a hub folder that transformers and vLLM load: config.json (its
+/// dtype set), model.safetensors or shards with their index, and the source's other files. Merged in float32, then cast.
+/// A head that was not loaded is taken from the source. Nothing of `model` changes.
+/// throws DataError: a file of the source missing, disk full.
+void write_merged_folder(const std::filesystem::path& folder, Model& model, const MergedExport& options);
+
+}  // namespace trireme
