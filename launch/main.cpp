@@ -34,6 +34,8 @@ int run(const LaunchInfo& launch, Arguments arguments) {
       {"embed", add_embed(program)},
       {"search", add_search(program)},
       {"export", add_export(program)},
+      {"eval", add_eval(program)},
+      {"report", add_report(program)},
       {"inspect", add_inspect(program)},
       {"doctor", add_doctor(program)},
   };

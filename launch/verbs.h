@@ -17,6 +17,8 @@ using VerbAction = std::function<int(const LaunchInfo&)>;
 VerbAction add_embed(CLI::App& program);
 VerbAction add_search(CLI::App& program);
 VerbAction add_export(CLI::App& program);
+VerbAction add_eval(CLI::App& program);
+VerbAction add_report(CLI::App& program);
 VerbAction add_inspect(CLI::App& program);
 VerbAction add_doctor(CLI::App& program);
 

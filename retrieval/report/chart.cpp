@@ -14,7 +14,7 @@ constexpr double kLeft = 46, kRight = 50, kTop = 10, kBottom = 24;
 constexpr int64_t kMostMarkedPoints = 40;
 
 // Of an interval plot.
-constexpr double kPlotWidth = 150, kPlotPad = 5, kPlotLine = 9;
+constexpr double kPlotPad = 5, kPlotLine = 9;
 
 std::string at(double coordinate) { return fmt::format("{:.1f}", coordinate); }
 
@@ -192,12 +192,13 @@ void draw_chart(HtmlWriter& html, std::string_view title, std::span<const ChartC
   }
 }
 
-void draw_interval_plot(HtmlWriter& html, std::span<const PlotMark> marks, const std::optional<double>& reference) {
+void draw_interval_plot(HtmlWriter& html, double width, std::span<const PlotMark> marks,
+                        const std::optional<double>& reference) {
   const double height = kPlotLine * static_cast<double>(std::max<std::size_t>(marks.size(), 1)) + 9;
-  const auto x = [](double value) { return at(kPlotPad + (kPlotWidth - 2 * kPlotPad) * std::clamp(value, 0.0, 1.0)); };
+  const auto x = [&](double value) { return at(kPlotPad + (width - 2 * kPlotPad) * std::clamp(value, 0.0, 1.0)); };
   const auto svg = html.open("svg", {{"class", "intervals"},
-                                     {"viewBox", fmt::format("0 0 {} {}", kPlotWidth, height)},
-                                     {"width", fmt::format("{}", kPlotWidth)},
+                                     {"viewBox", fmt::format("0 0 {} {}", width, height)},
+                                     {"width", fmt::format("{}", width)},
                                      {"height", fmt::format("{}", height)},
                                      {"aria-hidden", "true"}});
   for (const double tick : {0.0, 0.25, 0.5, 0.75, 1.0}) {

@@ -41,7 +41,8 @@ struct PlotMark {
 };
 
 /// A row's estimates on one axis from 0 to 1, one under the other: interval as a line, value as a dot; the reference
-/// as a tick through all of them.
-void draw_interval_plot(HtmlWriter& html, std::span<const PlotMark> marks, const std::optional<double>& reference);
+/// as a tick through all of them. `width` in pixels.
+void draw_interval_plot(HtmlWriter& html, double width, std::span<const PlotMark> marks,
+                        const std::optional<double>& reference);
 
 }  // namespace trireme

@@ -10,6 +10,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kCurves = "metrics.jsonl";
+constexpr const char* kTiming = "timing.jsonl";  // what depends on the machine, in the same form
 constexpr const char* kResults = "results.json";
 constexpr const char* kGallery = "gallery.json";
 
@@ -43,6 +44,13 @@ void add_evaluation(Report& report, const fs::path& folder) {
   report.results.push_back(std::move(results));
 }
 
+RunCurves read_curves(const fs::path& folder) {
+  RunCurves curves{name_of(folder), read_metrics_log(folder / kCurves)};
+  if (!fs::is_regular_file(folder / kTiming)) return curves;
+  for (MetricSeries& series : read_metrics_log(folder / kTiming)) curves.series.push_back(std::move(series));
+  return curves;
+}
+
 }  // namespace
 
 Report collect_report(const std::vector<fs::path>& folders) {
@@ -59,7 +67,7 @@ Report collect_report(const std::vector<fs::path>& folders) {
                   kResults);
     for (const fs::path& evaluation : evaluations) add_evaluation(report, evaluation);
     if (!has_curves) continue;
-    RunCurves curves{name_of(folder), read_metrics_log(folder / kCurves)};
+    RunCurves curves = read_curves(folder);
     if (!curves.series.empty()) report.curves.push_back(std::move(curves));
   }
   TRIREME_CHECK(!report.results.empty() || !report.curves.empty(), DataError, "report",

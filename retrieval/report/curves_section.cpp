@@ -57,15 +57,18 @@ void write_curves(HtmlWriter& html, std::span<const RunCurves> runs) {
     }
     html.leaf("span", {{"class", "key hint"}}, "long runs: mean of consecutive steps, with their extremes as a band");
   }
-  // Losses and validation are what a reader came for; times, memory and the like are folded away.
+  // Losses and validation are what a reader came for; times, memory and the like come after them, folded.
+  const auto is_first = [](const ChartGroup& group) {
+    return group.name.empty() || group.name == "train" || group.name == "val";
+  };
   for (const ChartGroup& group : groups) {
-    if (group.name.empty() || group.name == "train" || group.name == "val") {
-      write_group(html, group);
-    } else {
-      const auto details = html.open("details");
-      html.leaf("summary", {}, group.name);
-      write_group(html, group);
-    }
+    if (is_first(group)) write_group(html, group);
+  }
+  for (const ChartGroup& group : groups) {
+    if (is_first(group)) continue;
+    const auto details = html.open("details");
+    html.leaf("summary", {}, group.name);
+    write_group(html, group);
   }
 }
 

@@ -8,6 +8,14 @@ bool has_picture(const GalleryCase& example) {
                      [](const GalleryHit& hit) { return hit.item.picture.has_value(); });
 }
 
+/// Results without captions need little room: two queries stand side by side where the page is wide.
+bool is_pictures_alone(const GalleryTask& task) {
+  return std::all_of(task.cases.begin(), task.cases.end(), [](const GalleryCase& example) {
+    return std::all_of(example.top.begin(), example.top.end(),
+                       [](const GalleryHit& hit) { return hit.item.picture && hit.item.text.empty(); });
+  });
+}
+
 void write_item(HtmlWriter& html, const GalleryItem& item) {
   if (item.picture) {
     html.leaf("span",
@@ -43,8 +51,8 @@ void write_case(HtmlWriter& html, const GalleryCase& example, int64_t depth) {
   }
   const auto wanted = html.open("div", {{"class", "wanted"}});
   if (!example.wanted) return;
-  html.leaf("span", {{"class", "tag"}}, "wanted");
   write_item(html, *example.wanted);
+  html.leaf("span", {{"class", "tag"}}, "wanted");
 }
 
 std::string headline_of(const GalleryTask& task, const EvalResults* results) {
@@ -68,23 +76,25 @@ void write_gallery(HtmlWriter& html, const LabelledGallery& labelled, std::span<
   if (gallery.tasks.empty()) return;
   const auto section = html.open("section", {{"id", "gallery"}});
   html.leaf("h2", {}, "What was found");
-  html.leaf("p", {{"class", "lead"}},
-            fmt::format("Of each task the worst misses of “{}” first, then some hits: the query, the first found, and "
-                        "what should have come.",
-                        labelled.label));
+  html.leaf(
+      "p", {{"class", "lead"}},
+      fmt::format("What “{}” found: of each task the worst misses, then some hits. Left the query, then the first "
+                  "results, right what should have come.",
+                  labelled.label));
   const auto of_label = std::find_if(results.begin(), results.end(),
                                      [&](const EvalResults& result) { return result.label == labelled.label; });
   for (std::size_t i = 0; i < gallery.tasks.size(); ++i) {
     const GalleryTask& task = gallery.tasks[i];
     html.leaf("a", {{"class", "anchor"}, {"id", fmt::format("task{}", i)}}, "");
-    const auto details =
-        i < 2 ? html.open("details", {{"open", "open"}, {"class", "task"}}) : html.open("details", {{"class", "task"}});
+    const auto details = i < 2 ? html.open("details", {{"open", "open"}, {"class", "probe"}})
+                               : html.open("details", {{"class", "probe"}});
     {
       const auto summary = html.open("summary");
       html.leaf("span", {{"class", "name"}}, with_arrows(task.label));
       html.leaf("span", {{"class", "headline"}}, headline_of(task, of_label == results.end() ? nullptr : &*of_label));
     }
     if (!task.instruction.empty()) html.leaf("p", {{"class", "instruction"}, {"dir", "auto"}}, task.instruction);
+    const auto cases = html.open("div", {{"class", is_pictures_alone(task) ? "cases pictures" : "cases"}});
     for (const GalleryCase& example : task.cases) write_case(html, example, gallery.depth);
   }
 }

@@ -161,7 +161,8 @@ void write_plot(HtmlWriter& html, const Line& line, PoolKind pool, std::string_v
   }
   const Estimate* floor = find_estimate(line.of_reference, pool, metric);
   const auto cell = html.open("td", {{"class", "plot"}});
-  draw_interval_plot(html, marks, floor != nullptr ? std::optional(floor->value) : std::nullopt);
+  draw_interval_plot(html, line.of_result.size() > 2 ? 150 : 240, marks,
+                     floor != nullptr ? std::optional(floor->value) : std::nullopt);
 }
 
 void write_line(HtmlWriter& html, const Columns& columns, const Line& line, const std::vector<std::string>& metrics,
@@ -218,7 +219,7 @@ void write_table(HtmlWriter& html, const Columns& columns, const std::vector<std
     const auto section = html.open("tbody");
     if (of_set != "main") {
       const auto row = html.open("tr", {{"class", "set"}});
-      html.leaf("th", {{"colspan", "99"}, {"scope", "rowgroup"}}, of_set);
+      html.leaf("th", {{"colspan", "99"}, {"scope", "rowgroup"}}, fmt::format("Generalisation test {}", of_set));
     }
     bool in_set = false;
     for (const Line& line : lines) {
@@ -264,10 +265,10 @@ void write_published(HtmlWriter& html, std::span<const EvalResults> results, Poo
   const EvalResults& ours = results.front();
   std::vector<const Reference*> systems;
   for (const Reference& reference : ours.references) {
-    if (find_estimate(reference.table.mean ? &*reference.table.mean : nullptr, pool, "headline") != nullptr ||
-        std::any_of(reference.table.tasks.begin(), reference.table.tasks.end(),
-                    [&](const ResultRow& task) { return find_estimate(&task, pool, task.headline) != nullptr; }))
-      systems.push_back(&reference);
+    const bool has_any = std::any_of(ours.table.tasks.begin(), ours.table.tasks.end(), [&](const ResultRow& task) {
+      return find_estimate(find_row(reference.table.tasks, task.id), pool, task.headline) != nullptr;
+    });
+    if (has_any) systems.push_back(&reference);
   }
   if (systems.size() < 2) return;
   html.leaf("h3", {}, "Beside published numbers");
@@ -360,8 +361,8 @@ void write_summary(HtmlWriter& html, std::span<const EvalResults> results) {
         find_estimate(reference.table.mean ? &*reference.table.mean : nullptr, pool, mean.headline);
     if (known > 0) {
       html.leaf("p", {{"class", "what"}},
-                fmt::format("above the {} in {} of {}{}", reference.name, above, known,
-                            theirs != nullptr ? fmt::format(", whose mean is {}", percent(theirs->value)) : ""));
+                fmt::format("above the {} in {} of {} rows{}", reference.name, above, known,
+                            theirs != nullptr ? fmt::format("; its mean is {}", percent(theirs->value)) : ""));
     }
   }
 }

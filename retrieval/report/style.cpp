@@ -23,7 +23,7 @@ constexpr std::string_view kStyle = R"css(
 html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }
 body { margin: 0; background: var(--bg); color: var(--ink); font: 15px/1.5 var(--sans);
   font-variant-numeric: tabular-nums lining-nums; }
-header, main { max-width: 1240px; margin: 0 auto; padding: 0 28px; }
+header, main { max-width: 1320px; margin: 0 auto; padding: 0 28px; }
 header { padding-top: 44px; }
 .brand { margin: 0 0 10px; font-size: 12px; letter-spacing: .18em; text-transform: uppercase; color: var(--faint); }
 h1 { margin: 0; font: 500 40px/1.15 var(--serif); letter-spacing: -.01em; text-wrap: balance; overflow-wrap: anywhere; }
@@ -40,7 +40,9 @@ small { font-size: 11.5px; color: var(--faint); }
 .lead, .legend { margin: 0 0 14px; color: var(--soft); font-size: 14px; }
 .s0 { --c: var(--s0); } .s1 { --c: var(--s1); } .s2 { --c: var(--s2); } .s3 { --c: var(--s3); } .s4 { --c: var(--s4); }
 
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr)); gap: 16px; margin-top: 26px; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 250px), 1fr)); gap: 16px;
+  margin-top: 26px; }
+.card:only-child { max-width: 420px; }
 .card { background: var(--card); border: 1px solid var(--line); border-top: 3px solid var(--c); border-radius: 8px;
   padding: 16px 20px 18px; }
 .card p { margin: 0; }
@@ -69,8 +71,8 @@ thead tr:last-child th, thead th[rowspan] { border-bottom: 1px solid var(--rule)
 .who th { color: var(--c, var(--faint)); font-weight: 600; max-width: 120px; overflow: hidden;
   text-overflow: ellipsis; }
 .who .floor { color: var(--faint); font-weight: 400; }
-th:first-child { text-align: left; position: sticky; left: 0; z-index: 1; background: var(--card); white-space: normal;
-  min-width: 190px; }
+tbody th, thead tr:first-child th:first-child { text-align: left; position: sticky; left: 0; z-index: 1;
+  background: var(--card); white-space: normal; min-width: 190px; }
 tbody th small { display: block; }
 td b { font-weight: 550; }
 td small { display: block; font-size: 10.5px; }
@@ -96,7 +98,7 @@ td.plot, th.plot { padding: 2px 6px; text-align: center; }
 .intervals .dot { fill: var(--c); stroke: var(--card); stroke-width: 1.2; }
 .published td.floor { color: var(--soft); }
 .published thead th { white-space: normal; max-width: 92px; }
-.published thead th:first-child { max-width: none; }
+.published thead tr:first-child th:first-child { max-width: none; }
 
 details { margin-top: 12px; }
 summary { cursor: pointer; color: var(--soft); font-size: 14px; padding: 6px 0; }
@@ -115,17 +117,23 @@ summary:hover { color: var(--ink); }
 .chart .dot { fill: var(--card); stroke: var(--c); stroke-width: 1.6; }
 .chart .last { fill: var(--c); font-weight: 650; font-size: 11.5px; }
 
-.task { background: var(--card); border: 1px solid var(--line); border-radius: 8px; margin-top: 12px; padding: 0 18px; }
-.task summary { display: flex; align-items: baseline; gap: 12px; padding: 12px 0; list-style: none; }
-.task summary::-webkit-details-marker { display: none; }
-.task summary::before { content: "›"; width: 12px; font-size: 19px; line-height: 1; color: var(--faint);
+.probe { background: var(--card); border: 1px solid var(--line); border-radius: 8px; margin-top: 12px;
+  padding: 0 18px; }
+.probe summary { display: flex; align-items: baseline; gap: 12px; padding: 12px 0; list-style: none; }
+.probe summary::-webkit-details-marker { display: none; }
+.probe summary::before { content: "›"; width: 12px; font-size: 19px; line-height: 1; color: var(--faint);
   transition: transform .15s; }
-.task[open] summary::before { transform: rotate(90deg); }
-.task .name { font-weight: 600; font-size: 15px; color: var(--ink); }
-.task .headline { margin-left: auto; color: var(--soft); white-space: nowrap; }
+.probe[open] summary::before { transform: rotate(90deg); }
+.probe .name { font-weight: 600; font-size: 15px; color: var(--ink); }
+.probe .headline { margin-left: auto; color: var(--soft); white-space: nowrap; }
 .instruction { margin: 0 0 6px; padding-left: 24px; color: var(--soft); font-style: italic; font-size: 14px; }
-.case { display: grid; grid-template-columns: 200px minmax(0, 1fr) 132px; gap: 18px; padding: 14px 0;
+.case { display: grid; grid-template-columns: 210px minmax(0, 1fr) 150px; gap: 22px; padding: 14px 0;
   border-top: 1px solid var(--line); align-items: start; }
+.cases { display: grid; column-gap: 40px; }
+@media (min-width: 1240px) {
+  .pictures { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .pictures .case { grid-template-columns: 112px minmax(0, 1fr) 88px; gap: 14px; }
+}
 .query, .wanted, .top li { display: flex; flex-direction: column; gap: 5px; min-width: 0; }
 .thumb { display: block; width: 64px; height: 64px; border-radius: 7px;
   background: var(--tile) center / contain no-repeat;
@@ -138,7 +146,7 @@ summary:hover { color: var(--ink); }
 .rank.found { color: var(--good); }
 .top { display: grid; grid-template-columns: repeat(5, minmax(0, 1fr)); gap: 10px; margin: 0; padding: 0;
   list-style: none; }
-.top .score { font-size: 11px; color: var(--faint); }
+.top .score { font-size: 11px; color: var(--faint); white-space: nowrap; }
 .hit .thumb { box-shadow: 0 0 0 2.5px var(--good-line); }
 .hit .score { color: var(--good); font-weight: 700; }
 .lines .top li { border-left: 2px solid var(--line); padding-left: 9px; }
@@ -162,23 +170,22 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 12.5px/1.5 ui-monosp
   h1 { font-size: 30px; }
   h2 { font-size: 22px; }
   section, footer { margin-top: 36px; }
-  th:first-child { min-width: 128px; max-width: 40vw; font-size: 13px; overflow-wrap: anywhere;
-    box-shadow: 1px 0 0 var(--line); }
+  tbody th, thead tr:first-child th:first-child { min-width: 128px; max-width: 40vw; font-size: 13px;
+    overflow-wrap: anywhere; box-shadow: 1px 0 0 var(--line); }
   th, td { padding: 6px 8px; }
   tr.task th { padding-left: 14px; }
-  .task { padding: 0 12px; }
-  .case { grid-template-columns: minmax(0, 1fr); gap: 12px; }
-  .query { flex-direction: row; flex-wrap: wrap; align-items: center; gap: 4px 12px; }
-  .query .text { flex: 1 1 50%; }
-  .query .rank { flex-basis: 100%; }
+  .probe { padding: 0 12px; }
+  .case { grid-template: "query wanted" auto "top top" auto / minmax(0, 1fr) auto; gap: 12px; }
+  .query { grid-area: query; }
+  .wanted { grid-area: wanted; }
+  .top { grid-area: top; }
   .thumb { width: 54px; height: 54px; }
   .tiles .top { gap: 8px; }
   .tiles .top .text { font-size: 11.5px; -webkit-line-clamp: 3; }
   .lines .top { grid-template-columns: minmax(0, 1fr); gap: 7px; }
   .lines .top li { flex-direction: row; justify-content: space-between; align-items: baseline; gap: 12px; }
   .lines .text { -webkit-line-clamp: 3; }
-  .wanted { border-left: 0; border-top: 1px dashed var(--rule); padding: 9px 0 0; min-height: 0; flex-direction: row;
-    align-items: center; gap: 12px; }
+  .wanted { max-width: 40vw; padding-left: 12px; }
   .wanted:empty { display: none; }
   dl { grid-template-columns: minmax(0, 1fr); gap: 2px; }
   dd { margin-bottom: 10px; }

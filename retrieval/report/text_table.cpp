@@ -5,7 +5,7 @@
 namespace trireme {
 namespace {
 
-constexpr std::size_t kLabelColumns = 40;
+constexpr std::size_t kLabelColumns = 54;
 
 /// Columns on a terminal, one a code point: wide characters do not occur in the labels of benchmarks.
 std::size_t columns_of(std::string_view text) {
@@ -55,7 +55,19 @@ class PoolTable {
 
   std::string text() const {
     std::vector<Cells> lines = {head()};
+    add_rows(lines, [](const ResultRow& row) { return row.set == "main"; });
+    if (const auto& mean = results_.table.mean)
+      lines.push_back(line(*mean, "mean over rows", reference_ && reference_->mean ? &*reference_->mean : nullptr));
+    add_rows(lines, [](const ResultRow& row) { return row.set != "main"; });
+    std::erase_if(lines, [](const Cells& cells) { return cells.empty(); });
+    return laid_out(lines);
+  }
+
+ private:
+  template <class Wanted>
+  void add_rows(std::vector<Cells>& lines, Wanted wanted) const {
     for (const ResultRow& row : results_.table.rows) {
+      if (!wanted(row)) continue;
       const auto of_row = [&](const ResultRow& task) { return task.row == row.id; };
       const auto tasks = std::count_if(results_.table.tasks.begin(), results_.table.tasks.end(), of_row);
       lines.push_back(line(row, row.label, reference_ ? find_row(reference_->rows, row.id) : nullptr));
@@ -65,13 +77,8 @@ class PoolTable {
           lines.push_back(line(task, "  " + task.label, reference_ ? find_row(reference_->tasks, task.id) : nullptr));
       }
     }
-    if (const auto& mean = results_.table.mean)
-      lines.push_back(line(*mean, "mean over rows", reference_ && reference_->mean ? &*reference_->mean : nullptr));
-    std::erase_if(lines, [](const Cells& cells) { return cells.empty(); });
-    return laid_out(lines);
   }
 
- private:
   bool reference_has(std::string_view metric) const {
     return reference_ && std::any_of(reference_->tasks.begin(), reference_->tasks.end(), [&](const ResultRow& task) {
              return task.*pool_ && (task.*pool_)->find(metric) != nullptr;

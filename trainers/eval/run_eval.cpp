@@ -178,7 +178,8 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
         if (writes) gallery.add(search, found);
         progress("search", ++searched, std::ssize(set.searches()));
       });
-  report.search_s = seconds_since(work_begin) - embedder.embed_s();
+  report.embed_s = embedder.embed_s();
+  report.search_s = seconds_since(work_begin) - report.embed_s;
   report.records = embedder.records();
   report.reused = embedder.reused();
   report.results.label = config->label;

@@ -1,0 +1,50 @@
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "core/error.h"
+#include "core/io/file.h"
+#include "launch/options.h"
+#include "launch/verbs.h"
+#include "retrieval/report/collect.h"
+
+namespace trireme {
+namespace {
+
+struct ReportVerb {
+  std::vector<std::filesystem::path> runs;
+  std::optional<std::filesystem::path> out;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("runs", runs, "Run directories and folders of evaluations, in the order of the columns.")
+        .required()
+        .positional()
+        .placeholder("RUN");
+    v.field("out", out, "HTML file to write; default: report.html in the run, when there is one.")
+        .placeholder("FILE.html");
+  }
+};
+static_assert(field_count<ReportVerb>() == 2, "describe() must list every field");
+
+int report(const ReportVerb& verb) {
+  TRIREME_CHECK(verb.out.has_value() || verb.runs.size() == 1, ConfigError, "report",
+                "several runs need a file to write; got {} runs and no --out; give --out FILE.html.", verb.runs.size());
+  const std::filesystem::path out = verb.out.value_or(verb.runs.front() / "report.html");
+  const std::string html = report_html(collect_report(verb.runs));
+  AtomicFile file(out);
+  file.write(html);
+  file.commit();
+  std::cout << fmt::format("wrote {} ({:.1f} KB)\n", out.string(), static_cast<double>(html.size()) / 1000);
+  return 0;
+}
+
+}  // namespace
+
+VerbAction add_report(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("report", "Curves, tables and galleries of runs, in one HTML file.");
+  auto verb = std::make_shared<ReportVerb>();
+  bind_options(*command, *verb);
+  return [verb](const LaunchInfo& launch) { return launch.rank == 0 ? report(*verb) : 0; };
+}
+
+}  // namespace trireme
