@@ -9,8 +9,8 @@
 
 namespace trireme::test {
 
-/// libtorch's CPU allocator, with the bytes of tensors counted. Installed once and never removed: tensors may be released
-/// through it until the process ends.
+/// libtorch's CPU allocator, with the bytes of tensors counted. Installed once and never removed: tensors may be
+/// released through it until the process ends.
 class CountedMemory final : public c10::Allocator {
  public:
   static CountedMemory& install() {

@@ -84,7 +84,7 @@ TEST_P(InfoNceTest, DoesNotDependOnTheOrderOfTheBatch) {
 }
 
 TEST_P(InfoNceTest, MakesTheSameCollectivesOnEveryRankWhateverItsRowsAre) {
-  // Ranks differ in rows, dtype-conversions aside, in known ids (none on the first rank), and verify compares each call.
+  // Ranks differ in rows and in known ids, of which the first rank has none; over MPI, verify compares each call.
   Batch batch = random_batch(kPairs, 1, kWidth, torch::kFloat32);
   for (const ConfigCase& item : config_cases()) {
     for (const ContrastCompute compute : kComputes) {

@@ -5,7 +5,7 @@
 
 #include <gmock/gmock.h>
 
-#include <ATen/ops/full_like.h>
+#include <ATen/Context.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
@@ -275,6 +275,27 @@ TEST(InfoNce, TakesSixteenBitRowsInFloat32) {
     EXPECT_EQ(actual.query.scalar_type(), torch::kBFloat16);
     EXPECT_NEAR(actual.loss, expected.loss, 1e-5 * expected.loss);
     EXPECT_LT(largest_relative_difference(actual.query, expected.query), 4e-3);
+  }
+}
+
+TEST(InfoNceOnCuda, EqualsTheCpu) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "needs a CUDA device";
+  for (const int64_t hard_negatives : {0, 2}) {
+    const Batch batch = random_batch(11, hard_negatives, 6, torch::kFloat64);
+    Batch on_device = batch;
+    for (torch::Tensor* side : {&on_device.rows.query, &on_device.rows.candidate, &on_device.rows.hard_negative})
+      if (side->defined()) *side = side->to(torch::kCUDA);
+    for (const ConfigCase& item : config_cases()) {
+      const Outcome expected = evaluate_alone(batch, item.config);
+      for (const ContrastCompute compute : kComputes) {
+        InfoNceConfig config = item.config;
+        config.compute = compute;
+        Outcome actual = evaluate_alone(on_device, config);
+        for (torch::Tensor* gradient : {&actual.query, &actual.candidate, &actual.hard_negative})
+          if (gradient->defined()) *gradient = gradient->cpu();
+        EXPECT_LT(largest_relative_difference(actual, expected), 1e-9) << item.name;
+      }
+    }
   }
 }
 

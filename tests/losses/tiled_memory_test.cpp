@@ -1,6 +1,7 @@
-// What the tiled loss holds, counted at the allocator: beside the caller's rows, one gradient of each of them, and tiles.
+// What the tiled loss holds, counted at the allocator: beside the caller's rows, a gradient of each of them, and tiles.
 #include <gtest/gtest.h>
 
+#include "core/config/choice.h"
 #include "core/dist/self.h"
 #include "tests/losses/contrast_cases.h"
 #include "tests/losses/counted_memory.h"
@@ -24,7 +25,9 @@ int64_t peak_bytes_of_step(int64_t pairs, int64_t width, const InfoNceConfig& co
   const int64_t before = memory().live_bytes();
   info_nce(rows, {}, config, self).loss.backward();
   EXPECT_TRUE(rows.query.grad().defined() && rows.candidate.grad().defined());
-  return memory().peak_bytes() - before;
+  const int64_t peak = memory().peak_bytes() - before;
+  ::testing::Test::RecordProperty(fmt::format("peak_bytes_{}", choice_name(config.compute)), fmt::format("{}", peak));
+  return peak;
 }
 
 TEST(TiledInfoNce, HoldsNoSquareOfTheBatch) {
