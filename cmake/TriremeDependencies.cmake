@@ -24,3 +24,9 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 find_path(HNSWLIB_INCLUDE_DIR hnswlib/hnswlib.h REQUIRED)
 add_library(hnswlib INTERFACE)
 target_include_directories(hnswlib SYSTEM INTERFACE "${HNSWLIB_INCLUDE_DIR}")
+
+# The GPU build: headers and stubs of the toolkit, no GPU.
+if(TRIREME_CUDA)
+  find_package(CUDAToolkit 13 REQUIRED)
+  find_package(NCCL REQUIRED)
+endif()

@@ -23,10 +23,16 @@ struct LaunchInfo {
   int64_t local_size = 1;
 };
 
+/// Where the tensors of a job's collectives are: all on the CPU, or on this rank's GPU too (its local rank's).
+enum class TensorPlace { kCpu, kGpu };
+
 /// The communicator of this process: Self for one rank, which never touches MPI, so that the program starts without a
-/// launcher; MPI otherwise. Once per process, before threads that use it; destroying it ends MPI.
-/// throws DistError: MPI does not start, or sees other ranks than the launcher announced (two MPI installations).
-std::unique_ptr<Communicator> connect(const LaunchInfo& info, const CommunicatorOptions& options);
+/// launcher; MPI otherwise, with NCCL beside it for kGpu. Once per process, before threads that use it; destroying it
+/// ends MPI.
+/// throws DistError: MPI does not start, or sees other ranks than the launcher announced (two MPI installations); NCCL
+///        does not start. ConfigError: kGpu in a program built without CUDA, or more ranks than GPUs on a host.
+std::unique_ptr<Communicator> connect(const LaunchInfo& info, const CommunicatorOptions& options,
+                                      TensorPlace place = TensorPlace::kCpu);
 
 /// The MPI library in use: "Open MPI v4.1.4". Starts nothing.
 std::string mpi_library_version();

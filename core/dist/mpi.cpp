@@ -7,13 +7,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <list>
-#include <thread>
 
 #include <mpi.h>
 
 #include <ATen/core/Tensor.h>
 
 #include "core/dist/collective.h"
+#include "core/dist/pause.h"
 #include "core/shape.h"
 
 namespace trireme {
@@ -67,25 +67,6 @@ MPI_Op mpi_op(ReduceOp op) {
   }
   TRIREME_ASSERT(false, "ReduceOp {} over MPI", static_cast<int>(op));
 }
-
-/// Between two polls. Busy at first, for collectives in shared memory take microseconds, but yielding the core, which
-/// another rank may need; then naps, each followed by some polls, because a large transfer moves a piece per poll.
-class Pause {
- public:
-  void operator()() {
-    if (++polls_ < kBusyPolls || polls_ % kPollsPerNap != 0) {
-      std::this_thread::yield();
-    } else {
-      std::this_thread::sleep_for(kNap);
-    }
-  }
-
- private:
-  static constexpr int64_t kBusyPolls = 20'000;
-  static constexpr int64_t kPollsPerNap = 32;
-  static constexpr std::chrono::microseconds kNap{100};
-  int64_t polls_ = 0;
-};
 
 constexpr int64_t kCodesPerKind = 256;
 int64_t encode(const RankEnding& ending) {

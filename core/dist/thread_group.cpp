@@ -47,7 +47,9 @@ void ThreadGroup::wait_for_all(int64_t rank, uint64_t sequence, const LedgerEntr
                                std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
   Meeting& here = meetings_.at(sequence);
-  const auto cannot_be = [&] { return here.given_up_by ? here.arrived == ranks_ : !returned_of(missing_ranks(here)).empty(); };
+  const auto cannot_be = [&] {
+    return here.given_up_by ? here.arrived == ranks_ : !returned_of(missing_ranks(here)).empty();
+  };
   const bool ended =
       changed_.wait_for(lock, timeout, [&] { return here.done || here.mismatch || failed_peer(rank) || cannot_be(); });
   if (here.done) {

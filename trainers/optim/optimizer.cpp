@@ -14,10 +14,14 @@
 #include <c10/core/GradMode.h>
 
 #include "core/error.h"
+#include "core/parallel.h"
 #include "core/shape.h"
 
 namespace trireme {
 namespace {
+
+constexpr int64_t kSmallElements = 1 << 15;
+constexpr int64_t kSmallTensorsPerThread = 8;
 
 bool is_half(const torch::Tensor& tensor) {
   return tensor.scalar_type() == torch::kFloat16 || tensor.scalar_type() == torch::kBFloat16;
@@ -59,7 +63,7 @@ Optimizer::Optimizer(const OptimConfig& config, NamedTensors parameters)
   check_lr_factors(config_.lr_factors, parameters_);
   const c10::NoGradGuard no_grad;
   // Tensors that one fused call takes together.
-  std::map<std::tuple<c10::ScalarType, std::string, double, bool>, std::size_t> group_of;
+  std::map<std::tuple<c10::ScalarType, std::string, double, bool, bool>, std::size_t> group_of;
   for (const auto& [name, parameter] : parameters_) {
     TRIREME_ASSERT(parameter.is_contiguous(), "{} of shape {} is not contiguous", name, shape_string(parameter));
     const bool decays = parameter.dim() >= 2;
@@ -71,11 +75,13 @@ Optimizer::Optimizer(const OptimConfig& config, NamedTensors parameters)
     if (is_adamw || config_.momentum > 0) state.first = at::zeros_like(state.weight);
     if (is_adamw) state.second = at::zeros_like(state.weight);
 
-    const auto key = std::tuple(state.weight.scalar_type(), state.weight.device().str(), lr_factor, decays);
+    const bool is_small = state.weight.is_cpu() && state.weight.numel() < kSmallElements;
+    const auto key = std::tuple(state.weight.scalar_type(), state.weight.device().str(), lr_factor, decays, is_small);
     const auto [found, is_first] = group_of.emplace(key, groups_.size());
     if (is_first) {
       groups_.push_back({.lr_factor = lr_factor,
                          .weight_decay = decays ? config_.weight_decay : 0,
+                         .is_small = is_small,
                          .step = at::zeros({}, state.weight.options().dtype(torch::kFloat32))});
     }
     Group& group = groups_[found->second];
@@ -103,19 +109,37 @@ void Optimizer::step(double lr, const GradientNorm& norm) {
       }
     }
     group.step.add_(1 - norm.non_finite);
-    const double group_lr = lr * group.lr_factor;
-    if (config_.kind == OptimizerKind::kAdamW) {
-      at::_fused_adamw_(group.weights, gradients, group.firsts, group.seconds, {}, group.steps, group_lr, config_.beta1,
-                        config_.beta2, group.weight_decay, config_.eps, /*amsgrad=*/false, /*maximize=*/false,
-                        norm.divisor, norm.non_finite);
+    const auto update = [&](int64_t begin, int64_t end) {
+      const c10::NoGradGuard on_this_thread_too;
+      update_members(group, begin, end, gradients, lr, norm);
+    };
+    const int64_t members = std::ssize(group.members);
+    // libtorch's kernel divides each tensor among the threads, which for small ones takes longer than the work.
+    if (group.is_small) {
+      parallel_for(members, kSmallTensorsPerThread, update);
     } else {
-      // Momentum that starts at 0 makes the first step like the others.
-      at::_fused_sgd_(group.weights, gradients, group.firsts, group.weight_decay, config_.momentum, group_lr,
-                      /*dampening=*/0, config_.nesterov, /*maximize=*/false, /*is_first_step=*/false, norm.divisor,
-                      norm.non_finite);
+      update(0, members);
     }
   }
   if (!halves.empty()) at::_foreach_copy_(halves, masters);
+}
+
+void Optimizer::update_members(const Group& group, int64_t begin, int64_t end,
+                               const std::vector<torch::Tensor>& gradients, double lr, const GradientNorm& norm) const {
+  const auto part = [begin, end](const std::vector<torch::Tensor>& all) {
+    return all.empty() ? at::TensorList() : at::TensorList(all).slice(begin, end - begin);
+  };
+  const double group_lr = lr * group.lr_factor;
+  if (config_.kind == OptimizerKind::kAdamW) {
+    at::_fused_adamw_(part(group.weights), part(gradients), part(group.firsts), part(group.seconds), {},
+                      part(group.steps), group_lr, config_.beta1, config_.beta2, group.weight_decay, config_.eps,
+                      /*amsgrad=*/false, /*maximize=*/false, norm.divisor, norm.non_finite);
+  } else {
+    // Momentum that starts at 0 makes the first step like the others.
+    at::_fused_sgd_(part(group.weights), part(gradients), part(group.firsts), group.weight_decay, config_.momentum,
+                    group_lr, /*dampening=*/0, config_.nesterov, /*maximize=*/false, /*is_first_step=*/false,
+                    norm.divisor, norm.non_finite);
+  }
 }
 
 NamedTensors Optimizer::state() const {

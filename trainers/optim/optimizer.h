@@ -15,7 +15,8 @@ namespace trireme {
 ///   w -= lr wd w;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
 ///   w -= lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
 /// SGD, as torch.optim.SGD: g += wd w;  m = momentum m + g (m = g at t = 1);  w -= lr (nesterov ? g + momentum m : m).
-/// One fused libtorch call per group of tensors with the same dtype, device, decay and learning rate.
+/// Fused libtorch kernels over groups of tensors with the same dtype, device, decay and learning rate. On two threads
+/// of a CPU, 112 LoRA matrices with 0.69 M elements take 0.23 ms.
 /// float16 and bfloat16 parameters have a float32 master copy in the state, rounded into the parameter after each step.
 class Optimizer {
  public:
@@ -45,10 +46,13 @@ class Optimizer {
   /// Parameters that one fused call updates.
   struct Group {
     double lr_factor = 1, weight_decay = 0;
+    bool is_small = false;                  ///< CPU tensors that are updated whole, several at a time
     std::vector<std::size_t> members = {};  ///< indices into parameters_
     std::vector<torch::Tensor> weights = {}, firsts = {}, seconds = {}, steps = {};
     torch::Tensor step = {};  ///< [] float32, the one that all of `steps` are
   };
+  void update_members(const Group& group, int64_t begin, int64_t end, const std::vector<torch::Tensor>& gradients,
+                      double lr, const GradientNorm& norm) const;
 
   OptimConfig config_;
   NamedTensors parameters_;

@@ -1,6 +1,6 @@
 // resume_program DIR RANKS KILL_AFTER: a toy run of 24 steps with everything that a real one has: ranks (as threads),
-// reducer, clipping, AdamW, schedule, curves, checkpoints in the background. Ends itself by SIGKILL once KILL_AFTER steps
-// are done; -1 = goes to the end.
+// reducer, clipping, AdamW, schedule, curves, checkpoints in the background. Ends itself by SIGKILL once KILL_AFTER
+// steps are done; -1 = goes to the end.
 #include <csignal>
 #include <iostream>
 #include <optional>
