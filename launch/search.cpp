@@ -5,6 +5,7 @@
 #include "core/io/file.h"
 #include "launch/job.h"
 #include "launch/options.h"
+#include "launch/phase_progress.h"
 #include "launch/verbs.h"
 #include "retrieval/search/search_files.h"
 
@@ -39,36 +40,11 @@ void write_metrics(const std::filesystem::path& path, const SearchReport& report
   file.commit();
 }
 
-/// A progress display of the phase that the search is in.
-class PhaseProgress {
- public:
-  explicit PhaseProgress(Job& job) : job_(job) {}
-  void show(std::string_view phase, int64_t done, int64_t of) {
-    if (phase != phase_) {
-      finish();
-      phase_ = phase;
-      shown_ = 0;
-      progress_.emplace(job_.console, job_.progress(phase_, "corpus rows", of));
-    }
-    progress_->advance(done - std::exchange(shown_, done));
-  }
-  void finish() {
-    if (progress_) progress_->finish();
-    progress_.reset();
-  }
-
- private:
-  Job& job_;
-  std::string phase_;
-  int64_t shown_ = 0;
-  std::optional<Progress> progress_;
-};
-
 int search_with(const SearchVerb& verb, Job& job) {
   PhaseProgress progress(job);
-  const SearchReport report =
-      search_files(verb.search, config_sha256(verb.search), job.communicator,
-                   [&](std::string_view phase, int64_t done, int64_t of) { progress.show(phase, done, of); });
+  const SearchReport report = search_files(
+      verb.search, config_sha256(verb.search), job.communicator,
+      [&](std::string_view phase, int64_t done, int64_t of) { progress.show(phase, "corpus rows", done, of); });
   progress.finish();
   if (verb.output.metrics && job.communicator.rank() == 0) write_metrics(*verb.output.metrics, report);
   if (report.recall)

@@ -155,6 +155,10 @@ Record RecordFile::parse(std::string_view line, int64_t row) const {
   if (!query) return record;
 
   check_modality(object, "query_modality", modality, at);
+  if (options_.plain_queries) {
+    record.text = format_string(record.text);
+    return record;
+  }
   TRIREME_CHECK(options_.instructions.has_value(), DataError, at,
                 "M-BEIR queries need their instructions; got none; give --instructions query_instructions.tsv.");
   int64_t task_id = -1;

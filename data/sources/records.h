@@ -41,6 +41,8 @@ struct RecordOptions {
   int64_t prompt_number = 1;  ///< which of a key's prompts, from 1
   /// Any of the prompts instead, drawn for each line of the file: a pure function of seed and line.
   std::optional<uint64_t> instruction_seed = std::nullopt;
+  /// Queries without instructions: format_string of their own text.
+  bool plain_queries = false;
 };
 
 /// A jsonl file of records, memory-mapped. Each line is one of

@@ -34,12 +34,15 @@ Json json_of(const GalleryCase& example) {
 /// Reads items, and refuses pictures that are not there.
 struct ItemReader {
   int64_t pictures;
+  std::string_view where;
 
   GalleryItem item(const Json& json) const {
     GalleryItem out{json.at("id").get<std::string>(), json.at("text").get<std::string>(), {}};
     if (json.contains("picture")) {
       out.picture = json.at("picture").get<int64_t>();
-      if (*out.picture < 0 || *out.picture >= pictures) throw std::out_of_range("a picture that is not in the file");
+      TRIREME_CHECK(*out.picture >= 0 && *out.picture < pictures, DataError, where,
+                    "a picture must be one of the file's {}; got {} for {}; run trireme eval again.", pictures,
+                    *out.picture, out.id);
     }
     return out;
   }
@@ -61,13 +64,15 @@ bool is_base64(std::string_view text) {
   });
 }
 
-Gallery gallery_of(const Json& json) {
+Gallery gallery_of(const Json& json, std::string_view where) {
   Gallery gallery{json.at("depth").get<int64_t>(), {}, {}, json.at("notice").get<std::string>()};
   for (const Json& picture : json.at("pictures")) {
     gallery.pictures.push_back(picture.get<std::string>());
-    if (!is_base64(gallery.pictures.back())) throw std::out_of_range("a picture that is not base64");
+    TRIREME_CHECK(is_base64(gallery.pictures.back()), DataError, where,
+                  "a picture must be base64; got other characters in picture {}; run trireme eval again.",
+                  gallery.pictures.size() - 1);
   }
-  const ItemReader reader{std::ssize(gallery.pictures)};
+  const ItemReader reader{std::ssize(gallery.pictures), where};
   for (const Json& task : json.at("tasks")) {
     GalleryTask out{task.at("task").get<std::string>(), task.at("label").get<std::string>(),
                     task.at("instruction").get<std::string>()};
@@ -101,8 +106,8 @@ Gallery parse_gallery(std::string_view text, std::string_view where) {
                 "eval again.",
                 kFormatVersion);
   try {
-    return gallery_of(json);
-  } catch (const std::exception& error) {  // nlohmann's, or out_of_range from above
+    return gallery_of(json, where);
+  } catch (const Json::exception& error) {
     throw DataError(where, fmt::format("the file must have all parts of gallery.json; got {}; run trireme eval again.",
                                        error.what()));
   }

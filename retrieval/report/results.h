@@ -63,7 +63,7 @@ struct EvalResults {
   std::string label;      ///< of the column in tables: "stage 2"
   std::string benchmark;  ///< "pictograms, test"
   std::string model, model_sha256, adapter_sha256, config_sha256;
-  std::string instruction;  ///< "prompt 1" or "random, seed 7"
+  std::string instruction;  ///< "instruction 1", "random instructions, seed 7", "no instruction"
   int64_t depth = 0;        ///< results kept per query: what MRR and nDCG see
   ResultTable table;
   std::vector<Reference> references{};

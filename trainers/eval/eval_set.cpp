@@ -108,13 +108,20 @@ std::optional<std::vector<int64_t>> rows_within(const EvalFile& part, const Eval
 
 EvalSet::EvalSet(Benchmark benchmark, const EvalQueryConfig& config) : benchmark_(std::move(benchmark)) {
   RecordOptions query_options;
-  query_options.instructions.emplace(benchmark_.root / benchmark_.instructions);
   query_options.prompt_number = config.prompt_number;
-  if (config.instruction == InstructionChoice::kRandom) {
-    query_options.instruction_seed = static_cast<uint64_t>(config.seed);
-    instruction_ = fmt::format("random instructions, seed {}", config.seed);
-  } else {
-    instruction_ = fmt::format("instruction {}", config.prompt_number);
+  query_options.plain_queries = config.instruction == InstructionChoice::kNone;
+  if (!query_options.plain_queries) query_options.instructions.emplace(benchmark_.root / benchmark_.instructions);
+  switch (config.instruction) {
+    case InstructionChoice::kRandom:
+      query_options.instruction_seed = static_cast<uint64_t>(config.seed);
+      instruction_ = fmt::format("random instructions, seed {}", config.seed);
+      break;
+    case InstructionChoice::kFixed:
+      instruction_ = fmt::format("instruction {}", config.prompt_number);
+      break;
+    case InstructionChoice::kNone:
+      instruction_ = "no instruction";
+      break;
   }
   for (std::size_t task = 0; task < benchmark_.tasks.size(); ++task) add_searches(task, config, query_options);
   TRIREME_CHECK(!searches_.empty(), ConfigError, "eval",
@@ -150,7 +157,8 @@ void EvalSet::add_searches(std::size_t task, const EvalQueryConfig& config, cons
       search.most_excluded = std::max(search.most_excluded, std::ssize(search.excluded.back()));
     }
     if (search.most_excluded == 0) search.excluded.clear();
-    if (!query_options.instruction_seed) search.instruction = first_instruction(queries, query_options, of.task_id);
+    if (config.instruction == InstructionChoice::kFixed)
+      search.instruction = first_instruction(queries, query_options, of.task_id);
     searches_.push_back(std::move(search));
   }
 }

@@ -38,7 +38,8 @@ struct EvalQueryConfig {
 
   template <class V>
   void describe(V& v) {
-    v.field("instruction", instruction, "fixed: every query is asked with prompt_number; random: with any, by seed.");
+    v.field("instruction", instruction,
+            "fixed: every query is asked with prompt_number; random: with any, by seed; none: without.");
     v.field("prompt_number", prompt_number, "The instruction under fixed, from 1.").at_least(1);
     v.field("seed", seed, "Of the draw under random.").at_least(0);
     v.field("pools", pools, "Each task's own pool, and the pool of all tasks where the benchmark has one.").non_empty();
@@ -73,7 +74,7 @@ struct EvalSearch {
   std::vector<std::vector<int64_t>> excluded{};           ///< rows of the pool that a query is not given; empty: none
   int64_t most_excluded = 0;                              ///< of one query
   int64_t missing = 0;                                    ///< relevant documents that the pool lacks
-  std::string instruction{};                              ///< of the first query; "" under random
+  std::string instruction{};                              ///< of the first query; "" unless fixed
 };
 
 /// What an evaluation reads, opened and checked before a weight is: reusable, so a trainer evaluates as often as it
@@ -89,7 +90,7 @@ class EvalSet {
   const std::vector<EvalSearch>& searches() const noexcept { return searches_; }
   /// Records to embed: those of the files that are not part of another one.
   int64_t records_to_embed() const;
-  /// "prompt 1" or "random, seed 7".
+  /// "instruction 1", "random instructions, seed 7" or "no instruction".
   const std::string& instruction() const noexcept { return instruction_; }
 
  private:

@@ -137,6 +137,9 @@ TEST_F(EvaluateTest, AsksFixedInstructionsOrRandomOnesBySeed) {
   for (queries_.seed = 0; queries_.seed < 20; ++queries_.seed) drawn.insert(asked());
   EXPECT_GT(drawn.size(), 5u);
   EXPECT_EQ(asked(), asked());
+  queries_.instruction = InstructionChoice::kNone;
+  EXPECT_EQ(asked(), "An apple.|A pear.|Apples.|<i>table</i> & \"chair.|");
+  EXPECT_EQ(open().instruction(), "no instruction");
 }
 
 TEST_F(EvaluateTest, PicksTheWorstMissesFirst) {
