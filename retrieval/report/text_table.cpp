@@ -60,10 +60,27 @@ class PoolTable {
       lines.push_back(line(*mean, "mean over rows", reference_ && reference_->mean ? &*reference_->mean : nullptr));
     add_rows(lines, [](const ResultRow& row) { return row.set != "main"; });
     std::erase_if(lines, [](const Cells& cells) { return cells.empty(); });
-    return laid_out(lines);
+    return laid_out(lines) + headline_text();
   }
 
  private:
+  /// Where the rows go by different metrics (M-BEIR), the mean of these: the number that is published.
+  std::string headline_text() const {
+    const auto& mean = results_.table.mean;
+    if (!mean || mean->headline != "headline" || !(mean.value().*pool_)) return "";
+    const Estimate* ours = (mean.value().*pool_)->find("headline");
+    if (!ours) return "";
+    std::string text = fmt::format("mean of each row's own metric: {:.1f}", 100 * ours->value);
+    if (ours->low) text += fmt::format(" [{:.1f}, {:.1f}]", 100 * *ours->low, 100 * *ours->high);
+    for (const Reference& reference : results_.references) {
+      const auto& theirs = reference.table.mean;
+      if (!theirs || !(theirs.value().*pool_)) continue;
+      if (const Estimate* value = (theirs.value().*pool_)->find("headline"))
+        text += fmt::format(", {} {:.1f}", reference.name, 100 * value->value);
+    }
+    return text + "\n";
+  }
+
   template <class Wanted>
   void add_rows(std::vector<Cells>& lines, Wanted wanted) const {
     for (const ResultRow& row : results_.table.rows) {

@@ -1,6 +1,7 @@
 #include "trainers/eval/examples.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "core/error.h"
@@ -92,7 +93,8 @@ GalleryCase GalleryBuilder::case_of(const EvalSearch& search, const Neighbours& 
     GalleryItem item = item_of(search.pool, rows[query][i]);
     const bool is_relevant =
         std::any_of(relevant.begin(), relevant.end(), [&](const auto& document) { return document.did == item.id; });
-    example.top.push_back({std::move(item), scores[query][i], is_relevant});
+    // Four digits, as shown: the last bits of an embedding may differ between numbers of ranks.
+    example.top.push_back({std::move(item), std::round(double{scores[query][i]} * 1e4) / 1e4, is_relevant});
   }
   if (rank > 0 && rank <= config_.shown) return example;
   for (const RelevantDocument& document : relevant) {

@@ -168,6 +168,14 @@ TEST(TextTable, PutsTheReferenceBesideTheMetricsThatItHas) {
   EXPECT_THAT(text, Not(HasSubstr("pool of all tasks")));
 }
 
+TEST(TextTable, TellsTheMeanOfTheRowsOwnMetrics) {
+  EvalResults mixed = results();
+  mixed.table.mean->headline = "headline";
+  mixed.table.mean->local->metrics.emplace_back("headline", Estimate{0.566, 0.56, 0.572});
+  mixed.references[0].table.mean->local->metrics.emplace_back("headline", Estimate{0.5, {}, {}});
+  EXPECT_THAT(results_text(mixed), HasSubstr("mean of each row's own metric: 56.6 [56.0, 57.2], floor 50.0\n"));
+}
+
 TEST(Collect, TakesCurvesAndEvaluationsOfARunInOrder) {
   const TempFolder folder;
   folder.write("run/metrics.jsonl", "{\"step\": 1, \"train/loss\": 1}\n");
