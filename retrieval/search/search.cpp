@@ -26,7 +26,7 @@ constexpr std::string_view kWhere = "search";
 
 // A thread multiplies a tile of queries by a tile of the block; the product stays in its share of the cache until it
 // has been looked through.
-constexpr int64_t kQueriesPerTile = 256;
+constexpr int64_t kQueriesPerTile = 1024;
 constexpr int64_t kRowsPerTile = 1024;
 constexpr int64_t kScoresPerLook = 256;
 
@@ -66,8 +66,10 @@ struct QueryTile {
 };
 
 std::vector<QueryTile> tiles_of(int64_t queries) {
+  const auto divided_up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
   const int64_t threads = at::get_num_threads();
-  const int64_t size = std::clamp<int64_t>((queries + threads - 1) / threads, 1, kQueriesPerTile);
+  const int64_t rounds = std::max<int64_t>(divided_up(queries, threads * kQueriesPerTile), 1);
+  const int64_t size = std::max<int64_t>(divided_up(queries, threads * rounds), 1);  // every thread as many tiles
   std::vector<QueryTile> tiles;
   for (int64_t begin = 0; begin < queries; begin += size) tiles.push_back({begin, std::min(begin + size, queries)});
   return tiles;
