@@ -119,6 +119,8 @@ InfoNceResult info_nce(const ContrastiveRows& rows, const PairLabels& labels, co
   const ContrastiveRows ready = {prepared(rows.query, factor), prepared(rows.candidate, factor),
                                  has_hard_negatives ? prepared(rows.hard_negative, factor) : torch::Tensor()};
   std::vector<Prefix> prefixes = prefixes_of(config, ready.query.size(1));
+  // Before anything that communicates: the backward runs in reverse, so the temperature's gradient is complete only
+  // after the last collective of the loss, and a reducer that sends gradients as they come cannot get between.
   const torch::Tensor scale = inverse_temperature(config, log_inverse_temperature, ready.query.options());
 
   const RowLayout layout = agree_on_layout(rows, labels.known_id.defined() ? labels.known_id.numel() : 0, comm);

@@ -63,7 +63,8 @@ struct InfoNceResult {
 ///        SUMMED over ranks, never averaged. They are then those of one rank with the whole batch, however it was
 ///        dealt out. grad_scale released: the rows' gradient (not the temperature's) is divided by the number of ranks.
 /// comm   collective, and so is the backward: every rank enters both, once, in the same order among its collectives,
-///        and starts the backward with the same factor. comm outlives the backward.
+///        and starts the backward with the same factor. comm outlives the backward. No gradient of a leaf is complete
+///        before the backward's last collective, so a reducer may send gradients as they come.
 ///        Forward: one all-gather of counts; one of labels if `exclude` is not empty; one of known ids if it has
 ///        known_positive; gathered: one of rows, backward one reduce-scatter; tiled: sends and receives round the ring.
 ///        The calls depend on config, N, and whether gradients are recorded alone; their sizes on the largest B.

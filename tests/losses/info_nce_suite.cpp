@@ -106,6 +106,24 @@ TEST_P(InfoNceTest, MakesTheSameCollectivesOnEveryRankWhateverItsRowsAre) {
   }
 }
 
+TEST_P(InfoNceTest, CompletesNoLeafsGradientBeforeItsLastCollective) {
+  const Batch batch = random_batch(kPairs, 1, kWidth, torch::kFloat64);
+  const InfoNceConfig config{.direction = ContrastDirection::kSymmetric, .learn_temperature = true};
+  GetParam().run([&](Communicator& comm) {
+    const Share share = share_of_rank(kPairs, comm);
+    Batch mine = share_of(batch, share.first, share.count);
+    const torch::Tensor learned = initial_log_inverse_temperature(config);
+    uint64_t calls_at_gradient = 0;
+    learned.register_hook([&](const torch::Tensor&) { calls_at_gradient = comm.ledger_number(); });
+    mine.rows.query = mine.rows.query.clone().requires_grad_();
+    const torch::Tensor loss = info_nce(mine.rows, {}, config, comm, learned).loss;
+    const uint64_t calls_before = comm.ledger_number();
+    loss.backward();
+    EXPECT_GT(calls_at_gradient, calls_before) << "the reduce-scatter came first";
+    EXPECT_EQ(calls_at_gradient, comm.ledger_number()) << "and nothing after";
+  });
+}
+
 TEST_P(InfoNceTest, WithoutGradientGivesTheSameLoss) {
   const Batch batch = random_batch(kPairs, 1, kWidth, torch::kFloat64);
   for (const ContrastCompute compute : kComputes) {
