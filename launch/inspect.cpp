@@ -5,12 +5,14 @@
 #include "core/error.h"
 #include "core/io/embeddings_file.h"
 #include "core/io/hash.h"
+#include "core/io/hdf5.h"
 #include "core/io/safetensors.h"
 #include "core/shape.h"
 #include "data/sources/records.h"
 #include "launch/options.h"
 #include "launch/verbs.h"
 #include "models/weights/describe.h"
+#include "retrieval/search/run_file.h"
 
 namespace trireme {
 namespace {
@@ -23,7 +25,7 @@ struct InspectOptions {
   template <class V>
   void describe(V& v) {
     v.field("path", path,
-            "Checkpoint or adapter folder, embedding file (.h5), weights (.safetensors), records (.jsonl).")
+            "Checkpoint or adapter folder, embeddings or run (.h5), weights (.safetensors), records (.jsonl).")
         .required()
         .positional();
     v.field("instructions", instructions, "M-BEIR's query_instructions.tsv; needed for M-BEIR queries.");
@@ -40,6 +42,27 @@ std::string describe_embeddings(const fs::path& path) {
       file.rows(), file.dim(), dtype_name(file.dtype()), info.normalized ? "unit length" : "not normalised", info.model,
       info.model_sha256, info.adapter_sha256.empty() ? "none" : info.adapter_sha256, info.rope_mode, info.config_sha256,
       fmt::join(file.read_ids(0, std::min<int64_t>(file.rows(), 5)), ", "));
+}
+
+std::string describe_run(const fs::path& path) {
+  const Run run = read_run(path);
+  const RunInfo& info = run.info;
+  std::string out = fmt::format(
+      "run\n  queries         {}\n  documents       {} for each, of {}\n  method          {}\n  model           {}\n"
+      "  model sha256    {}\n  adapter sha256  {}\n  config sha256   {}\n",
+      run.queries(), run.depth(), info.candidates, info.method, info.model, info.model_sha256,
+      info.adapter_sha256.empty() ? "none" : info.adapter_sha256, info.config_sha256);
+  constexpr int64_t kSamples = 5, kDocuments = 3;
+  for (int64_t q = 0; q < std::min(run.queries(), kSamples); ++q) {
+    const auto docs = run.docs_of(q).first(static_cast<std::size_t>(std::min(run.depth(), kDocuments)));
+    out += fmt::format("  {}: {}{}\n", run.query_ids[static_cast<std::size_t>(q)], fmt::join(docs, ", "),
+                       run.depth() > kDocuments ? ", .." : "");
+  }
+  return out;
+}
+
+std::string describe_hdf5(const fs::path& path) {
+  return Hdf5Reader(path).string_attribute("trireme_format") == "run" ? describe_run(path) : describe_embeddings(path);
 }
 
 std::string describe_tensors(const fs::path& path) {
@@ -82,7 +105,7 @@ std::string inspect(const InspectOptions& options) {
     checkpoint.weights_sha256 = sha256_hex_of_files(checkpoint.weight_files);
     return text_of(checkpoint);
   }
-  if (path.extension() == ".h5") return describe_embeddings(path);
+  if (path.extension() == ".h5") return describe_hdf5(path);
   if (path.extension() == ".safetensors") return describe_tensors(path);
   if (path.extension() == ".jsonl") return describe_records(options);
   throw DataError("inspect", fmt::format("the path must be a checkpoint or adapter folder, or a file that ends in .h5, "

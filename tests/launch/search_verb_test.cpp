@@ -79,6 +79,14 @@ TEST_F(SearchVerbTest, WritesTheSameBytesWithOneTwoAndThreeRanks) {
   }
 }
 
+TEST_F(SearchVerbTest, InspectTellsWhatARunHolds) {
+  ASSERT_EQ(search({"--k", "6"}).exit_code, 0);
+  const ProgramResult told = run_program({TRIREME_BINARY, "inspect", at("run.h5")});
+  EXPECT_EQ(told.exit_code, 0) << told.err;
+  for (const char* part : {"queries         7", "6 for each, of 50", "exact", "q0: d"})
+    EXPECT_THAT(told.out, HasSubstr(part));
+}
+
 TEST_F(SearchVerbTest, TellsTheRecallOfAnIndex) {
   const ProgramResult ran = search({"--k", "5", "--index", "hnsw", "--index-file", at("index")});
   EXPECT_EQ(ran.exit_code, 0) << ran.err;
