@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <ATen/Functions.h>
+
 #include "core/io/file.h"
+#include "core/io/safetensors.h"
 #include "tests/support/run_program.h"
 #include "tests/support/temp_folder.h"
 
@@ -38,6 +41,22 @@ TEST_P(Resume, TwiceKilledEqualsUnbrokenBitForBit) {
     EXPECT_EQ(run_toy(run, ranks, second), 128 + SIGKILL);
     ASSERT_EQ(run_toy(run, ranks, -1), 0);
     expect_same_run(run, unbroken);
+  }
+}
+
+TEST(ResumeWithAnotherRankCount, GoesOnWithTheSameBatches) {
+  const TempFolder folder;
+  ASSERT_EQ(run_toy(folder.path() / "one", 1, -1), 0);
+  EXPECT_EQ(run_toy(folder.path() / "changed", 1, 8), 128 + SIGKILL);
+  EXPECT_EQ(run_toy(folder.path() / "changed", 4, 17), 128 + SIGKILL);
+  ASSERT_EQ(run_toy(folder.path() / "changed", 2, -1), 0);
+  const std::filesystem::path weights = "checkpoints/step_000024/weights.safetensors";
+  const SafetensorsFile got(folder.path() / "changed" / weights), expected(folder.path() / "one" / weights);
+  ASSERT_EQ(got.entries().size(), expected.entries().size());
+  for (const SafetensorsEntry& entry : expected.entries()) {
+    const torch::Tensor want = expected.tensor(entry);
+    const double difference = (got.tensor(*got.find(entry.name)) - want).abs().max().item<double>();
+    EXPECT_LE(difference, 1e-5 * want.abs().max().item<double>()) << entry.name;
   }
 }
 
