@@ -8,6 +8,7 @@
 #include "core/io/hdf5.h"
 #include "core/io/safetensors.h"
 #include "core/shape.h"
+#include "data/benchmark/dataset_folder.h"
 #include "data/sources/records.h"
 #include "launch/options.h"
 #include "launch/verbs.h"
@@ -25,7 +26,7 @@ struct InspectOptions {
   template <class V>
   void describe(V& v) {
     v.field("path", path,
-            "Checkpoint or adapter folder, embeddings or run (.h5), weights (.safetensors), records (.jsonl).")
+            "Checkpoint, adapter or dataset folder, embeddings or run (.h5), weights (.safetensors), records (.jsonl).")
         .required()
         .positional();
     v.field("instructions", instructions, "M-BEIR's query_instructions.tsv; needed for M-BEIR queries.");
@@ -99,6 +100,7 @@ std::string describe_records(const InspectOptions& options) {
 std::string inspect(const InspectOptions& options) {
   const fs::path& path = options.path;
   TRIREME_CHECK(fs::exists(path), DataError, "inspect", "the path must exist; got {}; check it.", path.string());
+  if (is_prepared_dataset(path)) return describe_dataset(path);
   if (is_adapter_folder(path)) return text_of(describe_adapter(path));
   if (fs::is_directory(path)) {
     CheckpointDescription checkpoint = describe_checkpoint(path);
@@ -108,9 +110,10 @@ std::string inspect(const InspectOptions& options) {
   if (path.extension() == ".h5") return describe_hdf5(path);
   if (path.extension() == ".safetensors") return describe_tensors(path);
   if (path.extension() == ".jsonl") return describe_records(options);
-  throw DataError("inspect", fmt::format("the path must be a checkpoint or adapter folder, or a file that ends in .h5, "
-                                         ".safetensors or .jsonl; got {}; name one of these.",
-                                         path.string()));
+  throw DataError("inspect",
+                  fmt::format("the path must be a checkpoint, adapter or dataset folder, or a file that ends in .h5, "
+                              ".safetensors or .jsonl; got {}; name one of these.",
+                              path.string()));
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ int run(const LaunchInfo& launch, Arguments arguments) {
       {"report", add_report(program)},
       {"inspect", add_inspect(program)},
       {"doctor", add_doctor(program)},
+      {"prepare", add_prepare(program)},
   };
   program.add_subcommand("bench", bench.get_description());
   return run_verb(program, verbs, launch, arguments);

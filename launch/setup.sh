@@ -6,12 +6,13 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-bash launch/setup.sh [--cuda] [--preset NAME] [--tests]
+bash launch/setup.sh [--cuda] [--preset NAME] [--tests] [--data]
 
   --cuda          install the whole wheel set (4.6 GB instead of 1.3 GB) and build the preset `cuda`: needs nvcc 13,
                   but no GPU
   --preset NAME   build this CMake preset instead of `release` (docs/building.md lists them)
   --tests         build the tests too
+  --data          install the packages that `trireme prepare pictograms` reads too (210 MB of downloads)
 TEXT
 }
 
@@ -26,6 +27,7 @@ fail() {
 }
 
 cuda=false
+data=false
 preset=
 target=trireme
 while (($#)); do
@@ -38,8 +40,9 @@ while (($#)); do
       ;;
     --preset=*) preset=${1#--preset=} ;;
     --tests) target=all ;;
+    --data) data=true ;;
     -h | --help) usage && exit 0 ;;
-    *) fail "options must be --cuda, --preset NAME or --tests; got '$1'; see --help." 2 ;;
+    *) fail "options must be --cuda, --preset NAME, --tests or --data; got '$1'; see --help." 2 ;;
   esac
   shift
 done
@@ -57,8 +60,16 @@ packages=(
   libopenmpi-dev openmpi-bin libhdf5-dev libssl-dev libxxhash-dev
   libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsimdjson-dev
   libpcre2-dev libutf8proc-dev libjpeg-dev libpng-dev libwebp-dev libhnswlib-dev libpugixml-dev
+  libfreetype-dev libharfbuzz-dev libpugixml-dev
   libgtest-dev libgmock-dev librapidcheck-dev clang-format-14
 )
+data_packages=(
+  fonts-noto-color-emoji ruby-gemojione fonts-symbola unicode-data unicode-cldr-core tuxpaint-stamps-default
+  wordnet-base librsvg2-bin
+)
+if $data; then
+  packages+=("${data_packages[@]}")
+fi
 
 # step NAME ADVICE COMMAND...: runs the command with its output in build/logs/NAME.log and prints how long it took. When
 # it fails, the end of the log and one line that says what to do.

@@ -21,5 +21,6 @@ VerbAction add_eval(CLI::App& program);
 VerbAction add_report(CLI::App& program);
 VerbAction add_inspect(CLI::App& program);
 VerbAction add_doctor(CLI::App& program);
+VerbAction add_prepare(CLI::App& program);
 
 }  // namespace trireme
