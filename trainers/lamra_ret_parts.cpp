@@ -21,12 +21,13 @@ bool vision_trains(Model& model) {
                              [](const TrainableTensor& tensor) { return tensor.name.starts_with("visual."); });
 }
 
+/// A learned temperature comes first, so its gradient leaves last: it is complete before the model's are begun.
 NamedTensors leaves_of(Model& model, const torch::Tensor& log_inverse_temperature) {
   NamedTensors leaves;
+  if (log_inverse_temperature.defined()) leaves.emplace_back("loss.log_inverse_temperature", log_inverse_temperature);
   for (const TrainableTensor& trainable : trainable_tensors(model)) {
     leaves.emplace_back(trainable.name, trainable.tensor);
   }
-  if (log_inverse_temperature.defined()) leaves.emplace_back("loss.log_inverse_temperature", log_inverse_temperature);
   return leaves;
 }
 

@@ -22,7 +22,7 @@ struct LamraRetParts {
   TrainingSet set;
   TrainingModel base;
   ContrastiveTask task;
-  NamedTensors leaves;  ///< what trains; a learned temperature last
+  NamedTensors leaves;  ///< what trains; a learned temperature first
   Optimizer optimizer;
   GradientReducer reducer;
 };
