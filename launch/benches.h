@@ -12,5 +12,6 @@ namespace trireme {
 std::map<std::string, VerbAction> add_benches(CLI::App& program);
 
 VerbAction add_bench_search(CLI::App& program);
+VerbAction add_bench_step(CLI::App& program);
 
 }  // namespace trireme

@@ -31,14 +31,9 @@ int run(const LaunchInfo& launch, Arguments arguments) {
   CLI::App program{"Trireme: training and serving multimodal retrievers", "trireme"};
   program.set_version_flag("--version", std::string(version()));
   const std::map<std::string, VerbAction> verbs = {
-      {"embed", add_embed(program)},
-      {"search", add_search(program)},
-      {"export", add_export(program)},
-      {"eval", add_eval(program)},
-      {"report", add_report(program)},
-      {"inspect", add_inspect(program)},
-      {"doctor", add_doctor(program)},
-      {"prepare", add_prepare(program)},
+      {"train", add_train(program)},   {"embed", add_embed(program)},     {"search", add_search(program)},
+      {"eval", add_eval(program)},     {"report", add_report(program)},   {"inspect", add_inspect(program)},
+      {"doctor", add_doctor(program)}, {"prepare", add_prepare(program)}, {"export", add_export(program)},
   };
   program.add_subcommand("bench", bench.get_description());
   return run_verb(program, verbs, launch, arguments);
