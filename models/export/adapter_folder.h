@@ -13,7 +13,7 @@ namespace trireme {
 /// How the keys of an adapter spell module paths: those of the class that will load it.
 enum class AdapterNaming {
   kModern,    ///< model.language_model.layers..: ..ForConditionalGeneration since transformers 4.52, vLLM
-  kLegacy,    ///< model.layers..: transformers < 4.52; newer ones and vLLM map it
+  kLegacy,    ///< model.layers..: transformers < 4.52; PEFT on newer ones finds none of its keys
   kBaseModel  ///< language_model.layers..: Qwen2VLModel and its like, AutoModel
 };
 constexpr auto choice_names(AdapterNaming) {

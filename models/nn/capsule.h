@@ -6,8 +6,8 @@
 
 namespace trireme {
 
-/// A value of any type for AutogradContext::saved_data. Tensors that need gradients do not belong in it: they would keep
-/// their graph alive in a circle; they go through save_for_backward.
+/// A value of any type for AutogradContext::saved_data. Tensors that need gradients do not belong in it: they would
+/// keep their graph alive in a circle; they go through save_for_backward.
 template <class T>
 struct Capsule : torch::CustomClassHolder {
   explicit Capsule(T held) : value(std::move(held)) {}

@@ -5,7 +5,7 @@
 
 #include "core/parallel.h"
 #include "models/nn/cpu_attention.h"
-#include "models/nn/cpu_attention_tiles.h"
+#include "models/nn/cpu_tiles.h"
 #include "models/nn/cpu_vector.h"
 
 namespace trireme::cpu {
@@ -14,7 +14,8 @@ namespace trireme::cpu {
 
 namespace {
 
-/// One sequence and one key/value head: nothing else adds to its keys' and values' gradients.
+/// One sequence and one key/value head: nothing else adds to its keys' and
+/// values' gradients.
 struct Piece {
   int64_t begin, length, kv_head;
 };
@@ -28,7 +29,8 @@ std::vector<Piece> pieces_longest_first(const std::vector<int64_t>& bounds, int6
   return pieces;
 }
 
-/// What one thread works in. "_columns" are transposed: [width, columns]; rows are `width` apart, padded with zeros.
+/// What one thread works in. "_columns" are transposed: [width, columns]; rows
+/// are `width` apart, padded with zeros.
 struct Scratch {
   Scratch(int64_t dim, int64_t max_columns)
       : columns(max_columns),
@@ -87,7 +89,8 @@ TRIREME_INLINE void pack(const AttentionGradients<T>& call, const Piece& piece, 
   std::fill(s.grad_values.data(), s.grad_values.data() + used, 0.0f);
 }
 
-/// From scores' exponentials e and dL/dp, with p = e * inverse_sum: p in e's place, dL/dscore = p (dL/dp - sum p dL/dp).
+/// From scores' exponentials e and dL/dp, with p = e * inverse_sum: p in e's
+/// place, dL/dscore = p (dL/dp - sum p dL/dp).
 TRIREME_INLINE void softmax_backward(float* weights, float* grads, float inverse_sum, int64_t count) {
   Floats p, g, sums{};
   for (int64_t j = 0; j < count; j += kLanes) {
@@ -105,54 +108,8 @@ TRIREME_INLINE void softmax_backward(float* weights, float* grads, float inverse
   }
 }
 
-/// sums[j] += sum over the tile's rows of factor[r, j] * rows[r], `kVectors` vectors of columns.
-template <int64_t kVectors>
-TRIREME_INLINE void add_outer_tile(const float* factors, int64_t columns, const float* rows, int64_t width,
-                                   int64_t count, float* sums) {
-  Floats row[kTileRows][kVectors];
-  for (int64_t r = 0; r < kTileRows; ++r) {
-    for (int64_t c = 0; c < kVectors; ++c) load(rows + r * width + c * kLanes, row[r][c]);
-  }
-  for (int64_t j = 0; j < count; ++j, sums += width) {
-    Floats sum[kVectors];
-    for (int64_t c = 0; c < kVectors; ++c) load(sums + c * kLanes, sum[c]);
-    for (int64_t r = 0; r < kTileRows; ++r) {
-      const float factor = factors[r * columns + j];
-      for (int64_t c = 0; c < kVectors; ++c) sum[c] += factor * row[r][c];
-    }
-    for (int64_t c = 0; c < kVectors; ++c) store(sum[c], sums + c * kLanes);
-  }
-}
-
-/// tile(vectors, first column) over all columns of a row, four vectors at a time and then the rest.
-template <class Tile>
-TRIREME_INLINE void for_each_tile(int64_t width, const Tile& tile) {
-  int64_t column = 0;
-  for (; width - column >= kTileColumns; column += kTileColumns) tile(std::integral_constant<int64_t, 4>{}, column);
-  switch ((width - column) / kLanes) {
-    case 1:
-      tile(std::integral_constant<int64_t, 1>{}, column);
-      break;
-    case 2:
-      tile(std::integral_constant<int64_t, 2>{}, column);
-      break;
-    case 3:
-      tile(std::integral_constant<int64_t, 3>{}, column);
-      break;
-    default:
-      break;
-  }
-}
-
-TRIREME_INLINE void add_outer(const float* factors, int64_t columns, const float* rows, int64_t width, int64_t count,
-                              float* sums) {
-  for_each_tile(
-      width, [&](auto vectors, int64_t column) __attribute__((always_inline)) {
-        add_outer_tile<vectors.value>(factors, columns, rows + column, width, count, sums + column);
-      });
-}
-
-/// The turn's transpose, which is the turn back: where y = turn(x), dL/dx from dL/dy.
+/// The turn's transpose, which is the turn back: where y = turn(x), dL/dx from
+/// dL/dy.
 template <class T>
 TRIREME_INLINE void turn_back(const AttentionCall<T>& call, const float* y, int64_t token, float factor, T* x) {
   const int64_t half = call.dim / 2;

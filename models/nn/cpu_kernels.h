@@ -24,8 +24,8 @@ void swiglu(const c10::BFloat16* gate_up, int64_t rows, int64_t width, c10::BFlo
 void quick_gelu(float* x, int64_t count);
 void quick_gelu(c10::BFloat16* x, int64_t count);
 
-/// Backward of rms_norm: grad_x from grad (of y), x and the weight; and, unless nullptr, grad_weight [width] in float32,
-/// to which the rows' contributions are added. The rounding inside rms_norm counts as none.
+/// Backward of rms_norm: grad_x from grad (of y), x and the weight; and, unless nullptr, grad_weight [width] in
+/// float32, to which the rows' contributions are added. The rounding inside rms_norm counts as none.
 void rms_norm_backward(const float* grad, const float* x, const float* weight, float eps, int64_t rows, int64_t width,
                        float* grad_x, float* grad_weight);
 void rms_norm_backward(const c10::BFloat16* grad, const c10::BFloat16* x, const c10::BFloat16* weight, float eps,

@@ -1,5 +1,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/sum.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -14,7 +15,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// The parts of a linear layer that are not tensors with gradients, and what its forward pass kept for the backward.
+/// The parts of a linear layer that are not tensors with gradients, and what
+/// its forward pass kept for the backward.
 struct Call {
   struct Term {
     int64_t row_begin, rows, rank;
@@ -26,14 +28,18 @@ struct Call {
   bool residual = false, bias = false;
 };
 
-/// Gradients of the LoRA terms: to x (added to grad_x, where that is defined), to each A and B.
-/// With u = A x, y = s B u: dL/du = s B^T dL/dy, dL/dB = s dL/dy u^T, dL/dA = dL/du x^T, dL/dx = A^T dL/du.
+/// Gradients of the LoRA terms: to x (added to grad_x, where that is defined),
+/// to each A and B. With u = A x, y = s B u: dL/du = s B^T dL/dy, dL/dB = s
+/// dL/dy u^T, dL/dA = dL/du x^T, dL/dx = A^T dL/du.
 class TermGradients {
  public:
   TermGradients(const Call& call, const torch::Tensor& grad, const torch::Tensor& x, variable_list a, variable_list b)
       : call_(call), x_(x), a_(std::move(a)), b_(std::move(b)), grad_(grad), wide_(a_.front().scalar_type()) {}
 
   variable_list run(torch::Tensor& grad_x, bool wants_terms) {
+    if (low_rank_kernel_takes(x_, a_.front())) {
+      return x_.scalar_type() == torch::kFloat32 ? run_by_kernel<float>(grad_x) : run_by_kernel<c10::BFloat16>(grad_x);
+    }
     for (std::size_t i = 0; i < call_.terms.size(); ++i) add_low_gradient(i, wants_terms);
     const bool dropped = std::any_of(call_.masks.begin(), call_.masks.end(), [](const auto& m) { return m.defined(); });
     if (dropped) {
@@ -50,6 +56,25 @@ class TermGradients {
   }
 
  private:
+  template <class T>
+  variable_list run_by_kernel(torch::Tensor& grad_x) {
+    const auto x = x_.contiguous(), grad = grad_.contiguous();
+    const float* low = call_.low.const_data_ptr<float>();
+    variable_list results;
+    for (std::size_t i = 0; i < call_.terms.size(); ++i) {
+      const Call::Term& term = call_.terms[i];
+      results.push_back(at::empty_like(a_[i]));
+      results.push_back(at::empty_like(b_[i]));
+      cpu::low_rank_backward(low_rank_term(a_[i], b_[i], term.scale, call_.masks[i], term.dropout),
+                             x.const_data_ptr<T>(), x.size(0), low + low_begin_, call_.low.stride(0),
+                             grad.const_data_ptr<T>() + term.row_begin, grad.stride(0),
+                             grad_x.defined() ? grad_x.mutable_data_ptr<T>() : nullptr,
+                             results[2 * i].mutable_data_ptr<float>(), results[2 * i + 1].mutable_data_ptr<float>());
+      low_begin_ += term.rank;
+    }
+    return results;
+  }
+
   void add_low_gradient(std::size_t i, bool wants_terms) {
     const Call::Term& term = call_.terms[i];
     const auto grad = grad_.narrow(1, term.row_begin, term.rows).to(wide_);

@@ -30,6 +30,7 @@ import hub_checkpoints
 import qwen_files
 
 STEP_BAR, CURVE_BAR, STEPS, TEMPERATURE, RATE = 1e-5, 1e-4, 20, 0.05, 1e-3
+LEAST_GRADIENT = 1e-3  # of the largest
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -138,8 +139,20 @@ def largest_by_half(tensors: dict[str, torch.Tensor], kind: str) -> dict[str, fl
                       if name.startswith(kind) and half in name) for half in ("lora_A", "lora_B")}
 
 
-def compare(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> dict[str, float]:
-    """Differences over the largest value of their kind: of the loss, the gradients, the weights, the curve."""
+def after_adamw(weight: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    parameter = torch.nn.Parameter(weight.clone())
+    parameter.grad = gradient.clone()
+    torch.optim.AdamW([parameter], lr=RATE, weight_decay=0.0).step()
+    return parameter.detach()
+
+
+def compare(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor],
+            first: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Differences over the largest value of their kind: of the loss, the gradients, the weights, the curve.
+
+    AdamW's first update is near lr times the gradient's sign: where a gradient is next to nothing, rounding decides. So
+    every weight is held to torch.optim.AdamW with our gradient, and to PEFT's weight where its gradient is not tiny.
+    """
     names = {name.removeprefix("grad.") for name in theirs if name.startswith("grad.")}
     assert names == {name.removeprefix("grad.") for name in ours if name.startswith("grad.")}, "not the same train"
     gradients, weights = largest_by_half(theirs, "grad."), largest_by_half(theirs, "weight.")
@@ -148,16 +161,16 @@ def compare(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> d
     compared = elements = 0
     for name in names:
         half = "lora_A" if "lora_A" in name else "lora_B"
-        gradient = theirs[f"grad.{name}"]
+        gradient, weight = theirs[f"grad.{name}"], ours[f"weight.{name}"]
         # Where B is zero, A's gradient is, in both.
         scale = gradients[half] or max(gradients.values())
         found["grad"] = max(found["grad"], ((ours[f"grad.{name}"] - gradient).abs().max() / scale).item())
-        # AdamW's first update is lr times the gradient's sign: where the gradient is all rounding, so is the weight.
-        certain = (gradient.abs() > STEP_BAR * scale) | (gradient == 0)
-        difference = (ours[f"weight.{name}"] - theirs[f"weight.{name}"]).abs() * certain
-        found["weight"] = max(found["weight"], (difference.max() / weights[half]).item())
+        certain = (gradient.abs() > LEAST_GRADIENT * scale) | (gradient == 0)
+        to_peft = ((weight - theirs[f"weight.{name}"]).abs() * certain).max()
+        to_adamw = (weight - after_adamw(first[name], ours[f"grad.{name}"])).abs().max()
+        found["weight"] = max(found["weight"], (torch.maximum(to_peft, to_adamw) / weights[half]).item())
         compared, elements = compared + int(certain.sum()), elements + certain.numel()
-    assert compared > 0.9 * elements, f"only {compared} of {elements} weights were compared"
+    assert compared > 0.5 * elements, f"only {compared} of {elements} weights were compared"
     found["curve"] = ((ours["loss"] - theirs["loss"]).abs().max() / theirs["loss"].abs().max()).item()
     return found
 
@@ -176,7 +189,8 @@ def run(seed: int, folder: pathlib.Path, tokenizers: list, options: argparse.Nam
                folder / "out.safetensors", f"steps={STEPS}", f"lr={RATE}", f"temperature={TEMPERATURE}"]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"train_step left with {done.returncode}: {done.stderr}"
-    found = compare(load_file(folder / "out.safetensors"), train_with_peft(model, inputs))
+    first = {canonical(name): p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    found = compare(load_file(folder / "out.safetensors"), train_with_peft(model, inputs), first)
     losses = json.loads(done.stdout)["loss"]
     return found, f"{checkpoint}; loss at the end {losses:.4f}"
 

@@ -5,15 +5,17 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <type_traits>
 
 #include "models/nn/cpu_attention.h"
 #include "models/nn/cpu_vector.h"
 
-/// The products and softmax of attention, six query rows at a time: what its forward and backward passes share. For
-/// functions that are compiled for AVX-512.
+/// Products of a few rows at a time, and attention's softmax: what the kernels
+/// for AVX-512 share.
 namespace trireme::cpu {
 
-constexpr int64_t kTileRows = 6;     // queries whose sums are in registers at once: 6 x 4 of the 32 registers,
+constexpr int64_t kTileRows = 6;     // queries whose sums are in registers at once:
+                                     // 6 x 4 of the 32 registers,
 constexpr int64_t kTileVectors = 4;  // 4 more for the keys or values of a step
 constexpr int64_t kTileColumns = kTileVectors * kLanes;
 
@@ -27,6 +29,7 @@ class Buffer {
     if (data_ == nullptr) throw std::bad_alloc();
   }
   float* data() { return data_.get(); }
+  const float* data() const { return data_.get(); }
 
  private:
   struct Free {
@@ -75,7 +78,8 @@ TRIREME_INLINE void score_tile(const float* q, int64_t width, const float* keys,
   }
 }
 
-/// scores[r, j] = q[r] . keys[:, j], j below `count`, for the tile's rows. q rows `width` apart, keys [dim, columns].
+/// scores[r, j] = q[r] . keys[:, j], j below `count`, for the tile's rows. q
+/// rows `width` apart, keys [dim, columns].
 TRIREME_INLINE void score_rows(const float* q, int64_t width, const float* keys, int64_t dim, int64_t columns,
                                int64_t count, float* scores) {
   int64_t at = 0;
@@ -97,7 +101,8 @@ TRIREME_INLINE void score_rows(const float* q, int64_t width, const float* keys,
   }
 }
 
-/// The first `count` scores to e^(score - largest), the rest up to `width` to zero; returns 1 / their sum.
+/// The first `count` scores to e^(score - largest), the rest up to `width` to
+/// zero; returns 1 / their sum.
 TRIREME_INLINE float exponentiate_row(float* scores, int64_t count, int64_t width) {
   const Ints lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   const int64_t whole = count / kLanes * kLanes;
@@ -133,7 +138,8 @@ TRIREME_INLINE float exponentiate_row(float* scores, int64_t count, int64_t widt
   return 1.0f / sum_of_lanes(sums);
 }
 
-/// sums[r] = sum over `count` keys of weight[r, j] * values[j], `kVectors` vectors of columns.
+/// sums[r] = sum over `count` keys of weight[r, j] * values[j], `kVectors`
+/// vectors of columns.
 template <int64_t kVectors, class Write>
 TRIREME_INLINE void value_tile(const float* weights, const float* values, int64_t count, int64_t columns, int64_t width,
                                const Write& write) {
@@ -149,6 +155,55 @@ TRIREME_INLINE void value_tile(const float* weights, const float* values, int64_
   for (int64_t r = 0; r < kTileRows; ++r) {
     for (int64_t c = 0; c < kVectors; ++c) write(r, c, sums[r][c]);
   }
+}
+
+/// sums[j] += sum over the tile's rows of factor[r, j] * rows[r], `kVectors`
+/// vectors of columns.
+template <int64_t kVectors>
+TRIREME_INLINE void add_outer_tile(const float* factors, int64_t columns, const float* rows, int64_t width,
+                                   int64_t count, float* sums) {
+  Floats row[kTileRows][kVectors];
+  for (int64_t r = 0; r < kTileRows; ++r) {
+    for (int64_t c = 0; c < kVectors; ++c) load(rows + r * width + c * kLanes, row[r][c]);
+  }
+  for (int64_t j = 0; j < count; ++j, sums += width) {
+    Floats sum[kVectors];
+    for (int64_t c = 0; c < kVectors; ++c) load(sums + c * kLanes, sum[c]);
+    for (int64_t r = 0; r < kTileRows; ++r) {
+      const float factor = factors[r * columns + j];
+      for (int64_t c = 0; c < kVectors; ++c) sum[c] += factor * row[r][c];
+    }
+    for (int64_t c = 0; c < kVectors; ++c) store(sum[c], sums + c * kLanes);
+  }
+}
+
+/// tile(vectors, first column) over all columns of a row, four vectors at a
+/// time and then the rest.
+template <class Tile>
+TRIREME_INLINE void for_each_tile(int64_t width, const Tile& tile) {
+  int64_t column = 0;
+  for (; width - column >= kTileColumns; column += kTileColumns) tile(std::integral_constant<int64_t, 4>{}, column);
+  switch ((width - column) / kLanes) {
+    case 1:
+      tile(std::integral_constant<int64_t, 1>{}, column);
+      break;
+    case 2:
+      tile(std::integral_constant<int64_t, 2>{}, column);
+      break;
+    case 3:
+      tile(std::integral_constant<int64_t, 3>{}, column);
+      break;
+    default:
+      break;
+  }
+}
+
+TRIREME_INLINE void add_outer(const float* factors, int64_t columns, const float* rows, int64_t width, int64_t count,
+                              float* sums) {
+  for_each_tile(
+      width, [&](auto vectors, int64_t column) __attribute__((always_inline)) {
+        add_outer_tile<vectors.value>(factors, columns, rows + column, width, count, sums + column);
+      });
 }
 
 }  // namespace trireme::cpu
