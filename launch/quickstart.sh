@@ -5,16 +5,21 @@
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
+fail() {
+  printf 'error: [quickstart] %s\n' "$1" >&2
+  exit 2
+}
+
 ranks=1
 seed=1
 while (($#)); do
   case $1 in
     --ranks | --seed)
-      [[ ${2:-} =~ ^[0-9]+$ ]] || { echo "error: [quickstart] $1 must be followed by a number; got '${2:-}'; try $1 2." >&2; exit 2; }
+      [[ ${2:-} =~ ^[0-9]+$ ]] || fail "$1 must be followed by a number; got '${2:-}'; try $1 2."
       [[ $1 == --ranks ]] && ranks=$2 || seed=$2
       shift 2
       ;;
-    *) echo "error: [quickstart] options must be --ranks N or --seed N; got '$1'; leave it out." >&2; exit 2 ;;
+    *) fail "options must be --ranks N or --seed N; got '$1'; leave it out." ;;
   esac
 done
 
@@ -36,4 +41,5 @@ done
 "$trireme" export --run runs/pictograms/ret_stage2 --format adapter
 printf '\n==> evaluate\n'
 run eval "$experiments/eval.yaml"
-printf '\nData, training and evaluation took %d s. The report: runs/pictograms/eval/report.html\n' "$((SECONDS - begin))"
+printf '\nData, training and evaluation took %d s. The report: runs/pictograms/eval/report.html\n' \
+  "$((SECONDS - begin))"

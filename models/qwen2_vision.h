@@ -54,7 +54,8 @@ struct VisionLayout {
 VisionLayout vision_layout(const torch::Tensor& grid, const VisionConfig& config);
 
 struct VisionOptions {
-  /// Of the [P/4] merged groups, in the processor's order; ids are multiples of 4, and a group's patches take id .. id+3.
+  /// Of the [P/4] merged groups, in the processor's order; ids are multiples of 4, and a group's patches take id ..
+  /// id+3.
   std::optional<DropoutRows> dropout;
   bool recompute_blocks = false;
 };

@@ -16,12 +16,13 @@ nlohmann::json number(double value) {
 }  // namespace
 
 void require_healthy(Guard& guard, const StepHealth& step, const PairBatch& batch, RunState& run) {
-  const std::optional<std::string> verdict = guard.examine(step);
+  const std::optional<Verdict> verdict = guard.examine(step);
   if (!verdict) return;
   const std::string checkpoint =
       run.last_checkpoint() ? (run.folder() / "checkpoints" / checkpoint_name(*run.last_checkpoint())).string() : "";
   const nlohmann::ordered_json evidence = {{"step", step.step},
-                                           {"verdict", *verdict},
+                                           {"required", verdict->required},
+                                           {"got", verdict->got},
                                            {"loss", number(step.loss)},
                                            {"gradient_norm", number(step.gradient_norm)},
                                            {"candidate_cosine", number(step.candidate_cosine)},
@@ -30,13 +31,13 @@ void require_healthy(Guard& guard, const StepHealth& step, const PairBatch& batc
                                            {"target_ids_of_rank_0", batch.target_ids}};
   run.finish();
   run.write_file("diverged.json", evidence.dump(2) + "\n");
-  throw DivergedError(
-      fmt::format("step {}", step.step),
-      fmt::format("{}; see {}; {}", *verdict, (run.folder() / "diverged.json").string(),
-                  checkpoint.empty() ? "no checkpoint was written yet: lower optim.peak_lr and start again."
-                                     : fmt::format("the last good checkpoint is {}: go on from it with a lower "
-                                                   "optim.peak_lr and resume.allow: [optim.peak_lr].",
-                                                   checkpoint)));
+  const std::string next =
+      checkpoint.empty()
+          ? "start again with a lower optim.peak_lr; no checkpoint was written yet"
+          : fmt::format("go on from {} with a lower optim.peak_lr and resume.allow: [optim.peak_lr]", checkpoint);
+  throw DivergedError(fmt::format("step {}", step.step),
+                      fmt::format("{}; got {}; see {}, and {}.", verdict->required, verdict->got,
+                                  (run.folder() / "diverged.json").string(), next));
 }
 
 }  // namespace trireme

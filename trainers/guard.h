@@ -40,6 +40,13 @@ struct StepHealth {
   double candidate_cosine = 0;  ///< mean over pairs of different candidates
 };
 
+/// Why a run must end: the first two parts of an error's text.
+struct Verdict {
+  std::string required;  ///< "the loss must be finite"
+  std::string got;
+  bool operator==(const Verdict&) const = default;
+};
+
 /// Watches a run for losses and gradients that are not finite, for spikes of the loss, and for embeddings that have
 /// collapsed to one direction. Deterministic, so every rank comes to the same verdict at the same step; what it
 /// remembers goes into checkpoints.
@@ -47,8 +54,8 @@ class Guard {
  public:
   explicit Guard(const GuardConfig& config) : config_(config) {}
 
-  /// What is wrong with this step, as "required; got" for the error's text; nullopt when nothing is.
-  std::optional<std::string> examine(const StepHealth& step);
+  /// What is wrong with this step; nullopt when nothing is.
+  std::optional<Verdict> examine(const StepHealth& step);
 
   /// For Checkpoint::counters, under "guard.".
   std::map<std::string, double> state() const;
@@ -56,7 +63,7 @@ class Guard {
   void restore(const std::map<std::string, double>& counters);
 
  private:
-  std::optional<std::string> examine_spike(double loss);
+  std::optional<Verdict> examine_spike(double loss);
 
   GuardConfig config_;
   double mean_ = 0, variance_ = 0;

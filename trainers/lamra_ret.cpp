@@ -22,8 +22,8 @@ int64_t total_steps(const TrainLengthConfig& train, const TrainingSet& set) {
   return std::max<int64_t>(1, std::llround(*train.epochs * static_cast<double>(set.steps_per_epoch())));
 }
 
-/// The longest of the run's first batches goes forward and back once; nothing of it is kept. Before anything is written:
-/// what is wrong with the batches is found here.
+/// The longest of the run's first batches goes forward and back once; nothing of it is kept. Before anything is
+/// written: what is wrong with the batches is found here.
 void fly_ahead(LamraRetParts& parts, TrainingJob& job) {
   const int64_t steps = parts.config.train.preflight_steps;
   PairLoader loader = parts.loader(0);

@@ -13,8 +13,8 @@
 
 namespace trireme {
 
-/// What the steps since the last line of the curves amount to over all ranks. Sums stay on the model's device until they
-/// are read, so a GPU is not waited for in between.
+/// What the steps since the last line of the curves amount to over all ranks. Sums stay on the model's device until
+/// they are read, so a GPU is not waited for in between.
 class StepTotals {
  public:
   StepTotals(Communicator& communicator, c10::Device device);

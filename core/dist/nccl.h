@@ -10,10 +10,11 @@ namespace trireme {
 /// CUDA tensors over NCCL, CPU tensors over `host`, which also carries failure notices, endings and the exchange of
 /// NCCL's id. Compiled only with TRIREME_CUDA; every rank calls it.
 ///
-/// NCCL's calls go to a stream of high priority of their own: it waits for what the caller's current stream holds at the
-/// call, so a collective overlaps with what the caller queues afterwards. Work::wait() blocks the host until the
-/// collective is over, as with the other transports: its tensors may then be read on any stream, and a rank that is late
-/// or lost ends the wait by options.timeout, by NCCL's own asynchronous error, or by that rank's failure notice. The
+/// NCCL's calls go to a stream of high priority of their own: it waits for what the caller's current stream holds at
+/// the call, so a collective overlaps with what the caller queues afterwards. Work::wait() blocks the host until the
+/// collective is over, as with the other transports: its tensors may then be read on any stream, and a rank that is
+/// late or lost ends the wait by options.timeout, by NCCL's own asynchronous error, or by that rank's failure notice.
+/// The
 /// communicator is aborted then and cannot be used for CUDA tensors again.
 /// A send and a recv begun one after the other travel together, so that a ring of ranks cannot block itself; one alone
 /// leaves when it is waited for.

@@ -6,9 +6,9 @@
 
 namespace trireme {
 
-/// Between two polls of a transport. Busy at first, for collectives in shared memory take microseconds, but yielding the
-/// core, which another rank may need; then naps, each followed by some polls, because a large transfer moves a piece per
-/// poll. For core/dist/*.cpp only.
+/// Between two polls of a transport. Busy at first, for collectives in shared memory take microseconds, but yielding
+/// the core, which another rank may need; then naps, each followed by some polls, because a large transfer moves a
+/// piece per poll. For core/dist/*.cpp only.
 class Pause {
  public:
   void operator()() {

@@ -45,8 +45,8 @@ Change draw_change(const AugmentConfig& config, RandomStream& stream) {
   return change;
 }
 
-/// Where a pixel of the result lies in the picture, which has one white pixel around it: x = xx * column + xy * row + x0,
-/// and y alike.
+/// Where a pixel of the result lies in the picture, which has one white pixel around it: x = xx * column + xy * row +
+/// x0, and y alike.
 struct InverseMap {
   float xx, xy, x0, yx, yy, y0;
 };

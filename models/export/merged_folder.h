@@ -22,8 +22,8 @@ struct MergedExport {
 torch::Tensor merged_weight(const LinearModule& module);
 
 /// Writes the whole model with its LoRA merged in as a hub folder that transformers and vLLM load: config.json (its
-/// dtype set), model.safetensors or shards with their index, and the source's other files. Merged in float32, then cast.
-/// A head that was not loaded is taken from the source. Nothing of `model` changes.
+/// dtype set), model.safetensors or shards with their index, and the source's other files. Merged in float32, then
+/// cast. A head that was not loaded is taken from the source. Nothing of `model` changes.
 /// throws DataError: a file of the source missing, disk full.
 void write_merged_folder(const std::filesystem::path& folder, Model& model, const MergedExport& options);
 

@@ -6,8 +6,8 @@
 namespace trireme {
 
 /// Makes a folder whole or not at all: files go into a temporary folder beside it, commit() puts it in place; without
-/// commit() it is removed. An existing folder is replaced, at commit(), only if it holds `marker`, the file that says an
-/// earlier call of ours made it.
+/// commit() it is removed. An existing folder is replaced, at commit(), only if it holds `marker`, the file that says
+/// an earlier call of ours made it.
 /// throws DataError: the folder exists and is neither empty nor ours; its parent is missing or not writable.
 class NewFolder {
  public:

@@ -107,7 +107,10 @@ TEST_F(EmbedVerbTest, Bfloat16IsCloseToFloat32) {
 TEST_F(EmbedVerbTest, MemoryDoesNotGrowWithTheRecords) {
   const auto peak_kib = [&](int records) {
     std::string lines;
-    for (int i = 0; i < records; ++i) lines += fmt::format(R"({{"id": "{}", "img_path": "gradient.png"}})" "\n", i);
+    for (int i = 0; i < records; ++i)
+      lines += fmt::format(R"({{"id": "{}", "img_path": "gradient.png"}})"
+                           "\n",
+                           i);
     folder_.write("records.jsonl", lines);
     const ProgramResult ran = embed({"--batch-tokens", "256"});
     EXPECT_EQ(ran.exit_code, 0) << ran.err;

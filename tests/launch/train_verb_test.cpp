@@ -93,8 +93,8 @@ class TrainVerbTest : public ::testing::Test {
   std::vector<std::string> command(int ranks, std::vector<std::string> more) const {
     std::vector<std::string> argv;
     if (ranks > 1) {
-      argv = {TRIREME_MPIEXEC, "-q", "-n", std::to_string(ranks), "--oversubscribe", "--bind-to", "none",
-              "--mca",         "btl", "self,vader"};
+      argv = {TRIREME_MPIEXEC, "-q",    "-n",  std::to_string(ranks), "--oversubscribe", "--bind-to",
+              "none",          "--mca", "btl", "self,vader"};
     }
     for (const char* word : {TRIREME_BINARY, "train"}) argv.emplace_back(word);
     argv.emplace_back(at("config.yaml"));
@@ -113,7 +113,9 @@ class TrainVerbTest : public ::testing::Test {
     for (const std::string& word : command(ranks, {"run_dir=" + run.string()})) quoted += "'" + word + "' ";
     const std::string script = fmt::format(
         "{0} & launcher=$!\n"
-        "while kill -0 $launcher 2>/dev/null && [ $(cat {1}/metrics.jsonl 2>/dev/null | wc -l) -lt {2} ]; do sleep 0.005; done\n"
+        "while kill -0 $launcher 2>/dev/null && [ $(cat {1}/metrics.jsonl 2>/dev/null | wc -l) -lt {2} ]; do\n"
+        "  sleep 0.005\n"
+        "done\n"
         "pkill -KILL -n -f 'trireme train .*run_dir={1}'\n"
         "wait $launcher",
         quoted, run.string(), lines);
@@ -204,8 +206,8 @@ TEST_F(TrainVerbTest, OtherNumbersOfRanksSeeTheSameBatches) {
   const SafetensorsFile two(at("two/checkpoints/step_000060/weights.safetensors"));
   double difference = 0;
   for (const SafetensorsEntry& entry : one.entries()) {
-    difference = std::max(
-        difference, (one.tensor(entry) - two.tensor(*two.find(entry.name))).abs().max().item<double>());
+    difference =
+        std::max(difference, (one.tensor(entry) - two.tensor(*two.find(entry.name))).abs().max().item<double>());
   }
   EXPECT_LT(difference, 1e-5);
 }

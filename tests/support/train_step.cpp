@@ -2,8 +2,9 @@
 // half of the sequences (queries) to the second (candidates), backward, AdamW.
 //   train_step MODEL ADAPTER BATCH.safetensors OUT.safetensors [steps=1] [lr=1e-3] [temperature=0.05] [dtype=float32]
 //     [trainable=lora] [rank=16] [dropout=0] [recompute=0] [threads=1]
-// ADAPTER: a PEFT folder; "-": fresh LoRA of `rank` on the decoder's linears. BATCH: the tensors of PackedBatch by name.
-// OUT: loss [steps]; grad.NAME of step 0; weight.NAME after step 0; last.NAME after the last. Prints one JSON line.
+// ADAPTER: a PEFT folder; "-": fresh LoRA of `rank` on the decoder's linears. BATCH: the tensors of PackedBatch by
+// name. OUT: loss [steps]; grad.NAME of step 0; weight.NAME after step 0; last.NAME after the last. Prints one JSON
+// line.
 #include <algorithm>
 #include <chrono>
 #include <iostream>
