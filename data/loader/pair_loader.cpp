@@ -289,6 +289,8 @@ LoaderSpeed measure_loader(PairLoader& loader, const DataConfig& config, int64_t
     count(batch.target);
     if (batch.hard_negative) count(*batch.hard_negative);
     speed.pairs += batch.target_id.size(0);
+    speed.skipped += std::ssize(batch.skipped);
+    speed.clashes_global += batch.clashes_global;
   }
   speed.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   return speed;

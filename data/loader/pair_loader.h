@@ -44,7 +44,8 @@ class PairLoader {
 
 /// What a loader does alone, with nobody to wait for. Records are queries, targets and hard negatives.
 struct LoaderSpeed {
-  int64_t steps = 0, pairs = 0, records = 0, images = 0, tokens = 0;
+  int64_t steps = 0, pairs = 0, records = 0, images = 0, tokens = 0, skipped = 0;
+  int64_t clashes_global = 0;  ///< of all ranks' batches
   double seconds = 0;
   double records_per_s() const { return static_cast<double>(records) / seconds; }
 };

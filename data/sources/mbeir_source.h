@@ -15,7 +15,7 @@
 namespace trireme {
 
 /// M-BEIR's training queries over a candidate pool. A pair's target is a positive drawn from pos_cand_list; the query's
-/// text goes under an instruction for (dataset, query modality, that positive's modality), drawn or fixed.
+/// text goes under an instruction for (dataset, query modality, that positive's modality): drawn, fixed, or left out.
 /// Source: UniIR's data layout, sampled as LamRA (arXiv:2412.01720) does.
 /// In memory: 18 bytes a query and 4 a positive.
 class MbeirSource final : public PairSource {

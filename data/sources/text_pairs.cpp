@@ -74,6 +74,8 @@ NliColumns parse_nli_header(std::string_view line, std::string_view where) {
 }
 
 TextPairLine parse_nli_line(std::string_view line, const NliColumns& columns, std::string_view where) {
+  TRIREME_CHECK(simdjson::validate_utf8(line), DataError, where,
+                "a record must be valid UTF-8; got {} bytes that are not; re-encode the file.", line.size());
   std::vector<std::string> fields = csv_fields(line, where);
   TRIREME_CHECK(fields.size() == columns.count, DataError, where,
                 "a record must have {} fields as the header does; got {}; quote fields that hold commas.",

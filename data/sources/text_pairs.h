@@ -31,7 +31,7 @@ struct NliColumns {
 /// The header of princeton-nlp's nli_for_simcse.csv: sent0,sent1[,hard_neg], in any order, other columns ignored.
 /// throws DataError: sent0 or sent1 missing.
 NliColumns parse_nli_header(std::string_view line, std::string_view where);
-/// throws DataError: another number of fields, an empty sentence, quotes that break RFC 4180.
+/// throws DataError: not UTF-8, another number of fields, an empty sentence, quotes that break RFC 4180.
 TextPairLine parse_nli_line(std::string_view line, const NliColumns& columns, std::string_view where);
 
 /// The fields of one CSV record (RFC 4180). throws DataError: text beside a quoted field.

@@ -70,6 +70,8 @@ int run(int argc, char** argv) {
                                        {"records", speed.records},
                                        {"images", speed.images},
                                        {"tokens", speed.tokens},
+                                       {"skipped", speed.skipped},
+                                       {"clashes", speed.clashes_global},
                                        {"seconds", speed.seconds},
                                        {"records_per_s", speed.records_per_s()},
                                        {"threads", config->loader_threads},

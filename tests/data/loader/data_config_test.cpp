@@ -26,7 +26,7 @@ root: data/pictograms
 sources:
   - files: [query/union_train/mbeir_union_train.jsonl]
     pool: cand_pool/global/mbeir_union_train_cand_pool.jsonl
-    instructions: instructions/query_instructions.tsv
+    instruction_choice: none
     tasks: [0, 1, 3, 4]
     group_by: task
     group_weights: {task0: 2, task1: 1.5, task3: 2, task4: 3}

@@ -111,6 +111,14 @@ TEST_F(MbeirSourceTest, AFixedInstructionIsTheOneAskedFor) {
   EXPECT_THAT(message_of<ConfigError>([&] { open(kTextQuery); }), HasSubstr("from 1 to 2; got 3"));
 }
 
+TEST_F(MbeirSourceTest, WithoutInstructionsTheTextStandsAlone) {
+  config_.instruction_choice = InstructionChoice::kNone;
+  config_.instructions.reset();
+  const auto source = open(std::string(kTextQuery) + kImageQuery);
+  EXPECT_EQ(source.read(0, stream(0), 0).query.text, "A dog.");
+  EXPECT_EQ(source.read(1, stream(0), 0).query.text, "");
+}
+
 TEST_F(MbeirSourceTest, KeepsTheTasksAskedForAndGroupsThem) {
   config_.group_by = GroupBy::kDatasetAndTask;
   const std::string all = std::string(kTextQuery) + kImageQuery + kMixedQuery;

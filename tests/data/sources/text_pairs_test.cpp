@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 #include "data/sources/candidate_pool.h"
 #include "data/sources/picture_views.h"
@@ -63,12 +64,33 @@ TEST_F(TextPairsTest, ReadsPlainPairs) {
   EXPECT_EQ(source.identity(0, stream()).concept_id, first.concept_id);
 }
 
+RC_GTEST_PROP(CsvFields, AreReadBackAsRfc4180WritesThem, ()) {
+  const auto text = rc::gen::container<std::string>(rc::gen::element('a', ' ', ',', '"', '\n', '\r', '\xc3', '\xa9'));
+  const auto rows = *rc::gen::nonEmpty(
+      rc::gen::container<std::vector<std::vector<std::string>>>(rc::gen::container<std::vector<std::string>>(3, text)));
+  std::string file;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      file += i > 0 ? ",\"" : "\"";
+      for (char c : row[i]) file += c == '"' ? std::string("\"\"") : std::string(1, c);
+      file += '"';
+    }
+    file += *rc::gen::element<std::string>("\n", "\r\n");
+  }
+  const TempFolder folder;
+  const LineIndex lines = LineIndex::of_csv(folder.write("f.csv", file));
+  RC_ASSERT(lines.size() == std::ssize(rows));
+  for (int64_t row = 0; row < lines.size(); ++row)
+    RC_ASSERT(csv_fields(lines[row], "f.csv") == rows[static_cast<std::size_t>(row)]);
+}
+
 TEST_F(TextPairsTest, RefusesBrokenFiles) {
   EXPECT_THAT(refusal(SourceKind::kNli, "a,b\nx,y\n"), AllOf(HasSubstr("sent0 and sent1"), HasSubstr("got a,b")));
   EXPECT_THAT(refusal(SourceKind::kNli, "sent0,sent1\nx,y,z\n"), AllOf(HasSubstr("record 2"), HasSubstr("got 3")));
   EXPECT_THAT(refusal(SourceKind::kNli, "sent0,sent1\nx,\n"), HasSubstr("must not be empty"));
   EXPECT_THAT(refusal(SourceKind::kNli, "sent0,sent1\n\"x,y\n"), HasSubstr("quotes must be closed"));
   EXPECT_THAT(refusal(SourceKind::kNli, "sent0,sent1\n\"x\"y,z\n"), HasSubstr("must end at a comma"));
+  EXPECT_THAT(refusal(SourceKind::kNli, "sent0,sent1\nx,\xff\n"), AllOf(HasSubstr("record 2"), HasSubstr("UTF-8")));
   EXPECT_THAT(refusal(SourceKind::kNli, "sent0,sent1\n"), HasSubstr("at least one pair"));
   EXPECT_THAT(refusal(SourceKind::kPairs, R"({"anchor": "x"})"), AllOf(HasSubstr("pairs:1]"), HasSubstr("positive")));
   EXPECT_THAT(refusal(SourceKind::kPairs, R"({"anchor": "", "positive": "y"})"), HasSubstr("must not be empty"));
