@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "core/config/help.h"
 #include "launch/job.h"
 #include "launch/options.h"
 #include "launch/phase_progress.h"
@@ -53,6 +54,7 @@ int eval(const EvalVerb& verb, Job& job) {
 VerbAction add_eval(CLI::App& program) {
   CLI::App* command =
       program.add_subcommand("eval", "Embed, search and score every task of a benchmark; table, JSON and report.");
+  command->footer("Keys of CONFIG:\n\n" + config_help<EvalConfig>());
   auto verb = std::make_shared<EvalVerb>();
   bind_options(*command, verb->arguments, verb->job);
   return [verb](const LaunchInfo& launch) {

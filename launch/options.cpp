@@ -81,7 +81,11 @@ class VerbOptions {
       if (!field.description.positional) add(field);
   }
 
-  std::string help(const std::string& command) const { return verb_help(command, verb_->get_description(), fields_); }
+  /// The verb's footer, where it has one, tells the keys of the file that it reads.
+  std::string help(const std::string& command) const {
+    const std::string keys = verb_->get_footer();
+    return verb_help(command, verb_->get_description(), fields_) + (keys.empty() ? "" : "\n" + keys);
+  }
 
   /// Called when CLI11 has gone through the arguments.
   void take() const {

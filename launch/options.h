@@ -38,6 +38,7 @@ namespace trireme {
 /// Values obey the same rules as those of config files, and all problems come in one ConfigError: unknown options (with
 /// the nearest one), options without a value or given twice, missing and wrong values, arguments too many.
 /// `options` must outlive the parse; its values at the time of binding are the defaults that --help shows.
+/// A verb that reads a config file tells its keys after its options: verb.footer(config_help<EvalConfig>()).
 /// A verb's options may come from several structs (what it computes, how it runs), whose names must differ; a verb
 /// without options binds none.
 void bind_fields(CLI::App& verb, std::vector<std::shared_ptr<FieldList>> fields);

@@ -127,6 +127,13 @@ TEST_F(EvalVerbTest, RefusesBeforeWeightsAreRead) {
   expect_refused(run_program({TRIREME_BINARY, "eval", at("none.yaml")}), 3, {"none.yaml"});
 }
 
+TEST_F(EvalVerbTest, HelpTellsTheKeysOfItsFile) {
+  const ProgramResult ran = run_program({TRIREME_BINARY, "eval", "--help"});
+  EXPECT_EQ(ran.exit_code, 0);
+  EXPECT_THAT(ran.out,
+              AllOf(HasSubstr("rope_mode"), HasSubstr("allow_missing_positives"), HasSubstr("bootstrap_samples")));
+}
+
 TEST_F(EvalVerbTest, ReportJoinsEvaluationsAndCurves) {
   ASSERT_EQ(eval({"out=" + at("run/eval/a").string(), "label=before"}).exit_code, 0);
   ASSERT_EQ(eval({"out=" + at("run/eval/b").string(), "label=after"}).exit_code, 0);
