@@ -73,7 +73,7 @@ std::string describe_dataset(const fs::path& folder) {
   const TaskList list = read_task_list(folder);
   std::string out = fmt::format("dataset {}: {} files\nsources\n", manifest.dataset, manifest.sha256.size());
   for (const SourcePackage& source : manifest.sources)
-    out += fmt::format("  {:<24}{:<18}{:<46}{}\n", source.name, source.version, source.what, source.licence);
+    out += fmt::format("  {:<24}{:<24}{:<42}{}\n", source.name, source.version, source.what, source.licence);
   out += fmt::format("{:<52}{:>8}{:>8}{:>8}\n", "counts", "train", "val", "test");
   for (const SplitCounts& row : manifest.counts)
     out += fmt::format("  {:<50}{:>8}{:>8}{:>8}\n", row.what, row.train, row.val, row.test);

@@ -8,15 +8,15 @@ namespace {
 constexpr std::string_view kHead =
     R"(Pictograms: pictures and texts out of Debian packages, put together by `trireme prepare pictograms`.
 
-Each part keeps the licence of the package it comes from; the folder as a whole has none of its own, and who passes it on
-must meet all of them. The packages' own licence files are in licences/.
+Each part keeps the licence of the package it comes from; the folder as a whole has none of its own, and who passes it
+on must meet all of them. The packages' own licence files are in licences/.
 
 )";
 
 constexpr std::string_view kTail = R"(
-What was done to them: pictures were cropped, put on white, scaled (pictograms to 64 pixels, stamps to 96) and written as
-PNG; names, keywords, captions and definitions are as in the packages, without bidirectional control characters, keywords
-that repeat the name, and WordNet's examples.
+What was done to them: pictures were cropped, put on white, scaled (pictograms to 64 pixels, stamps to 96) and written
+as PNG; names, keywords, captions and definitions are as in the packages, without bidirectional control characters,
+keywords that repeat the name, and WordNet's examples.
 
 Where the parts are
   mbeir_images/pictograms_images/noto/      fonts-noto-color-emoji

@@ -44,8 +44,8 @@ inline std::set<std::pair<std::string, std::string>> qrels_of(const std::filesys
   return pairs;
 }
 
-/// What must hold for each task, whatever the sources: sizes as listed, every positive in the pool, qrels as the queries
-/// say, no query answered by its own picture, every picture there.
+/// What must hold for each task, whatever the sources: sizes as listed, every positive in the pool, qrels as the
+/// queries say, no query answered by its own picture, every picture there.
 inline void expect_sound(const std::filesystem::path& dataset, const EvalTask& task) {
   SCOPED_TRACE(task.id);
   const std::vector<Json> queries = lines_of(dataset / task.query), pool = lines_of(dataset / task.pool);
