@@ -6,6 +6,7 @@
 #include <ATen/Parallel.h>
 
 #include "core/parallel.h"
+#include "models/nn/cpu_attention_tiles.h"
 #include "models/nn/cpu_tiles.h"
 #include "models/nn/cpu_vector.h"
 
@@ -18,14 +19,12 @@ namespace {
 constexpr int64_t kMinBlock = 128;  // tokens per piece of work, at least: amortises the packing of its
                                     // keys and values
 
-/// Tokens [first, last) of the sequence that begins at row `begin`, for one
-/// key/value head.
+/// Tokens [first, last) of the sequence that begins at row `begin`, for one key/value head.
 struct Piece {
   int64_t begin, length, kv_head, first, last;
 };
 
-/// Whole sequences where there are many, blocks of long ones where threads
-/// would go without.
+/// Whole sequences where there are many, blocks of long ones where threads would go without.
 std::vector<Piece> cut_into_pieces(const std::vector<int64_t>& bounds, int64_t kv_heads, int64_t threads) {
   constexpr int64_t kPiecesPerThread = 8;
   const int64_t block = std::max(kMinBlock, bounds.back() * kv_heads / (threads * kPiecesPerThread));
@@ -41,8 +40,7 @@ std::vector<Piece> cut_into_pieces(const std::vector<int64_t>& bounds, int64_t k
   return pieces;
 }
 
-/// What one thread works in, for sequences of up to `columns` keys (a multiple
-/// of kLanes).
+/// What one thread works in, for sequences of up to `columns` keys (a multiple of kLanes).
 struct Scratch {
   Scratch(int64_t dim, int64_t max_columns)
       : columns(max_columns),

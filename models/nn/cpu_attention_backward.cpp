@@ -5,6 +5,7 @@
 
 #include "core/parallel.h"
 #include "models/nn/cpu_attention.h"
+#include "models/nn/cpu_attention_tiles.h"
 #include "models/nn/cpu_tiles.h"
 #include "models/nn/cpu_vector.h"
 
@@ -14,8 +15,7 @@ namespace trireme::cpu {
 
 namespace {
 
-/// One sequence and one key/value head: nothing else adds to its keys' and
-/// values' gradients.
+/// One sequence and one key/value head: nothing else adds to its keys' and values' gradients.
 struct Piece {
   int64_t begin, length, kv_head;
 };
@@ -29,8 +29,7 @@ std::vector<Piece> pieces_longest_first(const std::vector<int64_t>& bounds, int6
   return pieces;
 }
 
-/// What one thread works in. "_columns" are transposed: [width, columns]; rows
-/// are `width` apart, padded with zeros.
+/// What one thread works in. "_columns" are transposed: [width, columns]; rows are `width` apart, padded with zeros.
 struct Scratch {
   Scratch(int64_t dim, int64_t max_columns)
       : columns(max_columns),
@@ -89,8 +88,8 @@ TRIREME_INLINE void pack(const AttentionGradients<T>& call, const Piece& piece, 
   std::fill(s.grad_values.data(), s.grad_values.data() + used, 0.0f);
 }
 
-/// From scores' exponentials e and dL/dp, with p = e * inverse_sum: p in e's
-/// place, dL/dscore = p (dL/dp - sum p dL/dp).
+/// From scores' exponentials e and dL/dp, with p = e * inverse_sum: p in e's place, dL/dscore = p (dL/dp - sum p
+/// dL/dp).
 TRIREME_INLINE void softmax_backward(float* weights, float* grads, float inverse_sum, int64_t count) {
   Floats p, g, sums{};
   for (int64_t j = 0; j < count; j += kLanes) {
@@ -108,8 +107,7 @@ TRIREME_INLINE void softmax_backward(float* weights, float* grads, float inverse
   }
 }
 
-/// The turn's transpose, which is the turn back: where y = turn(x), dL/dx from
-/// dL/dy.
+/// The turn's transpose, which is the turn back: where y = turn(x), dL/dx from dL/dy.
 template <class T>
 TRIREME_INLINE void turn_back(const AttentionCall<T>& call, const float* y, int64_t token, float factor, T* x) {
   const int64_t half = call.dim / 2;

@@ -13,8 +13,7 @@ namespace trireme::cpu {
 
 namespace {
 
-/// The term's matrices, padded with zeros to whole vectors. low_width, in_width
-/// and out_width are rows' lengths.
+/// The term's matrices, padded with zeros to whole vectors. low_width, in_width and out_width are rows' lengths.
 struct Packed {
   explicit Packed(const LowRankTerm& term)
       : low_width(round_up(term.rank, kLanes)),
@@ -81,8 +80,7 @@ TRIREME_INLINE void keep(Floats& values, uint16_t bits, float factor) {
   values = kept ? values * factor : Floats{};
 }
 
-/// Rows of T as float rows padded with zeros, masked where `mask` is not
-/// nullptr; rows from `here` on are zero.
+/// Rows of T as float rows padded with zeros, masked where `mask` is not nullptr; rows from `here` on are zero.
 template <class T>
 TRIREME_INLINE void take_rows(const T* from, int64_t stride, int64_t here, int64_t columns, const uint16_t* mask,
                               float factor, float* to, int64_t width) {
@@ -204,8 +202,7 @@ TRIREME_AVX512 void run_backward(const BackwardCall<c10::BFloat16>& call, Tile& 
   backward_rows(call, tile, begin, end, grad_a, grad_b);
 }
 
-/// Rows whose sums are made one after the other: as many for any number of
-/// threads, few where matrices are large.
+/// Rows whose sums are made one after the other: as many for any number of threads, few where matrices are large.
 int64_t rows_per_chunk(int64_t rows, int64_t sum_bytes) {
   constexpr int64_t kMinRows = 32 * kTileRows, kMaxChunks = 32, kMaxBytes = 64 << 20;
   const int64_t chunks = std::clamp<int64_t>(kMaxBytes / sum_bytes, 1, kMaxChunks);

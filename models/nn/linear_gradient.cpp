@@ -15,8 +15,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// The parts of a linear layer that are not tensors with gradients, and what
-/// its forward pass kept for the backward.
+/// The parts of a linear layer that are not tensors with gradients, and what its forward pass kept for the backward.
 struct Call {
   struct Term {
     int64_t row_begin, rows, rank;
@@ -28,9 +27,8 @@ struct Call {
   bool residual = false, bias = false;
 };
 
-/// Gradients of the LoRA terms: to x (added to grad_x, where that is defined),
-/// to each A and B. With u = A x, y = s B u: dL/du = s B^T dL/dy, dL/dB = s
-/// dL/dy u^T, dL/dA = dL/du x^T, dL/dx = A^T dL/du.
+/// Gradients of the LoRA terms: to x (added to grad_x, where that is defined), to each A and B.
+/// With u = A x, y = s B u: dL/du = s B^T dL/dy, dL/dB = s dL/dy u^T, dL/dA = dL/du x^T, dL/dx = A^T dL/du.
 class TermGradients {
  public:
   TermGradients(const Call& call, const torch::Tensor& grad, const torch::Tensor& x, variable_list a, variable_list b)

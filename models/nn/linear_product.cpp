@@ -15,9 +15,8 @@
 namespace trireme {
 namespace {
 
-/// BLAS takes other paths, with other sums, for products of few rows. From 16
-/// rows on a row's bits are the same whatever stands beside it, so that a
-/// sequence has one embedding, alone or packed.
+/// BLAS takes other paths, with other sums, for products of few rows. From 16 rows on a row's bits are the same
+/// whatever stands beside it, so that a sequence has one embedding, alone or packed.
 constexpr int64_t kMinRows = 16;
 
 torch::Tensor with_enough_rows(const torch::Tensor& x) {

@@ -21,15 +21,13 @@ struct LinearProduct {
 
 enum class Residual { kKeep, kOverwrite };
 
-/// residual (or nothing) + W x + bias + terms. Records no gradient: to be
-/// called where none is asked for.
+/// residual (or nothing) + W x + bias + terms. Records no gradient: to be called where none is asked for.
 LinearProduct linear_product(const std::optional<torch::Tensor>& residual, const torch::Tensor& x, const Linear& layer,
                              const DropoutRows* dropout, Residual use);
 
 /// Whether cpu_low_rank.h takes a term with this A on this x.
 bool low_rank_kernel_takes(const torch::Tensor& x, const torch::Tensor& a);
-/// Its view of a term; the tensors must outlive it. mask undefined: nothing is
-/// dropped.
+/// Its view of a term; the tensors must outlive it. mask undefined: nothing is dropped.
 cpu::LowRankTerm low_rank_term(const torch::Tensor& a, const torch::Tensor& b, double scale, const torch::Tensor& mask,
                                double dropout);
 

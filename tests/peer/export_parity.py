@@ -3,10 +3,10 @@
     .venv-peer/bin/python tests/peer/export_parity.py --configs 9 [--first-seed 1] [--build build/release]
 
 Per configuration, a checkpoint and an adapter are drawn and exported. The adapter is put by PEFT onto the class it is
-spelled for (the legacy spelling is for transformers before 4.52: its tensors must be the modern ones under other names);
-the merged folder is loaded by transformers; the TorchScript archive runs on the texts among the records. Bars: embeddings within 1e-5 of those of the PEFT model that was exported, every key
-used, none left over. An adapter that changes nothing would prove nothing: it must move some embedding by 1e-3. Exit
-status 1 when a bar is missed.
+spelled for (the legacy spelling is for transformers before 4.52: its tensors must be the modern ones under other
+names); the merged folder is loaded by transformers; the TorchScript archive runs on the texts among the records. Bars:
+embeddings within 1e-5 of those of the PEFT model that was exported, every key used, none left over. An adapter that
+changes nothing would prove nothing: it must move some embedding by 1e-3. Exit status 1 when a bar is missed.
 """
 import argparse
 import pathlib
