@@ -59,7 +59,7 @@ packages=(
   g++ cmake ninja-build ccache mold pkg-config python3-venv
   libopenmpi-dev openmpi-bin libhdf5-dev libssl-dev libxxhash-dev
   libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsimdjson-dev
-  libpcre2-dev libutf8proc-dev libjpeg-dev libpng-dev libwebp-dev libhnswlib-dev libpugixml-dev
+  libpcre2-dev libutf8proc-dev libjpeg-dev libpng-dev libwebp-dev libhnswlib-dev
   libfreetype-dev libharfbuzz-dev libpugixml-dev
   libgtest-dev libgmock-dev librapidcheck-dev clang-format-14
 )
