@@ -39,7 +39,19 @@ for stage in base ret_stage1 ret_stage2; do
   "$trireme" export --run "runs/pictograms/$stage" --format merged
 done
 "$trireme" export --run runs/pictograms/ret_stage2 --format adapter
-printf '\n==> evaluate\n'
-run eval "$experiments/eval.yaml"
-printf '\nData, training and evaluation took %d s. The report: runs/pictograms/eval/report.html\n' \
-  "$((SECONDS - begin))"
+
+# One column each in the report: the base in the prompt it was trained with and in LamRA's, then both stages.
+last=runs/pictograms/ret_stage2
+evaluate() {
+  local column=$1 model=$2
+  shift 2
+  printf '\n==> evaluate %s\n' "$column"
+  run eval "$experiments/eval.yaml" "out=$last/eval/$column" "embed.model=$model" "$@"
+}
+main_only=('benchmark.sets=[main]' 'queries.pools=[local]')
+evaluate 0_base runs/pictograms/base/export/merged embed.prompt=bare queries.instruction=none "${main_only[@]}"
+evaluate 1_base_lamra_prompt runs/pictograms/base/export/merged "${main_only[@]}"
+evaluate 2_stage1 runs/pictograms/ret_stage1/export/merged "${main_only[@]}"
+evaluate 3_stage2 "$last/export/merged"
+"$trireme" report "$last"
+printf '\nData, training and evaluation took %d s. The report: %s\n' "$((SECONDS - begin))" "$last/report.html"
