@@ -6,8 +6,8 @@ Per configuration, a checkpoint and an adapter are drawn and exported. The adapt
 spelled for (the legacy spelling is for transformers before 4.52: its tensors must be the modern ones under other
 names); the merged folder is loaded by transformers; the TorchScript archive runs on the texts among the records. Bars:
 embeddings within 1e-5 of those of the PEFT model that was exported (merged: as PEFT merges it), every key used, none
-left over. An adapter that changes nothing would prove nothing: it must move some embedding by 1e-3. Exit status 1 when a
-bar is missed.
+left over. An adapter that changes nothing would prove nothing: it must move some embedding by 1e-3. Exit status 1
+when a bar is missed.
 """
 import argparse
 import pathlib
