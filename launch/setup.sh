@@ -61,7 +61,7 @@ packages=(
   libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsimdjson-dev
   libpcre2-dev libutf8proc-dev libjpeg-dev libpng-dev libwebp-dev libhnswlib-dev
   libfreetype-dev libharfbuzz-dev libpugixml-dev
-  libgtest-dev libgmock-dev librapidcheck-dev clang-format-14
+  libgtest-dev libgmock-dev librapidcheck-dev clang-format-14 procps
 )
 data_packages=(
   fonts-noto-color-emoji ruby-gemojione fonts-symbola unicode-data unicode-cldr-core tuxpaint-stamps-default
