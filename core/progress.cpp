@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/elapsed.h"
 #include "core/error.h"
 
 namespace trireme {
@@ -21,10 +22,6 @@ std::string duration_text(double seconds) {
 /// "81.2 records/s", "812 records/s"
 std::string rate_text(double per_second, std::string_view unit) {
   return fmt::format("{:.{}f} {}/s", per_second, per_second < 100 ? 1 : 0, unit);
-}
-
-double seconds_between(std::chrono::steady_clock::time_point from, std::chrono::steady_clock::time_point to) {
-  return std::chrono::duration<double>(to - from).count();
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
 
+#include "core/elapsed.h"
 #include "core/io/embeddings_file.h"
 #include "core/rng.h"
 #include "launch/benches.h"
@@ -59,8 +60,6 @@ struct BenchSearchVerb {
   SearchOptions search;
   JobOptions job;
 };
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 /// Rows [first, first + count) of a table of independent directions: a pure function of the seed and the block.
 torch::Tensor unit_rows(int64_t seed, const std::string& name, int64_t block, int64_t count, int64_t dim) {

@@ -2,8 +2,7 @@
 
 #include <future>
 
-#include <ATen/ops/from_blob.h>
-
+#include "core/dist/agreement.h"
 #include "core/error.h"
 #include "core/io/hash.h"
 #include "data/tokenizer/tokenizer.h"
@@ -14,10 +13,6 @@ namespace trireme {
 namespace {
 
 namespace fs = std::filesystem;
-
-c10::ScalarType torch_dtype(ComputeDtype dtype) {
-  return dtype == ComputeDtype::kFloat32 ? torch::kFloat32 : torch::kBFloat16;
-}
 
 /// The checkpoint's image preprocessing with the caller's pixel limits, checked against the vision tower it feeds.
 std::optional<ImageProcessorConfig> image_processor_of(const EmbedderConfig& config, const ModelConfig& model) {
@@ -43,15 +38,6 @@ std::optional<ImageProcessorConfig> image_processor_of(const EmbedderConfig& con
 std::optional<Adapter> adapter_of(const EmbedderConfig& config, const ModelConfig& model) {
   if (!config.adapter) return std::nullopt;
   return read_adapter(*config.adapter, model);
-}
-
-/// The same 64 characters on every rank: rank 0's.
-std::string broadcast_sha256(std::string sha256, Communicator& communicator) {
-  constexpr int64_t kDigits = 64;
-  sha256.resize(kDigits);
-  auto bytes = torch::from_blob(sha256.data(), {kDigits}, torch::kUInt8).clone();
-  communicator.broadcast(bytes, 0).wait();
-  return {reinterpret_cast<const char*>(bytes.const_data_ptr<uint8_t>()), static_cast<std::size_t>(kDigits)};
 }
 
 }  // namespace
@@ -122,7 +108,7 @@ Embedder CheckpointEmbedder::embedder(const std::optional<fs::path>& image_root)
 }
 
 std::string CheckpointEmbedder::model_sha256(Communicator& communicator) {
-  return broadcast_sha256(state_->sha256.valid() ? state_->sha256.get() : "", communicator);
+  return broadcast_string(communicator, state_->sha256.valid() ? state_->sha256.get() : "", 0);
 }
 
 }  // namespace trireme

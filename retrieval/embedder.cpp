@@ -7,6 +7,10 @@
 
 namespace trireme {
 
+c10::ScalarType torch_dtype(ComputeDtype dtype) {
+  return dtype == ComputeDtype::kFloat32 ? torch::kFloat32 : torch::kBFloat16;
+}
+
 EmbedCounts embed_share(const Embedder& embedder, const RecordFile& records, const Communicator& communicator,
                         const EmbeddedRows& take, const EmbedProgress& progress) {
   using Clock = std::chrono::steady_clock;

@@ -27,6 +27,7 @@ constexpr auto choice_names(ComputeDtype) {
   return std::to_array<std::pair<ComputeDtype, std::string_view>>(
       {{ComputeDtype::kFloat32, "float32"}, {ComputeDtype::kBfloat16, "bfloat16"}});
 }
+c10::ScalarType torch_dtype(ComputeDtype dtype);
 
 /// Which weights embed, and how: what embed and eval have in common.
 struct EmbedderConfig {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/elapsed.h"
 #include "trainers/diverged.h"
 #include "trainers/lamra_ret_parts.h"
 #include "trainers/preflight.h"
@@ -14,8 +15,6 @@ namespace trireme {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 int64_t total_steps(const TrainLengthConfig& train, const TrainingSet& set) {
   if (train.steps) return *train.steps;
@@ -30,7 +29,7 @@ void fly_ahead(LamraRetParts& parts, TrainingJob& job) {
   if (steps == 0) return;
   const PairBatch longest = longest_batch(loader, steps);
   contrastive_step(parts.task, longest, parts.reducer, parts.communicator);
-  job.log.info("the longest of {} batches, {} tokens on this rank, fits: {}", steps, tokens_of(longest),
+  job.log.info("the longest of {} batches, {} tokens on this rank, fits: {}", steps, counts_of(longest).tokens,
                memory_by_category(parts.base.model, parts.optimizer, job.peak_memory_bytes()).text());
 }
 

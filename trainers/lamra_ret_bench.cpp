@@ -4,8 +4,8 @@
 #include <chrono>
 #include <limits>
 
+#include "core/elapsed.h"
 #include "trainers/lamra_ret_parts.h"
-#include "trainers/preflight.h"
 #include "trainers/step_totals.h"
 
 namespace trireme {
@@ -13,17 +13,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_between(Clock::time_point begin, Clock::time_point end) {
-  return std::chrono::duration<double>(end - begin).count();
-}
-
-int64_t patches_of(const PackedBatch& batch) { return batch.patches.defined() ? batch.patches.size(0) : 0; }
-
 /// See StepBenchResult::linear_flop.
 double linear_flop(LamraRetParts& parts, const PairBatch& batch) {
-  const auto tokens = static_cast<double>(tokens_of(batch));
-  const auto patches = static_cast<double>(patches_of(batch.query) + patches_of(batch.target) +
-                                           (batch.hard_negative ? patches_of(*batch.hard_negative) : 0));
+  const PairBatchCounts counts = counts_of(batch);
+  const auto tokens = static_cast<double>(counts.tokens), patches = static_cast<double>(counts.patches);
   constexpr double kPatchesPerMergedRow = 4;
   double flop = 0;
   for (const LinearModule& module : linear_layers(parts.base.model)) {

@@ -8,11 +8,8 @@ namespace trireme {
 namespace {
 
 TrainingModel trainable_model(const LamraRetConfig& config) {
-  const auto seed = static_cast<uint64_t>(config.seed);
-  TrainingModel base = load_training_model(config.model, seed);
-  if (config.lora) attach_lora(base.model, *config.lora, seed);
-  set_trainable(base.model, config.trainable);
-  require_trainable(base.model, config.trainable);
+  TrainingModel base = load_training_model(config.model, static_cast<uint64_t>(config.seed));
+  make_trainable(base.model, config);
   return base;
 }
 
@@ -32,6 +29,12 @@ NamedTensors leaves_of(Model& model, const torch::Tensor& log_inverse_temperatur
 }
 
 }  // namespace
+
+void make_trainable(Model& base, const LamraRetConfig& config) {
+  if (config.lora) attach_lora(base, *config.lora, static_cast<uint64_t>(config.seed));
+  set_trainable(base, config.trainable);
+  require_trainable(base, config.trainable);
+}
 
 LamraRetParts::LamraRetParts(const LamraRetConfig& run_config, Communicator& ranks)
     : config(run_config),

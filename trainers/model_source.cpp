@@ -1,18 +1,14 @@
 #include "trainers/model_source.h"
 
+#include <future>
+
 #include "core/error.h"
+#include "core/io/hash.h"
 #include "models/random_init.h"
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
 
 namespace trireme {
-namespace {
-
-c10::ScalarType torch_dtype(ComputeDtype dtype) {
-  return dtype == ComputeDtype::kFloat32 ? torch::kFloat32 : torch::kBFloat16;
-}
-
-}  // namespace
 
 TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed) {
   const ModelConfig shape = read_model_config(config.path);
@@ -30,10 +26,10 @@ TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed
   HubCheckpoint checkpoint(config.path);
   std::optional<Adapter> adapter;
   if (config.adapter) adapter = read_adapter(*config.adapter, shape);
-  TrainingModel out{load_model(checkpoint, options),
-                    std::move(tokenizer),
-                    image_processor,
-                    {config.path, checkpoint.weights_sha256()}};
+  auto sha256 =
+      std::async(std::launch::async, [files = checkpoint.weight_files()] { return sha256_hex_of_files(files); });
+  Model model = load_model(checkpoint, options);
+  TrainingModel out{std::move(model), std::move(tokenizer), image_processor, {config.path, sha256.get()}};
   if (adapter) attach_adapter(out.model, *adapter);
   return out;
 }

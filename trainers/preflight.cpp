@@ -35,16 +35,11 @@ MemoryByCategory memory_by_category(Model& model, const Optimizer& optimizer, in
   return memory;
 }
 
-int64_t tokens_of(const PairBatch& batch) {
-  return batch.query.tokens.numel() + batch.target.tokens.numel() +
-         (batch.hard_negative ? batch.hard_negative->tokens.numel() : 0);
-}
-
 PairBatch longest_batch(PairLoader& loader, int64_t steps) {
   PairBatch longest = loader.next();
   for (int64_t i = 1; i < steps; ++i) {
     PairBatch batch = loader.next();
-    if (tokens_of(batch) > tokens_of(longest)) longest = std::move(batch);
+    if (counts_of(batch).tokens > counts_of(longest).tokens) longest = std::move(batch);
   }
   return longest;
 }

@@ -22,9 +22,6 @@ struct MemoryByCategory {
 /// Of tensors that live now; `peak_bytes`: the process's so far.
 MemoryByCategory memory_by_category(Model& model, const Optimizer& optimizer, int64_t peak_bytes);
 
-/// Tokens of the rank's share: what decides how much memory a step takes.
-int64_t tokens_of(const PairBatch& batch);
-
 /// The batch with the most tokens among the loader's next `steps`, on this rank.
 PairBatch longest_batch(PairLoader& loader, int64_t steps);
 

@@ -6,10 +6,8 @@
 #include "core/config/config.h"
 #include "core/error.h"
 #include "core/shape.h"
-#include "models/lora.h"
 #include "models/trainable.h"
-#include "trainers/lamra_ret.h"
-#include "trainers/model_source.h"
+#include "trainers/lamra_ret_parts.h"
 
 namespace trireme {
 namespace fs = std::filesystem;
@@ -45,19 +43,17 @@ void set_trained(Model& model, const FoundCheckpoint& found) {
 }  // namespace
 
 RunModel load_run_model(const fs::path& run, std::optional<int64_t> step) {
-  const auto config = load_config<LamraRetConfig>(run / "config.yaml");
+  LamraRetConfig config = *load_config<LamraRetConfig>(run / "config.yaml");
   const FoundCheckpoint found = find_checkpoint(run, step);
-  ModelSourceConfig source = config->model;
-  source.dtype = ComputeDtype::kFloat32;
-  const auto seed = static_cast<uint64_t>(config->seed);
-  TrainingModel base = load_training_model(source, seed);
-  TRIREME_CHECK(base.base.sha256 == found.checkpoint.base.sha256, DataError, source.path.string(),
+  config.model.dtype = ComputeDtype::kFloat32;
+  TrainingModel base = load_training_model(config.model, static_cast<uint64_t>(config.seed));
+  const fs::path& source = config.model.path;
+  TRIREME_CHECK(base.base.sha256 == found.checkpoint.base.sha256, DataError, source.string(),
                 "the base must be the one the run was made with, weights {}; got {}; put it back.",
                 found.checkpoint.base.sha256, base.base.sha256);
-  if (config->lora) attach_lora(base.model, *config->lora, seed);
-  set_trainable(base.model, config->trainable);
+  make_trainable(base.model, config);
   set_trained(base.model, found);
-  return {std::move(base.model), source.path, found.folder, config->lora && config->lora->rslora};
+  return {std::move(base.model), source, found.folder, config.lora && config.lora->rslora};
 }
 
 }  // namespace trireme

@@ -18,8 +18,7 @@ struct RunModel {
 
 /// Builds the model of RUN/config.yaml and sets what trained from the newest valid checkpoint, or from that of `step`.
 /// throws DataError: no run directory, no valid checkpoint, a tensor missing or of another shape; a base that is not
-/// the
-///        one the run was made with. ConfigError: the config does not fit this program.
+///        the one the run was made with. ConfigError: the config does not fit this program.
 RunModel load_run_model(const std::filesystem::path& run, std::optional<int64_t> step);
 
 }  // namespace trireme

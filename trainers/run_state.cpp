@@ -2,9 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <ATen/ops/from_blob.h>
-#include <ATen/ops/tensor.h>
-
+#include "core/dist/agreement.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "trainers/run/trainable_file.h"
@@ -16,17 +14,6 @@ void broadcast_in_place(torch::Tensor tensor, Communicator& communicator) {
   torch::Tensor contiguous = tensor.contiguous();
   communicator.broadcast(contiguous, 0).wait();
   if (!contiguous.is_same(tensor)) tensor.copy_(contiguous);
-}
-
-/// Rank 0's text, on every rank.
-std::string broadcast_text(std::string text, Communicator& communicator) {
-  torch::Tensor length = torch::tensor(static_cast<int64_t>(text.size()), torch::kInt64);
-  communicator.broadcast(length, 0).wait();
-  text.resize(static_cast<std::size_t>(length.item<int64_t>()));
-  torch::Tensor bytes = torch::from_blob(text.data(), {std::ssize(text)}, torch::kUInt8).clone();
-  communicator.broadcast(bytes, 0).wait();
-  const auto* begin = reinterpret_cast<const char*>(bytes.const_data_ptr<uint8_t>());
-  return {begin, begin + bytes.numel()};
 }
 
 void copy_weights(const Checkpoint& checkpoint, const NamedTensors& leaves, const std::filesystem::path& folder) {
@@ -77,7 +64,7 @@ RunState::Position RunState::restore(const NamedTensors& leaves, Optimizer& opti
     optimizer.load_state(checkpoint->optimizer);
     position = {{"step", checkpoint->step}, {"counters", checkpoint->counters}};
   }
-  position = nlohmann::json::parse(broadcast_text(position.dump(), communicator_));
+  position = nlohmann::json::parse(broadcast_string(communicator_, position.dump(), 0));
   if (position.is_null()) return {};
   for (const auto& [name, leaf] : leaves) broadcast_in_place(leaf.detach(), communicator_);
   NamedTensors state;

@@ -14,20 +14,13 @@ namespace {
 
 constexpr int64_t kValues = 11;
 
-int64_t images_of(const PackedBatch& batch) { return batch.grid.defined() ? batch.grid.size(0) : 0; }
-
 }  // namespace
 
 StepTotals::StepTotals(Communicator& communicator, c10::Device device)
     : communicator_(communicator), sums_(torch::zeros({kValues}, torch::dtype(torch::kFloat64).device(device))) {}
 
 void StepTotals::add(const InfoNceResult& result, const GradientNorm& norm, const PairBatch& batch) {
-  int64_t tokens = batch.query.tokens.numel() + batch.target.tokens.numel();
-  int64_t images = images_of(batch.query) + images_of(batch.target);
-  if (batch.hard_negative) {
-    tokens += batch.hard_negative->tokens.numel();
-    images += images_of(*batch.hard_negative);
-  }
+  const PairBatchCounts counts = counts_of(batch);
   const auto ranks = static_cast<double>(communicator_.size());
   const InfoNceMetrics& metrics = result.metrics;
   std::vector<torch::Tensor> measured;
@@ -36,8 +29,8 @@ void StepTotals::add(const InfoNceResult& result, const GradientNorm& norm, cons
                                      metrics.negative_cosine, metrics.candidate_cosine, metrics.excluded}) {
     measured.push_back(value.to(sums_.options()));
   }
-  for (const double value : {static_cast<double>(batch.skipped.size()), static_cast<double>(tokens),
-                             static_cast<double>(images), batch.waited_s / ranks}) {
+  for (const double value : {static_cast<double>(batch.skipped.size()), static_cast<double>(counts.tokens),
+                             static_cast<double>(counts.images), batch.waited_s / ranks}) {
     measured.push_back(torch::tensor(value, sums_.options()));
   }
   torch::Tensor values = torch::stack(measured);

@@ -41,6 +41,16 @@ std::vector<int64_t> broadcast_int64s(Communicator& communicator, std::vector<in
   return values;
 }
 
+std::string broadcast_string(Communicator& communicator, std::string_view text, int64_t root) {
+  const torch::Tensor length = at::tensor({static_cast<int64_t>(text.size())}, torch::kInt64);
+  communicator.broadcast(length, root).wait();
+  const torch::Tensor content = at::zeros({length.item<int64_t>()}, torch::kUInt8);
+  auto* bytes = reinterpret_cast<char*>(content.data_ptr());
+  if (communicator.rank() == root) std::ranges::copy(text, bytes);
+  communicator.broadcast(content, root).wait();
+  return {bytes, static_cast<std::size_t>(content.numel())};
+}
+
 void check_ranks_agree(Communicator& communicator, std::string_view what, std::string_view text,
                        std::string_view advice) {
   const std::vector<std::string> texts = all_gather_string(communicator, text);

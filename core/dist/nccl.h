@@ -14,8 +14,7 @@ namespace trireme {
 /// the call, so a collective overlaps with what the caller queues afterwards. Work::wait() blocks the host until the
 /// collective is over, as with the other transports: its tensors may then be read on any stream, and a rank that is
 /// late or lost ends the wait by options.timeout, by NCCL's own asynchronous error, or by that rank's failure notice.
-/// The
-/// communicator is aborted then and cannot be used for CUDA tensors again.
+/// The communicator is aborted then and cannot be used for CUDA tensors again.
 /// A send and a recv begun one after the other travel together, so that a ring of ranks cannot block itself; one alone
 /// leaves when it is waited for.
 ///

@@ -32,6 +32,20 @@ std::vector<SequenceRange> filled(std::span<const int64_t> offsets, int64_t toke
 
 }  // namespace
 
+PairBatchCounts counts_of(const PairBatch& batch) {
+  PairBatchCounts counts;
+  const auto add = [&](const PackedBatch& packed) {
+    counts.sequences += packed.cu_seqlens.size(0) - 1;
+    counts.tokens += packed.tokens.size(0);
+    if (packed.grid.defined()) counts.images += packed.grid.size(0);
+    if (packed.patches.defined()) counts.patches += packed.patches.size(0);
+  };
+  add(batch.query);
+  add(batch.target);
+  if (batch.hard_negative) add(*batch.hard_negative);
+  return counts;
+}
+
 std::vector<SequenceRange> balanced_chunks(const torch::Tensor& cu_seqlens, int64_t chunks) {
   TRIREME_ASSERT(chunks >= 1, "{} chunks", chunks);
   const auto offsets = values_of(cu_seqlens);

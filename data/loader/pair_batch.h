@@ -45,6 +45,12 @@ struct PairBatch {
   double waited_s = 0;                             ///< how long next() waited for this batch
 };
 
+/// What a rank's share amounts to, queries, targets and hard negatives together: the measure of its work and memory.
+struct PairBatchCounts {
+  int64_t sequences = 0, tokens = 0, images = 0, patches = 0;
+};
+PairBatchCounts counts_of(const PairBatch& batch);
+
 /// Sequences [first, first + count) of a batch.
 struct SequenceRange {
   int64_t first = 0, count = 0;

@@ -280,14 +280,10 @@ LoaderSpeed measure_loader(PairLoader& loader, const DataConfig& config, int64_t
   const auto begin = Clock::now();
   for (; speed.steps < steps; ++speed.steps) {
     const PairBatch batch = loader.next();
-    const auto count = [&](const PackedBatch& packed) {
-      speed.records += packed.cu_seqlens.size(0) - 1;
-      speed.images += packed.grid.size(0);
-      speed.tokens += packed.tokens.size(0);
-    };
-    count(batch.query);
-    count(batch.target);
-    if (batch.hard_negative) count(*batch.hard_negative);
+    const PairBatchCounts counts = counts_of(batch);
+    speed.records += counts.sequences;
+    speed.images += counts.images;
+    speed.tokens += counts.tokens;
     speed.pairs += batch.target_id.size(0);
     speed.skipped += std::ssize(batch.skipped);
     speed.clashes_global += batch.clashes_global;

@@ -39,8 +39,7 @@ struct Exported {
 ///   merged       bars: 1e-5 an element in float32, 2e-2 in bfloat16 and float16
 ///   torchscript  text alone
 /// throws ConfigError: adapter of a model without LoRA. DataError: what was written differs; disk full; the folder
-/// holds
-///        other files.
+///        holds other files.
 Exported export_model(Model& model, ExportFormat format, const std::filesystem::path& folder,
                       const ExportOptions& options);
 

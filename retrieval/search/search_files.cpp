@@ -7,6 +7,7 @@
 #include <ATen/ops/tensor.h>
 
 #include "core/config/choice.h"
+#include "core/elapsed.h"
 #include "core/error.h"
 #include "core/io/hash.h"
 #include "core/io/quote.h"
@@ -20,8 +21,6 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kWhere = "search";
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 IdTable ids_of(const fs::path& path, const EmbeddingsReader& file) {
   return {file.rows(), [&](int64_t first, int64_t count) { return file.read_ids(first, count); }, path.string()};

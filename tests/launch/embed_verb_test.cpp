@@ -43,13 +43,8 @@ class EmbedVerbTest : public ::testing::Test {
   ProgramResult embed(std::vector<std::string> more = {}) const { return run_program(arguments(std::move(more))); }
 
   ProgramResult embed_with_ranks(int ranks, std::vector<std::string> more = {}) const {
-    std::vector<std::string> argv = {TRIREME_MPIEXEC, "-q", "-n", std::to_string(ranks)};
-    for (const char* flag : {"--oversubscribe", "--bind-to", "none", "--mca", "btl", "self,vader"})
-      argv.emplace_back(flag);
-    const auto own = arguments(std::move(more));
-    argv.insert(argv.end(), own.begin(), own.end());
-    return run_program(argv,
-                       {"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", "OMP_WAIT_POLICY=passive"});
+    const auto argv = test::under_mpirun(TRIREME_MPIEXEC, ranks, arguments(std::move(more)));
+    return run_program(argv, test::mpirun_environment());
   }
 
   /// Expects one error line, last on stderr, that holds all of `parts`, the exit code, and no trace of an output.

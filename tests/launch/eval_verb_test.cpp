@@ -38,14 +38,10 @@ class EvalVerbTest : public ::testing::Test {
   }
 
   ProgramResult eval_with_ranks(int ranks, std::vector<std::string> overrides) const {
-    std::vector<std::string> argv = {TRIREME_MPIEXEC, "-q", "-n", std::to_string(ranks)};
-    for (const char* flag : {"--oversubscribe", "--bind-to", "none", "--mca", "btl", "self,vader"})
-      argv.emplace_back(flag);
-    for (const std::string& own : {std::string(TRIREME_BINARY), std::string("eval"), at("eval.yaml").string()})
-      argv.push_back(own);
+    std::vector<std::string> argv = {TRIREME_BINARY, "eval", at("eval.yaml")};
     argv.insert(argv.end(), overrides.begin(), overrides.end());
-    return run_program(argv,
-                       {"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", "OMP_WAIT_POLICY=passive"});
+    argv = test::under_mpirun(TRIREME_MPIEXEC, ranks, argv);
+    return run_program(argv, test::mpirun_environment());
   }
 
   std::string read(const fs::path& name) const { return read_text_file(at(name)); }

@@ -22,13 +22,8 @@ class PrepareVerb : public testing::Test {
   }
   ProgramResult prepare(const char* out) const { return run_program(arguments(out)); }
   ProgramResult prepare_with_ranks(int ranks, const char* out) const {
-    std::vector<std::string> argv = {TRIREME_MPIEXEC, "-q", "-n", std::to_string(ranks)};
-    for (const char* flag : {"--oversubscribe", "--bind-to", "none", "--mca", "btl", "self,vader"})
-      argv.emplace_back(flag);
-    const std::vector<std::string> own = arguments(out);
-    argv.insert(argv.end(), own.begin(), own.end());
-    return run_program(argv,
-                       {"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", "OMP_WAIT_POLICY=passive"});
+    const auto argv = under_mpirun(TRIREME_MPIEXEC, ranks, arguments(out));
+    return run_program(argv, mpirun_environment());
   }
 
   PackageTree tree_;

@@ -39,17 +39,11 @@ class SearchVerbTest : public ::testing::Test {
   }
 
   ProgramResult search(std::vector<std::string> more = {}, int ranks = 1) const {
-    std::vector<std::string> argv;
-    if (ranks > 1)
-      argv = {TRIREME_MPIEXEC, "-q",    "-n",  std::to_string(ranks), "--oversubscribe", "--bind-to",
-              "none",          "--mca", "btl", "self,vader"};
-    for (const std::string& each :
-         {std::string(TRIREME_BINARY), std::string("search"), std::string("--queries"), at("q.h5").string(),
-          std::string("--corpus"), at("c.h5").string(), std::string("--out"), at("run.h5").string()})
-      argv.push_back(each);
+    std::vector<std::string> argv = {TRIREME_BINARY, "search",   "--queries", at("q.h5"),
+                                     "--corpus",     at("c.h5"), "--out",     at("run.h5")};
     argv.insert(argv.end(), more.begin(), more.end());
-    return run_program(argv,
-                       {"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", "OMP_WAIT_POLICY=passive"});
+    if (ranks > 1) argv = test::under_mpirun(TRIREME_MPIEXEC, ranks, argv);
+    return run_program(argv, test::mpirun_environment());
   }
 
   /// Expects one error line, last on stderr, that holds `part`, the exit code, and no output.

@@ -91,16 +91,10 @@ class TrainVerbTest : public ::testing::Test {
   }
 
   std::vector<std::string> command(int ranks, std::vector<std::string> more) const {
-    std::vector<std::string> argv;
-    if (ranks > 1) {
-      argv = {TRIREME_MPIEXEC, "-q",    "-n",  std::to_string(ranks), "--oversubscribe", "--bind-to",
-              "none",          "--mca", "btl", "self,vader"};
-    }
-    for (const char* word : {TRIREME_BINARY, "train"}) argv.emplace_back(word);
-    argv.emplace_back(at("config.yaml"));
+    std::vector<std::string> argv = {TRIREME_BINARY, "train", at("config.yaml")};
     argv.insert(argv.end(), more.begin(), more.end());
     argv.insert(argv.end(), {"--threads", "1", "--timeout-s", "20"});
-    return argv;
+    return ranks > 1 ? test::under_mpirun(TRIREME_MPIEXEC, ranks, argv) : argv;
   }
 
   ProgramResult train(std::vector<std::string> more = {}, int ranks = 1) const {
@@ -140,8 +134,7 @@ class TrainVerbTest : public ::testing::Test {
     EXPECT_EQ(read_text_file(a / "metrics.jsonl"), read_text_file(b / "metrics.jsonl"));
   }
 
-  const std::vector<std::string> kEnvironment = {"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
-                                                 "OMP_WAIT_POLICY=passive"};
+  const std::vector<std::string> kEnvironment = test::mpirun_environment();
   TempFolder folder_;
 };
 

@@ -66,8 +66,8 @@ class Reference:
     def prompt(self, record: dict) -> str:
         return self.template.apply_chat_template(messages_for(record), tokenize=False, add_generation_prompt=True)
 
-    @torch.no_grad()
-    def embed(self, record: dict, image_root: pathlib.Path, oned: bool) -> np.ndarray:
+    def inputs(self, record: dict, image_root: pathlib.Path) -> dict[str, torch.Tensor]:
+        """What the model is called with, positions left to it."""
         prompt, inputs = self.prompt(record), {}
         if record.get("img_path"):
             with Image.open(image_root / record["img_path"]) as image:
@@ -78,9 +78,14 @@ class Reference:
         ids = torch.tensor([self.tokenizer.encode(prompt, add_special_tokens=False).ids])
         if self.has_vision:
             inputs["mm_token_type_ids"] = (ids == self.image_token).int()
-            if oned:
-                inputs["position_ids"] = torch.arange(ids.shape[1]).expand(3, 1, -1)
-        hidden = self.backbone(input_ids=ids, use_cache=False, **inputs).last_hidden_state[0, -1]
+        return dict(input_ids=ids, **inputs)
+
+    @torch.no_grad()
+    def embed(self, record: dict, image_root: pathlib.Path, oned: bool) -> np.ndarray:
+        inputs = self.inputs(record, image_root)
+        if oned and self.has_vision:
+            inputs["position_ids"] = torch.arange(inputs["input_ids"].shape[1]).expand(3, 1, -1)
+        hidden = self.backbone(use_cache=False, **inputs).last_hidden_state[0, -1]
         return torch.nn.functional.normalize(hidden.double(), dim=-1).numpy()
 
     def embed_all(self, records: list[dict], image_root: pathlib.Path, oned: bool = False) -> np.ndarray:

@@ -21,7 +21,6 @@ import traceback
 import peft
 import torch
 import transformers
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import drawing
@@ -47,22 +46,8 @@ class Inputs:
     """The sequences of a batch as transformers takes them, one by one, and packed as we take them."""
 
     def __init__(self, reference: embedders.Reference, records: list[dict], image_root: pathlib.Path):
-        self.each = [self.inputs_of(reference, record, image_root) for record in records]
+        self.each = [reference.inputs(record, image_root) for record in records]
         self.backbone = reference.backbone
-
-    @staticmethod
-    def inputs_of(reference: embedders.Reference, record: dict, image_root: pathlib.Path) -> dict:
-        prompt, inputs = reference.prompt(record), {}
-        if record.get("img_path"):
-            with Image.open(image_root / record["img_path"]) as image:
-                pixels = reference.processor(images=[image], return_tensors="pt")
-            visual_tokens = int(pixels["image_grid_thw"].prod()) // 4
-            prompt = prompt.replace("<|image_pad|>", "<|image_pad|>" * visual_tokens)
-            inputs = dict(pixel_values=pixels["pixel_values"], image_grid_thw=pixels["image_grid_thw"])
-        ids = torch.tensor([reference.tokenizer.encode(prompt, add_special_tokens=False).ids])
-        if reference.has_vision:
-            inputs["mm_token_type_ids"] = (ids == reference.image_token).int()
-        return dict(input_ids=ids, **inputs)
 
     def positions(self, inputs: dict) -> torch.Tensor:
         if "mm_token_type_ids" not in inputs:

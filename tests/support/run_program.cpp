@@ -41,6 +41,17 @@ int ProgramResult::error_lines() const {
   return count;
 }
 
+std::vector<std::string> under_mpirun(const std::string& mpiexec, int ranks, const std::vector<std::string>& program) {
+  std::vector<std::string> argv = {mpiexec, "-q",    "-n",  std::to_string(ranks), "--oversubscribe", "--bind-to",
+                                   "none",  "--mca", "btl", "self,vader"};
+  argv.insert(argv.end(), program.begin(), program.end());
+  return argv;
+}
+
+std::vector<std::string> mpirun_environment() {
+  return {"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", "OMP_WAIT_POLICY=passive"};
+}
+
 ProgramResult run_program(const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
   const TempFolder folder;
   const auto out = folder.path() / "out", err = folder.path() / "err";

@@ -16,6 +16,7 @@
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 
+#include "core/elapsed.h"
 #include "core/error.h"
 #include "core/io/safetensors.h"
 #include "launch/cpu_settings.h"
@@ -29,8 +30,6 @@ namespace trireme {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
-
 PackedBatch read_batch(const std::string& path) {
   const SafetensorsFile file(path);
   const auto get = [&](const char* name) {

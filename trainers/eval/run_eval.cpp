@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "core/config/choice.h"
+#include "core/elapsed.h"
 #include "core/io/file.h"
 #include "core/io/hash.h"
 #include "retrieval/checkpoint_embedder.h"
@@ -15,8 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 std::vector<Reference> references_of(const EvalConfig& config, const Benchmark& benchmark) {
   std::vector<Reference> references;
