@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "data/prompt/rerank_prompt.h"
+#include "data/sources/records.h"
+#include "models/qwen2_vl.h"
+#include "retrieval/rerank/scorer_config.h"
+
+namespace trireme {
+
+struct RerankQuery {
+  Record query;                    ///< its text under the instruction
+  std::vector<Record> candidates;  ///< in the retriever's order
+};
+
+enum class RerankModes { kPointwise, kListwise, kBoth };
+
+/// Of one query; vectors run over its candidates, in the order given.
+struct RerankScores {
+  std::vector<double> pointwise;        ///< softmax(Yes, No)[Yes], 0..1; empty when not asked for
+  std::vector<double> listwise;         ///< 0..1, higher is better; empty when not asked for
+  std::vector<int64_t> listwise_order;  ///< indices into the candidates, best first
+  int64_t unread_answers = 0;  ///< kReleased: lists whose answer was not "Ans: (k)" and which stayed as they were
+};
+
+/// What a call computed, and what sharing spared it.
+struct RerankCounts {
+  int64_t prompts = 0;
+  int64_t prompt_tokens = 0;    ///< of all prompts, each whole
+  int64_t computed_tokens = 0;  ///< that went through the decoder
+  int64_t prefix_tokens = 0;    ///< of prompt_tokens: in prefixes that another prompt of the query has too
+  int64_t images = 0;           ///< in all prompts
+  int64_t encoded_images = 0;   ///< that went through the vision tower: each distinct one once
+
+  double saved_share() const;  ///< 1 - computed_tokens / prompt_tokens; 0 without prompts
+  RerankCounts& operator+=(const RerankCounts& other);
+};
+
+struct RerankResult {
+  std::vector<RerankScores> scores;  ///< one for each query
+  RerankCounts counts;
+};
+
+/// Scores candidates with LamRA-Rank. Source: LamRA (arXiv:2412.01720), sec. 3.4 and 3.5.
+///
+/// Pointwise: softmax over the raw logits of Yes and No behind the prompt, from one prefill; nothing is generated. A
+/// score depends on its query and candidate alone, to the bit in float32 on a CPU whose kernels ours are, to 1e-5
+/// elsewhere.
+/// Listwise: one prompt shows up to `window` candidates; the score is the softmax over the numbers' logits behind
+/// "Ans: (". A longer list is ranked as RankGPT does (arXiv:2304.09542, sec. 3.2): the last `window` places are put in
+/// order, then those `window_step` places higher, to the top; since probabilities of two windows do not compare, the
+/// score is then 1 - place / candidates. kReleased: the candidate answered moves to the top of its window, with score
+/// 1 - place / candidates too.
+///
+/// Sharing: the longest common prefix of the token sequences of a query's prompts (equal ids, and equal pictures behind
+/// image tokens) is computed once. A picture is encoded once per call.
+class RerankScorer {
+ public:
+  /// model, loaded with its head, and prompt outlive the scorer.
+  /// throws ConfigError: no head; window_step above window.
+  RerankScorer(const Model& model, const RerankPrompt& prompt, RerankInput input, RerankScorerConfig config);
+
+  /// Records no gradient. Several queries are computed together as far as batch_tokens goes; they share pictures.
+  /// A query without candidates gets empty scores.
+  /// throws DataError: a record with neither text nor image, a picture that cannot be read (each names the record).
+  RerankResult score(std::span<const RerankQuery> queries, RerankModes modes) const;
+
+ private:
+  const Model& model_;
+  const RerankPrompt& prompt_;
+  RerankInput input_;
+  RerankScorerConfig config_;
+};
+
+}  // namespace trireme
