@@ -58,6 +58,8 @@ class ChatEncoder {
   std::vector<int64_t> encode_bare(std::span<const PromptPart> parts, std::span<const int64_t> image_tokens,
                                    std::string_view where) const;
 
+  int64_t image_token_id() const noexcept { return image_token_id_; }
+
  private:
   std::vector<int64_t> expanded(const std::string& prompt, std::span<const int64_t> image_tokens) const;
 

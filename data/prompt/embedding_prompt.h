@@ -38,8 +38,6 @@ class EmbeddingPrompt {
   std::vector<int64_t> encode(std::string_view text, std::optional<int64_t> image_tokens, std::string_view where) const;
 
  private:
-  std::string truncated(std::string_view text) const;
-
   const Tokenizer& tokenizer_;
   const ChatEncoder& encoder_;
   EmbeddingPromptOptions options_;

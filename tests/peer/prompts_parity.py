@@ -2,8 +2,8 @@
 
     .venv-peer/bin/python tests/peer/prompts_parity.py --turns 2000 [--seed 1] [--build build/release]
 
-Drawn are user turns of texts and images in any order, with the default or another system prompt, and the three forms of
-an embedding turn. The template is that of tests/support/qwen_files.py.
+Drawn are user turns of texts and images in any order, with the default or another system prompt, the three forms of an
+embedding turn, and LamRA-Rank's pointwise and listwise turns. The template is that of tests/support/qwen_files.py.
 """
 import argparse
 import json
@@ -18,10 +18,21 @@ from transformers import AutoTokenizer
 import drawing
 import embedders
 import qwen_files
+import rerank_messages
 
 
 def draw_request(rng: random.Random) -> tuple[dict, list[dict]]:
     """What the tool is asked, and the same as messages."""
+    if rng.random() < 0.3:
+        spacing, mode = rng.choice(["master", "single_space"]), rng.choice(["pointwise", "listwise"])
+        items = []
+        for _ in range(2 if mode == "pointwise" else rng.randint(2, 10)):
+            image = rng.random() < 0.5
+            text = "" if image and rng.random() < 0.4 else drawing.draw_text(rng)
+            items.append(dict(text=text, image=image))
+        compared = items[1] if mode == "pointwise" else items[1:]
+        return (dict(rerank=mode, spacing=spacing, items=items),
+                getattr(rerank_messages, mode)(items[0], compared, spacing))
     if rng.random() < 0.3:
         text, has_image = rng.choice([(drawing.draw_text(rng), rng.random() < 0.5), ("", True)])
         record = dict(txt=text, img_path="x.png" if has_image else None)

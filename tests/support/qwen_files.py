@@ -20,6 +20,7 @@ TOKEN_ID_KEYS = dict(vision_start_token_id="<|vision_start|>", vision_end_token_
 # The words of the prompts are to be single tokens, as they are in the hub's vocabulary.
 PROMPT_WORDS = ("system\nYou are a helpful assistant.\nuser\nassistant\nSummarize above image and sentence in one "
                 "word: \nSummarize above sentence in one word: \nSummarize above image in one word: \n")
+ANSWER_WORDS = "Yes\nNo\nAns: (1)\n" * 10  # for reranking
 # Renders what the hub's Qwen2-VL template does for turns of text and images, with the same default system turn.
 CHAT_TEMPLATE = """\
 {%- macro turn(role, content) -%}
@@ -37,7 +38,8 @@ CHAT_TEMPLATE = """\
 {%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
 
 
-def train_tokenizer(merges: int) -> Tokenizer:
+def train_tokenizer(merges: int, further_words: str = "") -> Tokenizer:
+    """further_words: whose words are to be single tokens too."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
@@ -47,7 +49,7 @@ def train_tokenizer(merges: int) -> Tokenizer:
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     topics = [text for _, text in sorted(pydoc_data.topics.topics.items())]
-    tokenizer.train_from_iterator(topics + [PROMPT_WORDS] * 200, trainers.BpeTrainer(
+    tokenizer.train_from_iterator(topics + [PROMPT_WORDS + further_words] * 200, trainers.BpeTrainer(
         vocab_size=len(alphabet) + merges, initial_alphabet=alphabet, min_frequency=2, show_progress=False))
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
     return tokenizer

@@ -4,7 +4,8 @@
     python experiments/pictograms/base/make_tokenizer.py data/pictograms
 
 Byte-level BPE with Qwen2's split expression and special tokens, 4096 ids in all, trained on the training families'
-names and keywords in eleven languages, the instructions and the prompts. Deterministic.
+names and keywords in eleven languages, the instructions and the prompts. The answers of reranking become single tokens
+where they are not: in the place of the rarest, so that all others keep their ids. Deterministic.
 """
 import json
 import pathlib
@@ -21,6 +22,7 @@ SPECIAL_TOKENS = [
     "<|image_pad|>", "<|video_pad|>"]
 PROMPTS = ("system\nYou are a helpful assistant.\nuser\nassistant\nSummarize above image and sentence in one word: \n"
            "Summarize above sentence in one word: \nSummarize above image in one word: \n")
+ANSWERS = [("Y", "es")]  # the merge that is missing; "No" and the digits are tokens already
 PROMPT_WEIGHT = 400  # so that the prompts' words are single tokens, as in the published vocabulary
 
 
@@ -48,8 +50,14 @@ def train(data: pathlib.Path) -> Tokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     tokenizer.train_from_iterator(texts(data), trainers.BpeTrainer(
-        vocab_size=IDS - len(SPECIAL_TOKENS), initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        min_frequency=2, show_progress=False))
+        vocab_size=IDS - len(SPECIAL_TOKENS) - len(ANSWERS), min_frequency=2, show_progress=False,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())))
+    state = json.loads(tokenizer.to_str())
+    for first, second in ANSWERS:
+        assert first + second not in state["model"]["vocab"]
+        state["model"]["vocab"][first + second] = len(state["model"]["vocab"])
+        state["model"]["merges"].append([first, second])
+    tokenizer = Tokenizer.from_str(json.dumps(state))
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
     return tokenizer
 
