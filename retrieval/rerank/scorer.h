@@ -7,6 +7,7 @@
 #include "data/prompt/rerank_prompt.h"
 #include "data/sources/records.h"
 #include "models/qwen2_vl.h"
+#include "retrieval/rerank/rerank_modes.h"
 #include "retrieval/rerank/scorer_config.h"
 
 namespace trireme {
@@ -15,8 +16,6 @@ struct RerankQuery {
   Record query;                    ///< its text under the instruction
   std::vector<Record> candidates;  ///< in the retriever's order
 };
-
-enum class RerankModes { kPointwise, kListwise, kBoth };
 
 /// Of one query; vectors run over its candidates, in the order given.
 struct RerankScores {
