@@ -55,9 +55,10 @@ struct ListFuser {
     for (std::size_t i = 0; i < rank.size(); ++i) scores[i] = fused[static_cast<std::size_t>(order[i])];
     const std::size_t depth = rank.size();
     for (std::size_t i = depth; i < retrieval.size(); ++i) {
-      scores[i] = depth == 0 ? retrieval[i]
-                             : static_cast<float>(double{scores[depth - 1]} +
-                                                  (double{retrieval[i]} - double{retrieval[depth - 1]}));
+      scores[i] =
+          depth == 0
+              ? retrieval[i]
+              : static_cast<float>(double{scores[depth - 1]} + (double{retrieval[i]} - double{retrieval[depth - 1]}));
     }
   }
 };

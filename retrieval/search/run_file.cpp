@@ -99,6 +99,8 @@ void RunWriter::write(std::span<const std::string> query_ids, std::span<const st
   state_->written += count;
 }
 
+Hdf5Writer& RunWriter::file() { return state_->file; }
+
 void RunWriter::commit(const RunInfo& info) {
   TRIREME_ASSERT(state_->written == state_->queries, "{} of {} lists are written", state_->written, state_->queries);
   state_->file.set_format({std::string(kFormat), kVersion, info.config_sha256});

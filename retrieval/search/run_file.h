@@ -11,6 +11,8 @@
 
 namespace trireme {
 
+class Hdf5Writer;
+
 /// What stands in a run file's root attributes (docs/formats.md): whose scores these are.
 struct RunInfo {
   std::string method;          ///< "exact", "hnsw"; rerankers name themselves
@@ -45,6 +47,8 @@ class RunWriter {
   ~RunWriter();
   /// The next query_ids.size() lists; doc_ids row-major, scores [n, K] float32.
   void write(std::span<const std::string> query_ids, std::span<const std::string> doc_ids, const torch::Tensor& scores);
+  /// For datasets and attributes that a kind of run has beside those of every run.
+  Hdf5Writer& file();
   /// Every query must have been written.
   void commit(const RunInfo& info);
 

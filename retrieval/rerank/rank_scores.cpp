@@ -1,0 +1,26 @@
+#include "retrieval/rerank/rank_scores.h"
+
+#include <ATen/TensorOperators.h>
+
+#include "core/error.h"
+
+namespace trireme {
+
+bool RankScores::has(RerankModes modes) const {
+  return (!asks_pointwise(modes) || pointwise.defined()) && (!asks_listwise(modes) || listwise.defined());
+}
+
+torch::Tensor rank_score(const RankScores& scores, RerankModes modes) {
+  TRIREME_ASSERT(scores.has(modes), "no scores of mode {}", static_cast<int>(modes));
+  switch (modes) {
+    case RerankModes::kPointwise:
+      return scores.pointwise;
+    case RerankModes::kListwise:
+      return scores.listwise;
+    case RerankModes::kBoth:
+      return (scores.pointwise + scores.listwise) / 2;
+  }
+  TRIREME_ASSERT(false, "mode {}", static_cast<int>(modes));
+}
+
+}  // namespace trireme

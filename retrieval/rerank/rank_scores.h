@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+
+#include <torch/types.h>
+
+#include "retrieval/rerank/rerank_modes.h"
+
+namespace trireme {
+
+/// What a reranker said of the first D documents of every list: [Q, D] float32, undefined where it was not asked.
+struct RankScores {
+  torch::Tensor pointwise, listwise;
+  bool has(RerankModes modes) const;
+  int64_t depth() const { return pointwise.defined() ? pointwise.size(1) : listwise.size(1); }
+};
+
+/// S_rank [Q, D]; of kBoth the mean of both. throws InternalError: a mode that was not asked for.
+torch::Tensor rank_score(const RankScores& scores, RerankModes modes);
+
+}  // namespace trireme

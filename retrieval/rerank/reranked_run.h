@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "retrieval/rerank/fusion.h"
+#include "retrieval/rerank/rank_scores.h"
+#include "retrieval/search/run_file.h"
+
+namespace trireme {
+
+/// A run as its retriever ranked it and what a reranker said of the head of each list: all that fusing needs.
+struct ScoredRun {
+  Run run;
+  RankScores scores;           ///< of the first scores.depth() documents of each list
+  std::string model;           ///< the reranker's folder
+  std::string model_sha256;    ///< of its weights
+  std::string adapter_sha256;  ///< "" without an adapter
+  std::string config_sha256;   ///< over what changes its scores; how they are fused is not part of it
+};
+
+/// The run in its new order, `lists` of which fuse() made of it.
+Run reordered(const Run& run, const FusedLists& lists);
+
+/// Fused lists as a run file (docs/formats.md): any reader of runs takes it. Beside a run's own datasets it holds what
+/// read_scored_run() needs. Equal arguments give equal bytes.
+/// throws as RunWriter.
+Run write_reranked_run(const std::filesystem::path& path, const ScoredRun& scored, RerankModes modes,
+                       const Fusion& fusion);
+
+/// The retriever's lists and the scores out of such a file: fuse them anew with another weight.
+/// throws DataError: a run that was not reranked (names its method), and as read_run().
+ScoredRun read_scored_run(const std::filesystem::path& path);
+
+}  // namespace trireme
