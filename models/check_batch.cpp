@@ -123,6 +123,17 @@ void check_images(const ModelConfig& config, const PackedBatch& batch) {
 
 }  // namespace
 
+void check_batch_with_features(const ModelConfig& config, const PackedBatch& batch, const torch::Tensor& features) {
+  check_tokens(config, batch);
+  const int64_t count = batch.image_rows.defined() ? batch.image_rows.numel() : 0;
+  TRIREME_CHECK(features.defined() && features.dim() == 2 && features.size(0) == count &&
+                    features.size(1) == config.decoder.hidden_size,
+                ShapeError, "batch",
+                "features [{}, {}] required, one row per image token; got {}; keep image_features().", count,
+                config.decoder.hidden_size, shape_string(features));
+  if (batch.tokens.is_cpu()) check_image_rows(config, batch);
+}
+
 void check_batch(const ModelConfig& config, const PackedBatch& batch) {
   check_tokens(config, batch);
   check_images(config, batch);

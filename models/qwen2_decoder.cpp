@@ -96,6 +96,26 @@ torch::Tensor decode_rows(const Qwen2Decoder& decoder, const DecoderPass& pass, 
   return rms_norm(hidden, decoder.norm, pass.config.rms_norm_eps);
 }
 
+torch::Tensor decode_rows(const Qwen2Decoder& decoder, const CachedPass& pass, std::vector<KvLayer>& cache,
+                          torch::Tensor hidden) {
+  const DecoderConfig& c = pass.config;
+  const AttentionHeads heads{c.heads, c.kv_heads, c.head_dim};
+  for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
+    const Qwen2Layer& layer = decoder.layers[i];
+    const bool last = i + 1 == decoder.layers.size();
+    const auto qkv = linear(rms_norm(hidden, layer.input_norm, c.rms_norm_eps), layer.qkv);
+    write_keys_and_values(qkv, heads, pass.rotary, pass.seqlens.slots, cache[i]);
+    if (last && pass.rows.size(0) == 0) return hidden.narrow(0, 0, 0);
+    auto context = cached_rotary_attention(qkv, heads, pass.rotary, pass.seqlens, cache[i]);
+    if (last) {
+      context = context.index_select(0, pass.rows);
+      hidden = hidden.index_select(0, pass.rows);
+    }
+    hidden = project(layer, c, std::move(hidden), context, nullptr);
+  }
+  return rms_norm(hidden, decoder.norm, c.rms_norm_eps);
+}
+
 std::vector<LinearModule> linear_layers(Qwen2Decoder& decoder, const DecoderConfig& c) {
   const int64_t query_width = c.heads * c.head_dim, kv_width = c.kv_heads * c.head_dim;
   std::vector<LinearModule> modules;

@@ -8,6 +8,7 @@
 #include "models/load_options.h"
 #include "models/model_config.h"
 #include "models/nn/attention.h"
+#include "models/nn/cached_attention.h"
 #include "models/nn/dropout.h"
 #include "models/nn/linear.h"
 #include "models/parameters.h"
@@ -49,6 +50,19 @@ struct DecoderPass {
 /// hidden [T, D]: embedded tokens, image features spliced in. -> [N, D], the final norm's output at pass.rows. The last
 /// layer's output projection and MLP and the final norm run on those rows only. Takes `hidden` over.
 torch::Tensor decode_rows(const Qwen2Decoder& decoder, const DecoderPass& pass, torch::Tensor hidden);
+
+/// What the layers of one pass over cached sequences share.
+struct CachedPass {
+  DecoderConfig config;
+  RotaryTable rotary;  ///< of the new tokens
+  CachedSeqlens seqlens;
+  torch::Tensor rows;  ///< [N] int64, of the new tokens: what is asked for; with none the last layer stops at its keys
+};
+
+/// decode_rows for tokens that continue cached sequences; their keys and values are added to `cache`, one a layer.
+/// Records no gradient.
+torch::Tensor decode_rows(const Qwen2Decoder& decoder, const CachedPass& pass, std::vector<KvLayer>& cache,
+                          torch::Tensor hidden);
 
 std::vector<LinearModule> linear_layers(Qwen2Decoder& decoder, const DecoderConfig& config);
 std::vector<Parameter> named_parameters(Qwen2Decoder& decoder, const DecoderConfig& config);

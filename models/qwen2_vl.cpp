@@ -26,12 +26,9 @@ std::vector<int64_t> values_of(const torch::Tensor& cpu_int64) {
   return {data, data + dense.numel()};
 }
 
-/// The decoder's input: token embeddings, image features in the rows of image tokens.
-torch::Tensor embedded_tokens(const Model& model, const PackedBatch& batch, const torch::Tensor& features) {
-  auto hidden = at::embedding(model.decoder.embed_tokens, batch.tokens);
-  if (!has_images(batch)) return hidden;
-  if (records_gradient(hidden, features)) return hidden.index_copy(0, batch.image_rows, features);
-  return hidden.index_copy_(0, batch.image_rows, features);
+void require_head(const Model& model) {
+  TRIREME_CHECK(model.head.weight.defined(), ConfigError, "model",
+                "vocabulary scores need the head; got a model loaded without it; set LoadOptions::head.");
 }
 
 /// A number for each token, the same whatever it is packed with: its sequence's, then four times its place in it, so
@@ -138,10 +135,17 @@ torch::Tensor image_features(const Model& model, const PackedBatch& batch, const
   return encode(model, batch, options);
 }
 
+torch::Tensor embedded_tokens(const Model& model, const PackedBatch& batch, const torch::Tensor& features) {
+  auto hidden = at::embedding(model.decoder.embed_tokens, batch.tokens);
+  if (!features.defined()) return hidden;
+  if (records_gradient(hidden, features)) return hidden.index_copy(0, batch.image_rows, features);
+  return hidden.index_copy_(0, batch.image_rows, features);
+}
+
 torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
   check_batch(model.config, batch);
   const DecoderConfig& c = model.config.decoder;
-  auto features = options.features;
+  auto features = has_images(batch) ? options.features : torch::Tensor();
   if (has_images(batch) && !features.defined()) features = encode(model, batch, options);
   const DecoderPass pass{c,
                          decoder_rotary_table(batch.position_ids, c.mrope_section, c.head_dim, c.rope_theta),
@@ -152,10 +156,14 @@ torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const Fo
   return decode_rows(model.decoder, pass, embedded_tokens(model, batch, features));
 }
 
+torch::Tensor vocabulary_logits(const Model& model, const torch::Tensor& rows) {
+  require_head(model);
+  return linear(rows, model.head);
+}
+
 torch::Tensor logits_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
-  TRIREME_CHECK(model.head.weight.defined(), ConfigError, "model",
-                "vocabulary scores need the head; got a model loaded without it; set LoadOptions::head.");
-  return linear(hidden_rows(model, batch, options), model.head);
+  require_head(model);
+  return vocabulary_logits(model, hidden_rows(model, batch, options));
 }
 
 torch::Tensor embed(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {

@@ -47,14 +47,25 @@ int64_t attach_adapter(Model& model, const Adapter& adapter);
 /// rows that hold image tokens) when they are on the CPU. Called by the functions below. throws ShapeError.
 void check_batch(const ModelConfig& config, const PackedBatch& batch);
 
+/// The same for a batch whose pictures were encoded before: no patches, but features [image_rows, D].
+void check_batch_with_features(const ModelConfig& config, const PackedBatch& batch, const torch::Tensor& features);
+
 /// The vision tower alone: [P/4, D] in the model's dtype, one row per image token, in the order of batch.image_rows.
 /// options.features is not looked at.
 torch::Tensor image_features(const Model& model, const PackedBatch& batch, const ForwardOptions& options = {});
 
+/// [T, D] in the model's dtype, the decoder's input: token embeddings, and in the rows of image tokens `features`
+/// [batch.image_rows, D].
+torch::Tensor embedded_tokens(const Model& model, const PackedBatch& batch, const torch::Tensor& features);
+
 /// [N, D] in the model's dtype: the final norm's output at batch.rows.
 torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options = {});
 
-/// [N, V] in the model's dtype: the vocabulary scores at batch.rows. throws ConfigError: loaded without the head.
+/// rows [N, D] of hidden_rows() -> [N, V] in the model's dtype: the vocabulary's scores.
+/// throws ConfigError: loaded without the head.
+torch::Tensor vocabulary_logits(const Model& model, const torch::Tensor& rows);
+
+/// [N, V] in the model's dtype: the vocabulary scores at batch.rows. throws as vocabulary_logits().
 torch::Tensor logits_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options = {});
 
 /// [N, D] float32: hidden_rows scaled to length 1, in float32 from there on.
