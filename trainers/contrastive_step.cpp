@@ -1,34 +1,41 @@
 #include "trainers/contrastive_step.h"
 
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/split_with_sizes.h>
 
 #include "losses/grad_cache.h"
 
 namespace trireme {
 namespace {
 
-/// One of the batch's packs. `first_id`: dropout tells the step's sequences apart by number, queries first, then
-/// targets, then hard negatives.
+/// The queries, the targets or the hard negatives, for GradCache.
 struct Side {
-  const PackedBatch* batch;
-  torch::Tensor sequence_ids;
-  std::vector<SequenceRange> chunks;
+  SequenceRange range;                  ///< of the batch's sequences
+  std::vector<SequenceRange> chunks;    ///< of them, too
   std::vector<torch::Tensor> features;  ///< of the frozen vision tower, by chunk, between GradCache's passes
 };
 
-torch::Tensor hard_negative_ids(const PairBatch& batch, int64_t pairs_global) {
+/// [2 B + B H]: dropout tells the step's sequences apart by number: queries first, then targets, then hard negatives, of
+/// all ranks.
+torch::Tensor sequence_ids(const PairBatch& batch, int64_t pairs_global) {
   const int64_t per_query = batch.hard_negative_id.size(1);
-  return (2 * pairs_global + batch.global_row.unsqueeze(1) * per_query + torch::arange(per_query, torch::kInt64))
-      .flatten();
+  const torch::Tensor first_negatives = 2 * pairs_global + batch.global_row.unsqueeze(1) * per_query;
+  return at::cat({batch.global_row, batch.global_row + pairs_global,
+                  (first_negatives + at::arange(per_query, torch::kInt64)).flatten()});
 }
 
-std::vector<Side> sides_of(const ContrastiveTask& task, const PairBatch& batch) {
-  std::vector<Side> sides = {{&batch.query, batch.global_row, {}, {}},
-                             {&batch.target, batch.global_row + task.pairs_global, {}, {}}};
-  if (batch.hard_negative) {
-    sides.push_back({&*batch.hard_negative, hard_negative_ids(batch, task.pairs_global), {}, {}});
-  }
-  return sides;
+Side side_of(const PairBatch& batch, SequenceRange range, int64_t chunk_tokens) {
+  if (range.count == 0) return {range, {}, {}};
+  Side side{range, chunks_within(batch.sequences.cu_seqlens.narrow(0, range.first, range.count + 1), chunk_tokens), {}};
+  for (SequenceRange& chunk : side.chunks) chunk.first += range.first;
+  side.features.resize(side.chunks.size());
+  return side;
 }
 
 PairLabels labels_of(const PairBatch& batch) {
@@ -48,36 +55,57 @@ PackedBatch on_device(PackedBatch batch, c10::Device device) {
   return batch;
 }
 
-/// [rows of the range, D] in the model's dtype.
-torch::Tensor embed_range(const ContrastiveTask& task, Side& side, SequenceRange range, int64_t step,
-                          torch::Tensor features) {
-  const PackedBatch piece = on_device(slice(*side.batch, range), task.model.device);
-  return hidden_rows(task.model, piece,
-                     {.features = std::move(features),
-                      .dropout = DropoutContext{task.seed, step, side.sequence_ids.narrow(0, range.first, range.count)},
-                      .recompute_blocks = task.step.recompute_blocks});
-}
+/// What one step embeds, by ranges of its sequences.
+class StepSequences {
+ public:
+  StepSequences(const ContrastiveTask& task, const PairBatch& batch)
+      : task_(task), batch_(batch), ids_(sequence_ids(batch, task.pairs_global)) {}
 
-torch::Tensor embed_whole(const ContrastiveTask& task, Side& side, int64_t step) {
-  return embed_range(task, side, {0, side.sequence_ids.size(0)}, step, {});
-}
+  /// [rows of the range, D] in the model's dtype.
+  torch::Tensor embed(SequenceRange range, torch::Tensor features) const {
+    return hidden_rows(task_.model, piece(range),
+                       {.features = std::move(features),
+                        .dropout = DropoutContext{task_.seed, batch_.step, ids_.narrow(0, range.first, range.count)},
+                        .recompute_blocks = task_.step.recompute_blocks});
+  }
 
-/// The chunk in the pass that grad_cache is in; what the tower sees does not change between the two.
-torch::Tensor embed_chunk(const ContrastiveTask& task, Side& side, const GradCacheChunk& chunk, int64_t step) {
-  const SequenceRange range = side.chunks[chunk.index];
-  torch::Tensor& kept = side.features[chunk.index];
-  if (task.vision_trains) return embed_range(task, side, range, step, {});
-  if (chunk.pass == GradCachePass::kBackward) return embed_range(task, side, range, step, std::exchange(kept, {}));
-  const PackedBatch piece = on_device(slice(*side.batch, range), task.model.device);
-  if (piece.grid.defined() && piece.grid.size(0) > 0) kept = image_features(task.model, piece);
-  return embed_range(task, side, range, step, kept);
-}
+  /// All of them in one pass. A row does not depend on the rows around it, and few large products take less than many
+  /// small ones.
+  ContrastiveRows embed_all() const {
+    const torch::Tensor rows = embed({0, ids_.size(0)}, {});
+    const int64_t negatives = batch_.hard_negatives().count;
+    const auto sides = at::split_with_sizes(rows, {batch_.pairs(), batch_.pairs(), negatives});
+    if (negatives == 0) return {sides[0], sides[1], {}};
+    return {sides[0], sides[1], sides[2].view({batch_.pairs(), -1, rows.size(1)})};
+  }
+
+  /// A chunk in the pass that grad_cache is in; what the tower sees does not change between the two.
+  torch::Tensor embed_chunk(Side& side, const GradCacheChunk& chunk) const {
+    const SequenceRange range = side.chunks[chunk.index];
+    torch::Tensor& kept = side.features[chunk.index];
+    if (task_.vision_trains) return embed(range, {});
+    if (chunk.pass == GradCachePass::kBackward) return embed(range, std::exchange(kept, {}));
+    const PackedBatch sequences = piece(range);
+    if (sequences.grid.defined() && sequences.grid.size(0) > 0) kept = image_features(task_.model, sequences);
+    return embed(range, kept);
+  }
+
+ private:
+  PackedBatch piece(SequenceRange range) const {
+    const bool whole = range.count == ids_.size(0);
+    return on_device(whole ? batch_.sequences : slice(batch_.sequences, range), task_.model.device);
+  }
+
+  const ContrastiveTask& task_;
+  const PairBatch& batch_;
+  torch::Tensor ids_;
+};
 
 }  // namespace
 
 InfoNceResult contrastive_step(const ContrastiveTask& task, const PairBatch& batch, GradientReducer& reducer,
                                Communicator& communicator) {
-  std::vector<Side> sides = sides_of(task, batch);
+  const StepSequences sequences(task, batch);
   const PairLabels labels = labels_of(batch);
   const auto loss = [&](const ContrastiveRows& rows) {
     return info_nce(rows, labels, task.loss, communicator, task.log_inverse_temperature);
@@ -88,28 +116,23 @@ InfoNceResult contrastive_step(const ContrastiveTask& task, const PairBatch& bat
   reducer.start_step();
   InfoNceResult result;
   if (task.step.method == GradientMethod::kPlain) {
-    ContrastiveRows rows{embed_whole(task, sides[0], batch.step), embed_whole(task, sides[1], batch.step), {}};
-    if (batch.hard_negative) {
-      const torch::Tensor hard = embed_whole(task, sides[2], batch.step);
-      rows.hard_negative = hard.view({rows.query.size(0), -1, hard.size(1)});
-    }
-    result = loss(rows);
+    result = loss(sequences.embed_all());
     overlap();
     result.loss.backward();
     result.loss = result.loss.detach();
   } else {
-    GradCacheChunks chunks{0, 0, 0};
-    for (Side& side : sides) {
-      side.chunks = chunks_within(side.batch->cu_seqlens, task.step.chunk_tokens);
-      side.features.resize(side.chunks.size());
-    }
-    chunks.query = std::ssize(sides[0].chunks);
-    chunks.candidate = std::ssize(sides[1].chunks);
-    if (batch.hard_negative) chunks.hard_negative = std::ssize(sides[2].chunks);
+    std::array<Side, 3> sides;
+    const std::array ranges = {batch.queries(), batch.targets(), batch.hard_negatives()};
+    std::ranges::transform(ranges, sides.begin(),
+                           [&](SequenceRange range) { return side_of(batch, range, task.step.chunk_tokens); });
+    const auto chunks = [&](ContrastiveSide side) { return std::ssize(sides[static_cast<std::size_t>(side)].chunks); };
     const auto embed = [&](const GradCacheChunk& chunk) {
-      return embed_chunk(task, sides[static_cast<std::size_t>(chunk.side)], chunk, batch.step);
+      return sequences.embed_chunk(sides[static_cast<std::size_t>(chunk.side)], chunk);
     };
-    result = grad_cache(chunks, {embed, loss, overlap}, {});
+    result = grad_cache({.query = chunks(ContrastiveSide::kQuery),
+                         .candidate = chunks(ContrastiveSide::kCandidate),
+                         .hard_negative = chunks(ContrastiveSide::kHardNegative)},
+                        {embed, loss, overlap}, {});
   }
   reducer.finish_step();
   return result;

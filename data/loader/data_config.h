@@ -46,6 +46,7 @@ struct DataConfig {
   OnDataError on_error = OnDataError::kStop;
   int64_t loader_threads = 2;
   int64_t queued_steps = 3;
+  int64_t picture_cache_mib = 0;
 
   template <class V>
   void describe(V& v) {
@@ -68,6 +69,9 @@ struct DataConfig {
         .between(1, 256)
         .no_effect_on_values();
     v.field("queued_steps", queued_steps, "Steps that are loaded ahead, at most.").between(1, 64).no_effect_on_values();
+    v.field("picture_cache_mib", picture_cache_mib, "Decoded pictures kept in memory, at most; the first to come stay.")
+        .between(0, 1 << 20)
+        .no_effect_on_values();
   }
   void check(Problems& problems) const {
     const auto weighted = std::count_if(sources.begin(), sources.end(), [](const auto& s) { return s.weight; });
@@ -87,6 +91,6 @@ struct DataConfig {
                    fmt::format("must be at most max_pixels; got {} and {}; lower it", *min_pixels, *max_pixels));
   }
 };
-static_assert(field_count<DataConfig>() == 16, "describe() must list every field");
+static_assert(field_count<DataConfig>() == 17, "describe() must list every field");
 
 }  // namespace trireme

@@ -33,17 +33,11 @@ std::vector<SequenceRange> filled(std::span<const int64_t> offsets, int64_t toke
 }  // namespace
 
 PairBatchCounts counts_of(const PairBatch& batch) {
-  PairBatchCounts counts;
-  const auto add = [&](const PackedBatch& packed) {
-    counts.sequences += packed.cu_seqlens.size(0) - 1;
-    counts.tokens += packed.tokens.size(0);
-    if (packed.grid.defined()) counts.images += packed.grid.size(0);
-    if (packed.patches.defined()) counts.patches += packed.patches.size(0);
-  };
-  add(batch.query);
-  add(batch.target);
-  if (batch.hard_negative) add(*batch.hard_negative);
-  return counts;
+  const PackedBatch& packed = batch.sequences;
+  return {.sequences = packed.cu_seqlens.size(0) - 1,
+          .tokens = packed.tokens.size(0),
+          .images = packed.grid.defined() ? packed.grid.size(0) : 0,
+          .patches = packed.patches.defined() ? packed.patches.size(0) : 0};
 }
 
 std::vector<SequenceRange> balanced_chunks(const torch::Tensor& cu_seqlens, int64_t chunks) {

@@ -19,14 +19,24 @@ struct SkippedPair {
   std::string replacement;  ///< query id of the pair that was read instead
 };
 
+/// Sequences [first, first + count) of a batch.
+struct SequenceRange {
+  int64_t first = 0, count = 0;
+};
+
 /// One rank's share of one step's global batch: B = pairs_global / ranks pairs, and H hard negatives of each query.
 /// Row b of every tensor is pair b; rows are in ascending order of their number in the global batch. Everything is on
 /// the CPU.
 struct PairBatch {
   int64_t step = 0;
-  PackedBatch query;                         ///< B sequences
-  PackedBatch target;                        ///< B sequences, the positive of each query
-  std::optional<PackedBatch> hard_negative;  ///< B * H sequences, those of query b at [b * H, (b + 1) * H)
+  /// The B queries, then the target of each, then B * H hard negatives, those of query b at b * H .. (b + 1) * H - 1:
+  /// one pack, so that a model may take them in one pass.
+  PackedBatch sequences;
+
+  int64_t pairs() const { return global_row.size(0); }
+  SequenceRange queries() const { return {0, pairs()}; }
+  SequenceRange targets() const { return {pairs(), pairs()}; }
+  SequenceRange hard_negatives() const { return {2 * pairs(), hard_negative_id.numel()}; }
 
   torch::Tensor global_row;  ///< [B] int64: number in the global batch, 0 .. pairs_global - 1
   /// [B] int64: which document the target is. Equal ids are the same document, in all ranks, steps and runs.
@@ -51,14 +61,9 @@ struct PairBatchCounts {
 };
 PairBatchCounts counts_of(const PairBatch& batch);
 
-/// Sequences [first, first + count) of a batch.
-struct SequenceRange {
-  int64_t first = 0, count = 0;
-};
-
 /// Cuts B sequences into `chunks` runs of consecutive ones so that the longest run, in tokens, is as short as can be:
 /// micro-batches for GradCache. Fewer runs when B < chunks. The same rows in the same order.
-/// cu_seqlens  [B + 1] int64, CPU.      chunks  at least 1.
+/// cu_seqlens  [B + 1] int64, CPU, from any offset on.      chunks  at least 1.
 std::vector<SequenceRange> balanced_chunks(const torch::Tensor& cu_seqlens, int64_t chunks);
 /// The same with the least number of chunks that keeps each within `tokens`; a longer sequence stands alone.
 std::vector<SequenceRange> chunks_within(const torch::Tensor& cu_seqlens, int64_t tokens);

@@ -26,13 +26,14 @@ PairEncoder::PairEncoder(const DataConfig& config, const ModelInput& model, uint
       alpha_(config.alpha),
       augment_(config.augment),
       seed_(seed),
+      pictures_(config.picture_cache_mib << 20),
       pack_{.rope_mode = config.rope_mode,
             .image_token_id = model.image_token_id,
             .merge_size = image_processor_ ? image_processor_->merge_size : 2},
       chat_(model.tokenizer, model.image_token_id, config.system_prompt),
       prompt_(model.tokenizer, chat_, {.form = config.prompt, .text_tokens = config.text_tokens}) {}
 
-EncodedPair PairEncoder::encode(TrainingPair pair, int64_t step, int64_t global_row) const {
+EncodedPair PairEncoder::encode(TrainingPair pair, int64_t step, int64_t global_row) {
   EncodedPair out{.pair = std::move(pair), .query = {}, .target = {}, .hard_negatives = {}};
   const auto place = [&](const Record& record) { return fmt::format("{} {}", out.pair.where, record.id); };
   out.query = encode_record(out.pair.query, random_stream(seed_, "data.augment.query", step, global_row),
@@ -48,7 +49,7 @@ EncodedPair PairEncoder::encode(TrainingPair pair, int64_t step, int64_t global_
   return out;
 }
 
-EncodedSequence PairEncoder::encode_record(const Record& record, RandomStream stream, const std::string& where) const {
+EncodedSequence PairEncoder::encode_record(const Record& record, RandomStream stream, const std::string& where) {
   EncodedSequence out;
   std::optional<int64_t> image_tokens;
   if (!record.image.empty()) {
@@ -56,10 +57,13 @@ EncodedSequence PairEncoder::encode_record(const Record& record, RandomStream st
                   "a text-only model takes records without images; got {}; use a vision-language checkpoint.",
                   record.image);
     const std::string place = fmt::format("{} {}", where, record.image);
-    const MappedFile file(resolve_image(image_root_, record.image, where));
-    RgbImage image = decode_image(file.bytes(), place, alpha_);
-    if (!augment_.is_off()) image = augment(image, augment_, stream);
-    out.images.push_back(preprocess_image(image, *image_processor_, place));
+    const std::shared_ptr<const RgbImage> picture = pictures_.get(record.image, [&] {
+      const MappedFile file(resolve_image(image_root_, record.image, where));
+      return decode_image(file.bytes(), place, alpha_);
+    });
+    out.images.push_back(augment_.is_off()
+                             ? preprocess_image(*picture, *image_processor_, place)
+                             : preprocess_image(augment(*picture, augment_, stream), *image_processor_, place));
     const ImagePatches& patches = out.images[0];
     image_tokens = patches.grid_h * patches.grid_w / (image_processor_->merge_size * image_processor_->merge_size);
   }

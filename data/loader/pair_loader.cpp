@@ -48,10 +48,10 @@ PairBatch assemble(StepInWork& work, const PackOptions& options) {
   PairBatch batch;
   batch.step = work.step;
   batch.clashes_global = work.clashes;
-  std::vector<EncodedSequence> queries, targets, negatives;
+  std::vector<EncodedSequence> sequences, targets, negatives;
   std::vector<int64_t> target_ids, concept_ids, offsets{0}, positive_ids, negative_ids;
   for (EncodedPair& row : work.encoded) {
-    queries.push_back(std::move(row.query));
+    sequences.push_back(std::move(row.query));
     targets.push_back(std::move(row.target));
     std::move(row.hard_negatives.begin(), row.hard_negatives.end(), std::back_inserter(negatives));
     target_ids.push_back(row.pair.target_id);
@@ -62,9 +62,8 @@ PairBatch assemble(StepInWork& work, const PackOptions& options) {
     batch.query_ids.push_back(std::move(row.pair.query.id));
     batch.target_ids.push_back(std::move(row.pair.target.id));
   }
-  batch.query = pack(queries, options);
-  batch.target = pack(targets, options);
-  if (!negatives.empty()) batch.hard_negative = pack(negatives, options);
+  for (auto* others : {&targets, &negatives}) std::ranges::move(*others, std::back_inserter(sequences));
+  batch.sequences = pack(sequences, options);
   batch.global_row = int64_tensor(work.global_rows);
   batch.target_id = int64_tensor(target_ids);
   batch.concept_id = int64_tensor(concept_ids);
@@ -167,7 +166,7 @@ struct PairLoader::State {
     }
   }
 
-  EncodedPair encode(const SampledPair& pair, int64_t step, int64_t global_row) const {
+  EncodedPair encode(const SampledPair& pair, int64_t step, int64_t global_row) {
     return encoder.encode(set.source(pair.source).read(pair.row, sampler.stream_of(pair), config.hard_negatives), step,
                           global_row);
   }
@@ -225,7 +224,7 @@ struct PairLoader::State {
   const TrainingSet& set;
   const DataConfig config;
   const LoaderRank rank;
-  const PairEncoder encoder;
+  PairEncoder encoder;
   std::mutex sampler_mutex;
   PairSampler sampler;
 

@@ -77,8 +77,7 @@ TRIREME_INLINE void pack(const AttentionGradients<T>& call, const Piece& piece, 
     float *key = s.keys.data() + i * width, *value = s.values.data() + i * width;
     turn_token(forward, forward.k + token * forward.k_stride + piece.kv_head * dim, token, 1.0f, key);
     clear_padding(key, dim, width);
-    const T* from = forward.v + token * forward.v_stride + piece.kv_head * dim;
-    for (int64_t j = 0; j < dim; ++j) value[j] = static_cast<float>(from[j]);
+    widen(forward.v + token * forward.v_stride + piece.kv_head * dim, dim, 1.0f, value);
     clear_padding(value, dim, width);
   }
   transpose_rows(s.keys.data(), piece.length, width, s.columns, s.key_columns.data());
@@ -107,17 +106,6 @@ TRIREME_INLINE void softmax_backward(float* weights, float* grads, float inverse
   }
 }
 
-/// The turn's transpose, which is the turn back: where y = turn(x), dL/dx from dL/dy.
-template <class T>
-TRIREME_INLINE void turn_back(const AttentionCall<T>& call, const float* y, int64_t token, float factor, T* x) {
-  const int64_t half = call.dim / 2;
-  const float *cos = call.cos + token * half, *sin = call.sin + token * half;
-  for (int64_t i = 0; i < half; ++i) {
-    x[i] = static_cast<T>((y[i] * cos[i] + y[i + half] * sin[i]) * factor);
-    x[i + half] = static_cast<T>((y[i + half] * cos[i] - y[i] * sin[i]) * factor);
-  }
-}
-
 template <class T>
 TRIREME_INLINE void run_piece(const AttentionGradients<T>& call, const Piece& piece, Scratch& s) {
   const AttentionCall<T>& forward = call.forward;
@@ -135,8 +123,7 @@ TRIREME_INLINE void run_piece(const AttentionGradients<T>& call, const Piece& pi
     for (int64_t r = 0; r < here; ++r) {
       const int64_t token = piece.begin + token_of(r), column = head_of(r) * dim;
       turn_token(forward, forward.q + token * forward.q_stride + column, token, forward.scale, queries + r * width);
-      const T* from = call.grad_out + token * call.grad_out_stride + column;
-      for (int64_t j = 0; j < dim; ++j) grads[r * width + j] = static_cast<float>(from[j]);
+      widen(call.grad_out + token * call.grad_out_stride + column, dim, 1.0f, grads + r * width);
     }
     const int64_t seen = forward.causal ? token_of(here - 1) + 1 : piece.length;  // by any row of the tile
     score_rows(queries, width, s.key_columns.data(), dim, columns, seen, weights);
@@ -157,14 +144,14 @@ TRIREME_INLINE void run_piece(const AttentionGradients<T>& call, const Piece& pi
         });
     for (int64_t r = 0; r < here; ++r) {
       const int64_t token = piece.begin + token_of(r);
-      turn_back(forward, grad_queries + r * width, token, forward.scale,
-                call.grad_q + token * call.grad_stride + head_of(r) * dim);
+      turn_token_back(forward, grad_queries + r * width, token, forward.scale,
+                      call.grad_q + token * call.grad_stride + head_of(r) * dim);
     }
   }
   for (int64_t i = 0; i < piece.length; ++i) {
     const int64_t token = piece.begin + i, at = token * call.grad_stride + piece.kv_head * dim;
-    turn_back(forward, s.grad_keys.data() + i * width, token, 1.0f, call.grad_k + at);
-    for (int64_t j = 0; j < dim; ++j) call.grad_v[at + j] = static_cast<T>(s.grad_values.data()[i * width + j]);
+    turn_token_back(forward, s.grad_keys.data() + i * width, token, 1.0f, call.grad_k + at);
+    narrow(s.grad_values.data() + i * width, dim, call.grad_v + at);
   }
 }
 

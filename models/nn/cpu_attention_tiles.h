@@ -10,14 +10,43 @@
 /// The rotary turn and the softmax, as attention's forward and backward passes share them.
 namespace trireme::cpu {
 
+/// to[i] = from[i] * factor, in float32.
+template <class T>
+TRIREME_INLINE void widen(const T* from, int64_t count, float factor, float* to) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    Floats values;
+    load(from + i, values);
+    store(values * factor, to + i);
+  }
+  for (; i < count; ++i) to[i] = static_cast<float>(from[i]) * factor;
+}
+
+/// to[i] = from[i], rounded to T.
+template <class T>
+TRIREME_INLINE void narrow(const float* from, int64_t count, T* to) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    Floats values;
+    load(from + i, values);
+    store(values, to + i);
+  }
+  for (; i < count; ++i) to[i] = static_cast<T>(from[i]);
+}
+
+/// Pairs (x[i], x[i + dim / 2]) turned by their angles, times `factor`.
 template <class T>
 TRIREME_INLINE void turn_row(const T* x, const float* cos, const float* sin, int64_t dim, float factor, float* y) {
-  if (cos == nullptr) {
-    for (int64_t i = 0; i < dim; ++i) y[i] = static_cast<float>(x[i]) * factor;
-    return;
-  }
   const int64_t half = dim / 2;
-  for (int64_t i = 0; i < half; ++i) {
+  int64_t i = 0;
+  for (; i + kLanes <= half; i += kLanes) {
+    Floats low, high, c, s;
+    load(x + i, low), load(x + half + i, high);
+    load(cos + i, c), load(sin + i, s);
+    store((low * c - high * s) * factor, y + i);
+    store((high * c + low * s) * factor, y + half + i);
+  }
+  for (; i < half; ++i) {
     const float low = static_cast<float>(x[i]), high = static_cast<float>(x[i + half]);
     y[i] = (low * cos[i] - high * sin[i]) * factor;
     y[i + half] = (high * cos[i] + low * sin[i]) * factor;
@@ -26,10 +55,28 @@ TRIREME_INLINE void turn_row(const T* x, const float* cos, const float* sin, int
 
 template <class T>
 TRIREME_INLINE void turn_token(const AttentionCall<T>& call, const T* x, int64_t token, float factor, float* y) {
+  if (call.cos == nullptr) return widen(x, call.dim, factor, y);
+  const int64_t angles = token * (call.dim / 2);
+  turn_row(x, call.cos + angles, call.sin + angles, call.dim, factor, y);
+}
+
+/// The turn's transpose, which is the turn back: where y = turn(x), dL/dx from dL/dy.
+template <class T>
+TRIREME_INLINE void turn_token_back(const AttentionCall<T>& call, const float* y, int64_t token, float factor, T* x) {
   const int64_t half = call.dim / 2;
-  const bool turned = call.cos != nullptr;
-  turn_row(x, turned ? call.cos + token * half : nullptr, turned ? call.sin + token * half : nullptr, call.dim, factor,
-           y);
+  const float *cos = call.cos + token * half, *sin = call.sin + token * half;
+  int64_t i = 0;
+  for (; i + kLanes <= half; i += kLanes) {
+    Floats low, high, c, s;
+    load(y + i, low), load(y + half + i, high);
+    load(cos + i, c), load(sin + i, s);
+    store((low * c + high * s) * factor, x + i);
+    store((high * c - low * s) * factor, x + half + i);
+  }
+  for (; i < half; ++i) {
+    x[i] = static_cast<T>((y[i] * cos[i] + y[i + half] * sin[i]) * factor);
+    x[i + half] = static_cast<T>((y[i + half] * cos[i] - y[i] * sin[i]) * factor);
+  }
 }
 
 /// The first `count` scores to e^(score - largest), the rest up to `width` to zero; returns 1 / their sum.

@@ -29,31 +29,34 @@ constexpr int64_t kHard = 2;
 
 enum class HardNegatives { kNone, kTwo };
 
-/// Cases in a circle from `first` on, `count` of them: some with pictures, some without.
-PackedBatch sequences(const std::vector<GoldenCase>& cases, int64_t first, int64_t count, const ModelConfig& config) {
-  std::vector<GoldenCase> chosen;
-  for (int64_t i = 0; i < count; ++i) chosen.push_back(cases[(first + i) % std::ssize(cases)]);
-  return packed(chosen, config);
+/// Appends cases in a circle of a global batch, `each` of one pair: those of pairs [first, first + count), the circle
+/// beginning at `begin`. Some have pictures, some have none.
+void append(std::vector<GoldenCase>& chosen, const std::vector<GoldenCase>& cases, int64_t begin, SequenceRange pairs,
+            int64_t each) {
+  for (int64_t i = pairs.first * each; i < (pairs.first + pairs.count) * each; ++i) {
+    chosen.push_back(cases[(begin + i) % std::ssize(cases)]);
+  }
 }
 
-/// Pairs [first, first + count) of one global batch of kPairs.
-PairBatch share(const ModelConfig& config, int64_t first, int64_t count, HardNegatives hard) {
+/// Those pairs of one global batch of kPairs.
+PairBatch share(const ModelConfig& config, SequenceRange pairs, HardNegatives hard) {
   const std::vector<GoldenCase> cases = golden_cases(kCheckpoint);
   PairBatch batch;
   batch.step = 3;
-  const auto cut = [&](const PackedBatch& all, int64_t each) { return slice(all, {first * each, count * each}); };
-  batch.query = cut(sequences(cases, 0, kPairs, config), 1);
-  batch.target = cut(sequences(cases, 2, kPairs, config), 1);
-  batch.global_row = torch::arange(first, first + count, torch::kInt64);
+  batch.global_row = torch::arange(pairs.first, pairs.first + pairs.count, torch::kInt64);
   batch.target_id = batch.global_row % 6;  // pairs 6 and 7 repeat the targets of 0 and 1
   batch.concept_id = batch.target_id.clone();
-  batch.positive_offset = torch::arange(0, count + 1, torch::kInt64);
+  batch.positive_offset = torch::arange(0, pairs.count + 1, torch::kInt64);
   batch.positive_id = batch.target_id.clone();
-  batch.hard_negative_id = torch::empty({count, 0}, torch::kInt64);
+  batch.hard_negative_id = torch::empty({pairs.count, 0}, torch::kInt64);
+  std::vector<GoldenCase> chosen;
+  append(chosen, cases, 0, pairs, 1);
+  append(chosen, cases, 2, pairs, 1);
   if (hard == HardNegatives::kTwo) {
-    batch.hard_negative = cut(sequences(cases, 1, kPairs * kHard, config), kHard);
+    append(chosen, cases, 1, pairs, kHard);
     batch.hard_negative_id = (batch.global_row.unsqueeze(1) * kHard + torch::arange(kHard)) + 100;
   }
+  batch.sequences = packed(chosen, config);
   return batch;
 }
 
@@ -98,7 +101,7 @@ Outcome run(int64_t ranks, const Setting& setting) {
                                .vision_trains = setting.parts == TrainableParts::kAll,
                                .log_inverse_temperature = {}};
     const int64_t each = kPairs / communicator.size();
-    const PairBatch batch = share(model.config, each * communicator.rank(), each, setting.hard);
+    const PairBatch batch = share(model.config, {each * communicator.rank(), each}, setting.hard);
     const InfoNceResult result = contrastive_step(task, batch, reducer, communicator);
     torch::Tensor total = result.loss.reshape({1}).clone();
     communicator.all_reduce(total, ReduceOp::kSum).wait();

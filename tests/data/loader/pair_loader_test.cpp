@@ -36,9 +36,9 @@ bool equal(const PackedBatch& a, const PackedBatch& b) {
 
 Rows rows_of(const PairBatch& batch) {
   Rows rows;
-  for (int64_t i = 0; i < batch.global_row.size(0); ++i) {
-    Row row{slice(batch.query, {i, 1}),
-            slice(batch.target, {i, 1}),
+  for (int64_t i = 0; i < batch.pairs(); ++i) {
+    Row row{slice(batch.sequences, {batch.queries().first + i, 1}),
+            slice(batch.sequences, {batch.targets().first + i, 1}),
             batch.target_id[i].item<int64_t>(),
             batch.concept_id[i].item<int64_t>(),
             {},
@@ -123,10 +123,18 @@ TEST_F(PairLoaderTest, ThreadsAndQueuesChangeNothing) {
     const auto other = load(12);
     for (std::size_t step = 0; step < 12; ++step) {
       EXPECT_EQ(other[step].step, static_cast<int64_t>(step));
-      EXPECT_TRUE(torch::equal(one[step].query.tokens, other[step].query.tokens));
+      EXPECT_TRUE(torch::equal(one[step].sequences.tokens, other[step].sequences.tokens));
       expect_equal(rows_of(one[step]), rows_of(other[step]));
     }
   }
+}
+
+TEST_F(PairLoaderTest, PicturesKeptInMemoryChangeNoBatch) {
+  config_.augment.rotate_degrees = 10;
+  const auto decoded = load(4);
+  config_.picture_cache_mib = 1;
+  const auto kept = load(4);
+  for (std::size_t step = 0; step < decoded.size(); ++step) expect_equal(rows_of(kept[step]), rows_of(decoded[step]));
 }
 
 TEST_F(PairLoaderTest, RanksGetLikeNumbersOfTokens) {
@@ -134,7 +142,7 @@ TEST_F(PairLoaderTest, RanksGetLikeNumbersOfTokens) {
     int64_t least = std::numeric_limits<int64_t>::max(), most = 0;
     for (int64_t rank : {0, 1}) {
       const PairBatch batch = load(1, {rank, 2}, step)[0];
-      const int64_t tokens = batch.query.tokens.size(0) + batch.target.tokens.size(0);
+      const int64_t tokens = batch.sequences.tokens.size(0);
       least = std::min(least, tokens), most = std::max(most, tokens);
     }
     EXPECT_LT(most - least, most / 8) << step;
@@ -144,9 +152,9 @@ TEST_F(PairLoaderTest, RanksGetLikeNumbersOfTokens) {
 TEST_F(PairLoaderTest, RowsCarryWhatLossesNeed) {
   const PairBatch batch = load(1)[0];
   EXPECT_EQ(batch.clashes_global, 0);
-  ASSERT_EQ(batch.query.cu_seqlens.size(0), 17);
-  ASSERT_EQ(batch.target.rows.size(0), 16);
-  EXPECT_FALSE(batch.hard_negative.has_value());
+  EXPECT_EQ(batch.pairs(), 16);
+  EXPECT_EQ(batch.sequences.cu_seqlens.size(0), 33);
+  EXPECT_EQ(batch.sequences.rows.size(0), 32);
   EXPECT_EQ(batch.hard_negative_id.sizes(), (std::vector<int64_t>{16, 0}));
   for (const auto& [number, row] : rows_of(batch)) {
     EXPECT_THAT(row.positives, ::testing::Contains(row.target_id));
@@ -159,13 +167,13 @@ TEST_F(PairLoaderTest, HardNegativesLieByTheirQueries) {
   config_.sources[0].tasks = {1};
   config_.hard_negatives = 2;
   const PairBatch batch = load(1)[0];
-  ASSERT_TRUE(batch.hard_negative.has_value());
-  EXPECT_EQ(batch.hard_negative->rows.size(0), 32);
+  ASSERT_EQ(batch.hard_negatives().count, 32);
+  EXPECT_EQ(batch.sequences.rows.size(0), 64);
   EXPECT_EQ(batch.hard_negative_id.sizes(), (std::vector<int64_t>{16, 2}));
   const CandidatePool pool(benchmark_.path() / "pool.jsonl");
   for (int64_t i = 0; i < 32; ++i) {
     const int64_t id = batch.hard_negative_id.view({-1})[i].item<int64_t>();
-    const PackedBatch one = slice(*batch.hard_negative, {i, 1});
+    const PackedBatch one = slice(batch.sequences, {batch.hard_negatives().first + i, 1});
     const auto* tokens = one.tokens.const_data_ptr<int64_t>();
     const std::string text = tokenizer_.decode(std::span(tokens, static_cast<std::size_t>(one.tokens.size(0))));
     bool found = false;
