@@ -33,8 +33,7 @@ class PositionWriter {
   int64_t next_ = 0;
 };
 
-void write_positions(const EncodedSequence& sequence, const PackOptions& options, int64_t begin,
-                     PositionWriter writer) {
+void write_positions(const SequenceView& sequence, const PackOptions& options, int64_t begin, PositionWriter writer) {
   const auto length = std::ssize(sequence.tokens);
   auto image = sequence.images.begin();
   for (int64_t i = 0; i < length;) {
@@ -45,7 +44,7 @@ void write_positions(const EncodedSequence& sequence, const PackOptions& options
       continue;
     }
     TRIREME_ASSERT(image != sequence.images.end(), "image token {} belongs to no image", i);
-    const int64_t h = image->grid_h / options.merge_size, w = image->grid_w / options.merge_size;
+    const int64_t h = (*image)->grid_h / options.merge_size, w = (*image)->grid_w / options.merge_size;
     TRIREME_ASSERT(i + h * w <= length, "an image of {} x {} tokens starts at {} of {}", h, w, i, length);
     writer.image(begin + i, h, w);
     i += h * w;
@@ -53,47 +52,63 @@ void write_positions(const EncodedSequence& sequence, const PackOptions& options
   }
 }
 
-}  // namespace
-
-PackedBatch pack(std::span<const EncodedSequence> sequences, const PackOptions& options) {
-  TRIREME_ASSERT(!sequences.empty(), "a batch has at least one sequence");
-  int64_t tokens = 0, patches = 0, images = 0, image_tokens = 0, patch_width = 0;
-  for (const EncodedSequence& sequence : sequences) {
+/// How many image tokens the sequences have, and that they are those of their images.
+int64_t count_image_tokens(std::span<const SequenceView> sequences, const PackOptions& options) {
+  int64_t image_tokens = 0;
+  for (const SequenceView& sequence : sequences) {
     TRIREME_ASSERT(!sequence.tokens.empty(), "a sequence has at least one token");
-    tokens += std::ssize(sequence.tokens);
-    images += std::ssize(sequence.images);
     int64_t own = 0;
-    for (const ImagePatches& image : sequence.images) {
-      const int64_t count = image.grid_h * image.grid_w;
-      patches += count;
-      own += count / (options.merge_size * options.merge_size);
-      patch_width = std::ssize(image.values) / count;
-    }
+    for (const ImagePatches* image : sequence.images)
+      own += image->grid_h * image->grid_w / (options.merge_size * options.merge_size);
     const auto pads = std::count(sequence.tokens.begin(), sequence.tokens.end(), options.image_token_id);
     TRIREME_ASSERT(options.image_token_id < 0 || pads == own, "{} image tokens for {} merged patches", pads, own);
     image_tokens += own;
   }
+  return image_tokens;
+}
+
+}  // namespace
+
+PackedImages pack_images(std::span<const ImagePatches* const> images) {
+  int64_t patches = 0, patch_width = 0;
+  for (const ImagePatches* image : images) {
+    const int64_t count = image->grid_h * image->grid_w;
+    patches += count;
+    patch_width = std::ssize(image->values) / count;
+  }
+  PackedImages out{at::empty({patches, patch_width}, torch::kFloat32),
+                   at::empty({std::ssize(images), 3}, torch::kInt64)};
+  auto* patch_out = out.patches.mutable_data_ptr<float>();
+  auto* grid_out = out.grid.mutable_data_ptr<int64_t>();
+  for (const ImagePatches* image : images) {
+    patch_out = std::copy(image->values.begin(), image->values.end(), patch_out);
+    *grid_out++ = 1, *grid_out++ = image->grid_h, *grid_out++ = image->grid_w;
+  }
+  return out;
+}
+
+PackedBatch pack_without_images(std::span<const SequenceView> sequences, const PackOptions& options) {
+  TRIREME_ASSERT(!sequences.empty(), "a batch has at least one sequence");
+  const int64_t image_tokens = count_image_tokens(sequences, options);
+  int64_t tokens = 0;
+  for (const SequenceView& sequence : sequences) tokens += std::ssize(sequence.tokens);
 
   const auto rows = std::ssize(sequences);
   PackedBatch batch;
   batch.tokens = at::empty({tokens}, torch::kInt64);
   batch.position_ids = at::empty({3, tokens}, torch::kInt64);
   batch.cu_seqlens = at::empty({rows + 1}, torch::kInt64);
-  batch.patches = at::empty({patches, patch_width}, torch::kFloat32);
-  batch.grid = at::empty({images, 3}, torch::kInt64);
   batch.image_rows = at::empty({image_tokens}, torch::kInt64);
   batch.rows = at::empty({rows}, torch::kInt64);
 
   auto* token_out = batch.tokens.mutable_data_ptr<int64_t>();
   auto* offset_out = batch.cu_seqlens.mutable_data_ptr<int64_t>();
-  auto* patch_out = batch.patches.mutable_data_ptr<float>();
-  auto* grid_out = batch.grid.mutable_data_ptr<int64_t>();
   auto* image_row_out = batch.image_rows.mutable_data_ptr<int64_t>();
   auto* row_out = batch.rows.mutable_data_ptr<int64_t>();
   auto* position_out = batch.position_ids.mutable_data_ptr<int64_t>();
   *offset_out++ = 0;
   int64_t begin = 0;
-  for (const EncodedSequence& sequence : sequences) {
+  for (const SequenceView& sequence : sequences) {
     write_positions(sequence, options, begin, PositionWriter(position_out, tokens));
     for (int64_t token : sequence.tokens) {
       if (token == options.image_token_id) *image_row_out++ = begin;
@@ -101,12 +116,28 @@ PackedBatch pack(std::span<const EncodedSequence> sequences, const PackOptions& 
     }
     *offset_out++ = begin;
     *row_out++ = begin - 1;
-    for (const ImagePatches& image : sequence.images) {
-      patch_out = std::copy(image.values.begin(), image.values.end(), patch_out);
-      *grid_out++ = 1, *grid_out++ = image.grid_h, *grid_out++ = image.grid_w;
-    }
   }
   return batch;
+}
+
+PackedBatch pack(std::span<const SequenceView> sequences, const PackOptions& options) {
+  PackedBatch batch = pack_without_images(sequences, options);
+  std::vector<const ImagePatches*> images;
+  for (const SequenceView& sequence : sequences)
+    images.insert(images.end(), sequence.images.begin(), sequence.images.end());
+  PackedImages packed = pack_images(images);
+  batch.patches = std::move(packed.patches);
+  batch.grid = std::move(packed.grid);
+  return batch;
+}
+
+PackedBatch pack(std::span<const EncodedSequence> sequences, const PackOptions& options) {
+  std::vector<SequenceView> views;
+  for (const EncodedSequence& sequence : sequences) {
+    views.push_back({sequence.tokens, {}});
+    for (const ImagePatches& image : sequence.images) views.back().images.push_back(&image);
+  }
+  return pack(views, options);
 }
 
 }  // namespace trireme

@@ -101,14 +101,12 @@ PackedBatch slice(const PackedBatch& batch, SequenceRange range) {
   out.cu_seqlens = batch.cu_seqlens.narrow(0, range.first, range.count + 1) - begin;
   const SequenceRange asked = rows_within(batch.rows);
   out.rows = batch.rows.narrow(0, asked.first, asked.count) - begin;
-  if (!batch.patches.defined() || batch.patches.size(0) == 0) {
-    out.patches = batch.patches;
-    out.grid = batch.grid;
-    out.image_rows = batch.image_rows;
-    return out;
-  }
+  out.patches = batch.patches;
+  out.grid = batch.grid;
+  if (!batch.image_rows.defined()) return out;
   const SequenceRange image_rows = rows_within(batch.image_rows);
   out.image_rows = batch.image_rows.narrow(0, image_rows.first, image_rows.count) - begin;
+  if (!batch.patches.defined() || batch.patches.size(0) == 0) return out;
   const int64_t patches_per_row = batch.patches.size(0) / batch.image_rows.size(0);
   out.patches = batch.patches.narrow(0, image_rows.first * patches_per_row, image_rows.count * patches_per_row);
   // Images lie in the order of their rows: those before the range own the rows before it.

@@ -8,16 +8,9 @@
 #include <torch/types.h>
 
 #include "core/packed_batch.h"
+#include "data/loader/step_sampler.h"
 
 namespace trireme {
-
-/// A pair that could not be read, and what came in its place.
-struct SkippedPair {
-  int64_t global_row = 0;
-  std::string query_id;     ///< of the pair that was left out
-  std::string reason;       ///< the DataError's text, which names file, line and image
-  std::string replacement;  ///< query id of the pair that was read instead
-};
 
 /// Sequences [first, first + count) of a batch.
 struct SequenceRange {
@@ -69,6 +62,7 @@ std::vector<SequenceRange> balanced_chunks(const torch::Tensor& cu_seqlens, int6
 std::vector<SequenceRange> chunks_within(const torch::Tensor& cu_seqlens, int64_t tokens);
 
 /// Those sequences as a batch of their own: views of the tokens, positions and patches, offsets counted from 0.
+/// A batch without patches keeps its image_rows.
 /// cost: O(sequences and images before and in the range), no copy of tokens or patches.
 PackedBatch slice(const PackedBatch& batch, SequenceRange range);
 

@@ -10,7 +10,7 @@
 #include "data/loader/data_config.h"
 #include "data/loader/model_input.h"
 #include "data/loader/packer.h"
-#include "data/loader/picture_cache.h"
+#include "data/loader/picture_reader.h"
 #include "data/prompt/embedding_prompt.h"
 #include "data/sources/pair_source.h"
 
@@ -23,7 +23,7 @@ struct EncodedPair {
   std::vector<EncodedSequence> hard_negatives;
 };
 
-/// Pairs to sequences: decode, augment, resize, patchify, tokenise. Safe to use from several threads.
+/// Pairs to sequences: decode, augment, resize, patchify, tokenise. Immutable, safe to use from several threads.
 class PairEncoder {
  public:
   /// The tokenizer outlives the encoder.
@@ -35,23 +35,18 @@ class PairEncoder {
   /// Augmentation draws from (seed, side, step, global_row), whatever the rank.
   /// throws DataError naming the record and its image: image missing, unreadable or of an impossible size, an image for
   /// a text-only model, reserved tokens in the text.
-  EncodedPair encode(TrainingPair pair, int64_t step, int64_t global_row);
+  EncodedPair encode(TrainingPair pair, int64_t step, int64_t global_row) const;
 
   /// About how many tokens a pair has: from its bytes of text, and the most that a picture can take.
   int64_t estimated_tokens(const PairSize& size) const;
 
-  const PackOptions& pack_options() const noexcept { return pack_; }
+  const PackOptions& pack_options() const noexcept { return pictures_.pack_options(); }
 
  private:
-  EncodedSequence encode_record(const Record& record, RandomStream stream, const std::string& where);
+  EncodedSequence encode_record(const Record& record, RandomStream stream, const std::string& where) const;
 
-  std::filesystem::path image_root_;
-  std::optional<ImageProcessorConfig> image_processor_;
-  AlphaMode alpha_;
-  AugmentConfig augment_;
+  PictureReader pictures_;
   uint64_t seed_;
-  PictureCache pictures_;
-  PackOptions pack_;
   ChatEncoder chat_;
   EmbeddingPrompt prompt_;
 };

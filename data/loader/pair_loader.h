@@ -10,11 +10,6 @@
 
 namespace trireme {
 
-/// Which of the ranks that share the global batch.
-struct LoaderRank {
-  int64_t rank = 0, ranks = 1;
-};
-
 /// Gives this rank's share of each step's global batch, in order, from `first_step` on and without end: the trainer
 /// says when it is done. Threads of its own read, decode, augment, resize, tokenise and pack up to queued_steps ahead.
 /// What a batch holds is a pure function of (files, config, seed, step, rank, ranks), never of threads or timing; the
@@ -30,12 +25,10 @@ class PairLoader {
   PairLoader& operator=(const PairLoader&) = delete;
 
   /// throws what loading the step threw, when it is that step's turn: under on_error: stop the DataError of the share's
-  /// first bad row; under skip a DataError when a row found no replacement in kMaxReplacements tries.
+  /// first bad row; under skip a DataError when a row found no replacement.
   PairBatch next();
   /// Seconds that next() has spent waiting so far.
   double waited_s() const noexcept;
-
-  static constexpr int64_t kMaxReplacements = 16;
 
  private:
   struct State;

@@ -13,7 +13,8 @@ TrainingSet::TrainingSet(const DataConfig& config, const HardNegatives* hard_neg
                           .pairs = opened.pairs->size(),
                           .candidates = opened.candidates,
                           .missing_positives = opened.missing_positives,
-                          .dropped_queries = opened.dropped_queries});
+                          .dropped_queries = opened.dropped_queries,
+                          .without_negatives = opened.without_negatives});
     sources_.push_back(std::move(opened.pairs));
   }
 }

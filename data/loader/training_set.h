@@ -17,6 +17,7 @@ struct SourceSummary {
   int64_t candidates = 0;         ///< documents in the pool; 0 where there is none
   int64_t missing_positives = 0;  ///< positives that the pool lacks, left out under allow_missing_positives
   int64_t dropped_queries = 0;    ///< queries left without a positive
+  int64_t without_negatives = 0;  ///< queries that no negatives were mined for
 };
 
 /// The sources of a run, opened, indexed and checked; immutable, safe to read from several threads.

@@ -43,7 +43,8 @@ MbeirSource::MbeirSource(const fs::path& root, const SourceConfig& config, std::
   for (const fs::path& file : config.files) files_.push_back(LineIndex::of_lines(root / file));
   for (std::size_t file = 0; file < files_.size(); ++file) index_file(file, config);
   TRIREME_CHECK(size() > 0, DataError, files_.at(0).path().string(),
-                "a source must have at least one query of the tasks asked for; got none; check files and tasks.");
+                "a source must have at least one query of the tasks asked for{}; got none; check files and tasks.",
+                hard_negatives_ ? " that negatives were mined for" : "");
   TRIREME_CHECK(size() <= std::numeric_limits<int32_t>::max(), DataError, files_[0].path().string(),
                 "a source must have fewer than 2^31 queries; got {}; split it.", size());
 }
@@ -56,6 +57,10 @@ void MbeirSource::index_file(std::size_t file, const SourceConfig& config) {
     const QueryLine query = parse_query(lines[line], where);
     if (!config.tasks.empty() && std::find(config.tasks.begin(), config.tasks.end(), query.task) == config.tasks.end())
       continue;
+    if (hard_negatives_ && !hard_negatives_->covers(query.qid)) {
+      ++without_negatives_;
+      continue;
+    }
     const std::size_t before = positive_rows_.size();
     for (const std::string& did : query.positives) {
       const auto row = pool_->find(did);
@@ -151,6 +156,18 @@ std::string MbeirSource::instructed(const QueryLine& query, Modality target, Ran
   return format_query(prompts[fixed ? static_cast<std::size_t>(prompt_number_ - 1) : drawn], query.text);
 }
 
+int64_t MbeirSource::row_of_negative(std::string_view did, std::string_view where) const {
+  const auto row = pool_->find(did);
+  TRIREME_CHECK(row.has_value(), DataError, where,
+                "a hard negative must be in the candidate pool {}; got {}, which is not; mine in the same pool.",
+                pool_->path().string(), did);
+  return *row;
+}
+
+Record MbeirSource::document(std::string_view did, std::string_view where) const {
+  return pool_->read(row_of_negative(did, where)).record;
+}
+
 std::vector<Record> MbeirSource::draw_hard_negatives(const QueryLine& query, int64_t row, int64_t count,
                                                      RandomStream& stream, const std::string& where) const {
   if (count == 0) return {};
@@ -158,11 +175,8 @@ std::vector<Record> MbeirSource::draw_hard_negatives(const QueryLine& query, int
   const auto gold = positives(row);
   std::vector<int64_t> rows;
   for (const std::string& did : dids) {
-    const auto found = pool_->find(did);
-    TRIREME_CHECK(found.has_value(), DataError, where,
-                  "a hard negative must be in the candidate pool {}; got {}, which is not; mine in the same pool.",
-                  pool_->path().string(), did);
-    if (std::find(gold.begin(), gold.end(), static_cast<uint32_t>(*found)) == gold.end()) rows.push_back(*found);
+    const int64_t found = row_of_negative(did, where);
+    if (std::find(gold.begin(), gold.end(), static_cast<uint32_t>(found)) == gold.end()) rows.push_back(found);
   }
   TRIREME_CHECK(std::ssize(rows) >= count, DataError, where,
                 "query {} must have {} hard negatives besides its positives; got {}; mine deeper, or lower "

@@ -20,7 +20,8 @@ namespace trireme {
 /// In memory: 18 bytes a query and 4 a positive.
 class MbeirSource final : public PairSource {
  public:
-  /// hard_negatives: nullptr = those of neg_cand_list; must outlive the source.
+  /// hard_negatives: nullptr = those of neg_cand_list; must outlive the source. Queries that it does not cover are left
+  /// out.
   /// throws DataError, with file and line: whatever parse_query() refuses, a positive that the pool lacks (unless
   /// allowed), no instruction for a modality that a positive has, no query left. ConfigError: prompt_number above the
   /// number of a query's instructions.
@@ -33,9 +34,11 @@ class MbeirSource final : public PairSource {
   PairIdentity identity(int64_t row, RandomStream stream) const override;
   PairSize pair_size(int64_t row, RandomStream stream) const override;
   TrainingPair read(int64_t row, RandomStream stream, int64_t hard_negatives) const override;
+  Record document(std::string_view did, std::string_view where) const override;
 
   int64_t missing_positives() const noexcept { return missing_positives_; }
   int64_t dropped_queries() const noexcept { return dropped_queries_; }
+  int64_t without_negatives() const noexcept { return without_negatives_; }  ///< queries hard_negatives does not cover
 
  private:
   struct Row {
@@ -48,6 +51,7 @@ class MbeirSource final : public PairSource {
   QueryLine query_at(int64_t row) const;
   int64_t draw_target(int64_t row, RandomStream& stream) const;
   std::string instructed(const QueryLine& query, Modality target, RandomStream& stream, const std::string& where) const;
+  int64_t row_of_negative(std::string_view did, std::string_view where) const;
   std::vector<Record> draw_hard_negatives(const QueryLine& query, int64_t row, int64_t count, RandomStream& stream,
                                           const std::string& where) const;
 
@@ -63,7 +67,7 @@ class MbeirSource final : public PairSource {
   std::vector<uint32_t> positive_rows_;
   std::vector<std::string> groups_;
   std::vector<uint16_t> group_of_row_;
-  int64_t missing_positives_ = 0, dropped_queries_ = 0;
+  int64_t missing_positives_ = 0, dropped_queries_ = 0, without_negatives_ = 0;
 };
 
 }  // namespace trireme

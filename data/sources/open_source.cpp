@@ -34,6 +34,7 @@ OpenedSource open_one(const fs::path& root, const SourceConfig& config, const Ha
       opened.candidates = pool->size();
       opened.missing_positives = source->missing_positives();
       opened.dropped_queries = source->dropped_queries();
+      opened.without_negatives = source->without_negatives();
       opened.pairs = std::move(source);
       break;
     }

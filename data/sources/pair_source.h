@@ -37,6 +37,8 @@ class HardNegatives {
   virtual ~HardNegatives() = default;
   /// dids, best first; empty when the query has none. Safe to call from several threads.
   virtual std::vector<std::string> of(std::string_view qid) const = 0;
+  /// Whether the query was searched for; a source leaves out those that were not.
+  virtual bool covers(std::string_view qid) const = 0;
 };
 
 /// Training pairs in files. Immutable after construction, safe to read from several threads; what is drawn for a pair
@@ -54,6 +56,9 @@ class PairSource {
   /// The pair with `hard_negatives` negatives.
   /// throws DataError: the source has no hard negatives for the query. Pictures are not opened here.
   virtual TrainingPair read(int64_t row, RandomStream stream, int64_t hard_negatives) const = 0;
+  /// A document of the source's pool. where: who asks for it, for messages.
+  /// throws DataError: the pool lacks it. InternalError: the source has no pool.
+  virtual Record document(std::string_view did, std::string_view where) const = 0;
 };
 
 }  // namespace trireme

@@ -65,4 +65,8 @@ TrainingPair PictureViews::read(int64_t row, RandomStream, int64_t hard_negative
   return pair;
 }
 
+Record PictureViews::document(std::string_view did, std::string_view where) const {
+  TRIREME_ASSERT(false, "{}: views have no pool with {}", where, did);
+}
+
 }  // namespace trireme

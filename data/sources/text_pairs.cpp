@@ -149,4 +149,8 @@ TrainingPair TextPairSource::read(int64_t row, RandomStream, int64_t hard_negati
   return pair;
 }
 
+Record TextPairSource::document(std::string_view did, std::string_view where) const {
+  TRIREME_ASSERT(false, "{}: text pairs have no pool with {}", where, did);
+}
+
 }  // namespace trireme

@@ -50,6 +50,7 @@ class TextPairSource final : public PairSource {
   PairIdentity identity(int64_t row, RandomStream stream) const override;
   PairSize pair_size(int64_t row, RandomStream stream) const override;
   TrainingPair read(int64_t row, RandomStream stream, int64_t hard_negatives) const override;
+  Record document(std::string_view did, std::string_view where) const override;
 
  private:
   struct Row {

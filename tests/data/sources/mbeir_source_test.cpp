@@ -138,6 +138,7 @@ TEST_F(MbeirSourceTest, DrawsHardNegativesButNoPositive) {
     std::vector<std::string> of(std::string_view qid) const override {
       return qid == "9:11" ? std::vector<std::string>{"9:1", "9:4", "9:2"} : std::vector<std::string>{};
     }
+    bool covers(std::string_view) const override { return true; }
   } listed;
   const auto own = open(kTextQuery);
   const TrainingPair pair = own.read(0, stream(0), 2);

@@ -1,0 +1,55 @@
+#include "data/loader/picture_reader.h"
+
+#include "core/error.h"
+#include "core/io/file.h"
+#include "data/sources/records.h"
+
+namespace trireme {
+namespace {
+
+std::optional<ImageProcessorConfig> processor_of(const DataConfig& config, const ModelInput& model) {
+  if (!model.image_processor) return std::nullopt;
+  ImageProcessorConfig processor = *model.image_processor;
+  processor.min_pixels = config.min_pixels.value_or(processor.min_pixels);
+  processor.max_pixels = config.max_pixels.value_or(processor.max_pixels);
+  TRIREME_CHECK(processor.min_pixels <= processor.max_pixels, ConfigError, "data",
+                "min_pixels must be at most max_pixels; got {} and {}, the checkpoint's where not set; change data's.",
+                processor.min_pixels, processor.max_pixels);
+  return processor;
+}
+
+}  // namespace
+
+PictureReader::PictureReader(const DataConfig& config, const ModelInput& model)
+    : image_root_(config.image_root.value_or(config.root)),
+      processor_(processor_of(config, model)),
+      alpha_(config.alpha),
+      augment_(config.augment),
+      pack_{.rope_mode = config.rope_mode,
+            .image_token_id = model.image_token_id,
+            .merge_size = processor_ ? processor_->merge_size : 2},
+      cache_(std::make_unique<PictureCache>(config.picture_cache_mib << 20)) {}
+
+ImagePatches PictureReader::read(const std::string& path, RandomStream stream, const std::string& where) const {
+  TRIREME_CHECK(processor_.has_value(), DataError, where,
+                "a text-only model takes records without images; got {}; use a vision-language checkpoint.", path);
+  const std::string place = fmt::format("{} {}", where, path);
+  const std::shared_ptr<const RgbImage> image = cache_->get(path, [&] {
+    const MappedFile file(resolve_image(image_root_, path, where));
+    return decode_image(file.bytes(), place, alpha_);
+  });
+  if (augment_.is_off()) return preprocess_image(*image, *processor_, place);
+  return preprocess_image(augment(*image, augment_, stream), *processor_, place);
+}
+
+int64_t PictureReader::tokens_of(const ImagePatches& picture) const {
+  return picture.grid_h * picture.grid_w / (pack_.merge_size * pack_.merge_size);
+}
+
+int64_t PictureReader::most_tokens() const {
+  if (!processor_) return 0;
+  const int64_t side = processor_->patch_size * processor_->merge_size;
+  return processor_->max_pixels / (side * side);
+}
+
+}  // namespace trireme
