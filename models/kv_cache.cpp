@@ -28,6 +28,13 @@ void make_room(KvCache& cache, int64_t rows) {
   for (KvLayer& layer : cache.layers) layer = {grown(layer.keys), grown(layer.values)};
 }
 
+/// Rows of the sequence's own, none of them in use yet.
+void open_span(KvCache& cache, CachedSequence& sequence, int64_t room) {
+  sequence.spans.push_back({cache.rows, 0});
+  sequence.room = room;
+  cache.rows += room;
+}
+
 std::vector<int64_t> bounds_of(const PackedBatch& batch) {
   const auto values = batch.cu_seqlens.accessor<int64_t, 1>();
   std::vector<int64_t> bounds;
@@ -120,6 +127,7 @@ torch::Tensor extend_rows(const Model& model, KvCache& cache, const PackedBatch&
     const int64_t tokens = bounds[b + 1] - bounds[b];
     CachedSequence sequence;
     if (parents[b] != kNoParent) sequence = cache.sequences[index_of(parents[b])];
+    std::erase_if(sequence.spans, [](const KvSpan& span) { return span.length == 0; });
     sequence.spans.push_back({next_row, tokens});
     sequence.length += tokens;
     sequence.next_position = std::max(sequence.next_position, largest[b] + 1);
@@ -137,6 +145,18 @@ torch::Tensor extend_rows(const Model& model, KvCache& cache, const PackedBatch&
   cache.rows = next_row;
   std::ranges::move(added, std::back_inserter(cache.sequences));
   return hidden;
+}
+
+int64_t fork(KvCache& cache, int64_t parent, int64_t room) {
+  const int64_t parents[] = {parent};
+  check_parents(cache, parents, 1);
+  TRIREME_ASSERT(parent != kNoParent && room >= 0, "parent {}, room {}", parent, room);
+  make_room(cache, cache.rows + room);
+  CachedSequence sequence = cache.sequences[index_of(parent)];
+  sequence.room = 0;
+  if (room > 0) open_span(cache, sequence, room);
+  cache.sequences.push_back(std::move(sequence));
+  return std::ssize(cache.sequences) - 1;
 }
 
 torch::Tensor advance_rows(const Model& model, KvCache& cache, std::span<const int64_t> sequences,
@@ -161,9 +181,7 @@ torch::Tensor advance_rows(const Model& model, KvCache& cache, std::span<const i
     CachedSequence& sequence = cache.sequences[index_of(index)];
     if (sequence.room == 0) {
       make_room(cache, cache.rows + kMoreRoom);
-      sequence.spans.push_back({cache.rows, 0});
-      sequence.room = kMoreRoom;
-      cache.rows += kMoreRoom;
+      open_span(cache, sequence, kMoreRoom);
     }
     KvSpan& tail = sequence.spans.back();
     slots.push_back(tail.begin + tail.length);

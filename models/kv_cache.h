@@ -21,8 +21,8 @@ struct CachedSequence {
   int64_t room = 0;           ///< rows behind the last span that are kept for this sequence
 };
 
-/// Keys and values of every decoder layer for any number of sequences, which share the rows of what they have in common.
-/// Plain storage: the functions below write it. Memory: 2 Hkv d values a row and layer.
+/// Keys and values of every decoder layer for any number of sequences, which share the rows of what they have in
+/// common. Plain storage: the functions below write it. Memory: 2 Hkv d values a row and layer.
 struct KvCache {
   std::vector<KvLayer> layers;
   std::vector<CachedSequence> sequences;
@@ -59,6 +59,9 @@ struct ExtendOptions {
 /// keys are rounded in the cache.
 torch::Tensor extend_rows(const Model& model, KvCache& cache, const PackedBatch& batch,
                           std::span<const int64_t> parents, const ExtendOptions& options = {});
+
+/// A further sequence that begins as `parent` does and goes on by itself; returns its index. room: rows kept for it.
+int64_t fork(KvCache& cache, int64_t parent, int64_t room);
 
 /// One text token more for each of the named sequences, in place, at its next position: a step of decoding. -> [S, D]
 /// in the model's dtype, the new tokens' rows. Sequences that continue a named one keep their own, shorter view of it.

@@ -143,9 +143,13 @@ torch::Tensor embedded_tokens(const Model& model, const PackedBatch& batch, cons
 }
 
 torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
-  check_batch(model.config, batch);
+  if (options.features.defined()) {
+    check_batch_with_features(model.config, batch, options.features);
+  } else {
+    check_batch(model.config, batch);
+  }
   const DecoderConfig& c = model.config.decoder;
-  auto features = has_images(batch) ? options.features : torch::Tensor();
+  auto features = options.features;
   if (has_images(batch) && !features.defined()) features = encode(model, batch, options);
   const DecoderPass pass{c,
                          decoder_rotary_table(batch.position_ids, c.mrope_section, c.head_dim, c.rope_theta),
@@ -159,6 +163,18 @@ torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const Fo
 torch::Tensor vocabulary_logits(const Model& model, const torch::Tensor& rows) {
   require_head(model);
   return linear(rows, model.head);
+}
+
+torch::Tensor vocabulary_logits(const Model& model, const torch::Tensor& rows, std::span<const int64_t> tokens) {
+  constexpr std::size_t kMinColumns = 16;  // a product of fewer may depend, in its last bits, on the rows beside it
+  require_head(model);
+  std::vector<int64_t> ids(tokens.begin(), tokens.end());
+  const auto count = static_cast<int64_t>(ids.size());
+  TRIREME_ASSERT(count > 0, "{} tokens", count);
+  ids.resize(std::max(kMinColumns, ids.size()), ids.front());
+  const auto index = at::tensor(ids, at::TensorOptions(torch::kInt64)).to(model.device);
+  if (!model.head.lora.empty()) return linear(rows, model.head).index_select(1, index.narrow(0, 0, count));
+  return linear(rows, {model.head.weight.index_select(0, index), {}, {}}).narrow(1, 0, count);
 }
 
 torch::Tensor logits_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include <torch/types.h>
@@ -64,6 +65,8 @@ torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const Fo
 /// rows [N, D] of hidden_rows() -> [N, V] in the model's dtype: the vocabulary's scores.
 /// throws ConfigError: loaded without the head.
 torch::Tensor vocabulary_logits(const Model& model, const torch::Tensor& rows);
+/// Those of some tokens alone, in the order named: [N, tokens]; 16 rows of the head are multiplied at least.
+torch::Tensor vocabulary_logits(const Model& model, const torch::Tensor& rows, std::span<const int64_t> tokens);
 
 /// [N, V] in the model's dtype: the vocabulary scores at batch.rows. throws as vocabulary_logits().
 torch::Tensor logits_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options = {});

@@ -28,8 +28,8 @@ struct CachedSeqlens {
 void write_keys_and_values(const torch::Tensor& qkv, const AttentionHeads& heads, const RotaryTable& table,
                            const torch::Tensor& slots, KvLayer& cache);
 
-/// rotary_attention over sequences whose beginnings are cached: new token i of a sequence sees everything before it, and
-/// itself. To be called after write_keys_and_values(). -> [T, H d] of qkv's dtype. Records no gradient.
+/// rotary_attention over sequences whose beginnings are cached: a new token sees itself and everything before it in its
+/// sequence. To be called after write_keys_and_values(). -> [T, H d] of qkv's dtype. Records no gradient.
 /// A prefix that several sequences have in common is read, never copied for each. In float32 on a CPU with AVX-512 the
 /// rows have the bits of rotary_attention() over the whole sequences; in bfloat16 the cached keys are rounded.
 torch::Tensor cached_rotary_attention(const torch::Tensor& qkv, const AttentionHeads& heads, const RotaryTable& table,

@@ -7,6 +7,7 @@
 #include "data/prompt/rerank_prompt.h"
 #include "data/sources/records.h"
 #include "models/qwen2_vl.h"
+#include "retrieval/rerank/rerank_counts.h"
 #include "retrieval/rerank/rerank_modes.h"
 #include "retrieval/rerank/scorer_config.h"
 
@@ -23,19 +24,6 @@ struct RerankScores {
   std::vector<double> listwise;         ///< 0..1, higher is better; empty when not asked for
   std::vector<int64_t> listwise_order;  ///< indices into the candidates, best first
   int64_t unread_answers = 0;  ///< kReleased: lists whose answer was not "Ans: (k)" and which stayed as they were
-};
-
-/// What a call computed, and what sharing spared it.
-struct RerankCounts {
-  int64_t prompts = 0;
-  int64_t prompt_tokens = 0;    ///< of all prompts, each whole
-  int64_t computed_tokens = 0;  ///< that went through the decoder
-  int64_t prefix_tokens = 0;    ///< of prompt_tokens: in prefixes that another prompt of the query has too
-  int64_t images = 0;           ///< in all prompts
-  int64_t encoded_images = 0;   ///< that went through the vision tower: each distinct one once
-
-  double saved_share() const;  ///< 1 - computed_tokens / prompt_tokens; 0 without prompts
-  RerankCounts& operator+=(const RerankCounts& other);
 };
 
 struct RerankResult {
