@@ -5,8 +5,9 @@
 
 Reads of our config what the recipe is: sources, weights and groups, batch size, prompts, augmentation, temperature,
 direction, LoRA, optimiser; no concept comes twice in a batch; the cosine runs over the given seconds, not over steps.
-Pictures are decoded once and kept, augmented a batch at a time by torch's affine_grid; batches are padded, as transformers wants
-them; bfloat16 by autocast. Writes a merged checkpoint that `trireme eval` reads, and prints one JSON line.
+Pictures are decoded once and kept, augmented a batch at a time by torch's affine_grid; batches are padded, as
+transformers wants them; bfloat16 by autocast. Writes a merged checkpoint that `trireme eval` reads, and prints one JSON
+line.
 """
 import argparse
 import json
