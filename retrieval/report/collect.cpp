@@ -19,19 +19,34 @@ std::string name_of(const fs::path& folder) {
   return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
-/// Folders with a results.json, in order.
+bool has_results(const fs::path& folder) { return fs::is_regular_file(folder / kResults); }
+
+std::vector<fs::path> folders_in(const fs::path& folder) {
+  std::vector<fs::path> folders;
+  if (!fs::is_directory(folder)) return folders;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.is_directory()) folders.push_back(entry.path());
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
+
+/// Folders with a results.json, in order: the folder itself and eval/ in it, each before the columns that an evaluation
+/// with reranking has in folders of its own.
 std::vector<fs::path> evaluations_of(const fs::path& folder) {
-  std::vector<fs::path> candidates = {folder, folder / "eval"}, found;
-  std::vector<fs::path> named;
-  if (fs::is_directory(folder / "eval")) {
-    for (const auto& entry : fs::directory_iterator(folder / "eval")) {
-      if (entry.is_directory()) named.push_back(entry.path());
-    }
+  std::vector<fs::path> found;
+  const auto add = [&](const fs::path& path) {
+    if (has_results(path) && std::find(found.begin(), found.end(), path) == found.end()) found.push_back(path);
+  };
+  if (has_results(folder)) {
+    add(folder);
+    for (const fs::path& column : folders_in(folder)) add(column);
   }
-  std::sort(named.begin(), named.end());
-  candidates.insert(candidates.end(), named.begin(), named.end());
-  std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(found),
-               [](const fs::path& path) { return fs::is_regular_file(path / kResults); });
+  add(folder / "eval");
+  for (const fs::path& named : folders_in(folder / "eval")) {
+    add(named);
+    if (has_results(named))
+      for (const fs::path& column : folders_in(named)) add(column);
+  }
   return found;
 }
 

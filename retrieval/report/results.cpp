@@ -91,6 +91,26 @@ ResultTable table_of(const Json& json) {
   return table;
 }
 
+Json json_of(const RerankedBy& by) {
+  return {{"mode", by.mode},
+          {"model", by.model},
+          {"model_sha256", by.model_sha256},
+          {"adapter_sha256", by.adapter_sha256},
+          {"depth", by.depth},
+          {"fusion", by.fusion},
+          {"fusion_by_row", by.fusion_by_row}};
+}
+
+RerankedBy reranked_by_of(const Json& json) {
+  return {.mode = json.at("mode").get<std::string>(),
+          .model = json.at("model").get<std::string>(),
+          .model_sha256 = json.at("model_sha256").get<std::string>(),
+          .adapter_sha256 = json.at("adapter_sha256").get<std::string>(),
+          .depth = json.at("depth").get<int64_t>(),
+          .fusion = json.at("fusion").get<std::string>(),
+          .fusion_by_row = json.at("fusion_by_row").get<std::map<std::string, std::string>>()};
+}
+
 EvalResults results_of(const Json& json) {
   EvalResults results{.label = json.at("label").get<std::string>(),
                       .benchmark = json.at("benchmark").get<std::string>(),
@@ -101,6 +121,7 @@ EvalResults results_of(const Json& json) {
                       .instruction = json.at("instruction").get<std::string>(),
                       .depth = json.at("depth").get<int64_t>(),
                       .table = table_of(json.at("results"))};
+  if (json.contains("reranked_by")) results.reranked_by = reranked_by_of(json.at("reranked_by"));
   for (const Json& reference : json.at("references")) {
     results.references.push_back({reference.at("name").get<std::string>(), reference.at("about").get<std::string>(),
                                   table_of(reference.at("results"))});
@@ -121,18 +142,19 @@ std::string results_json(const EvalResults& results) {
   for (const Reference& reference : results.references) {
     references.push_back({{"name", reference.name}, {"about", reference.about}, {"results", json_of(reference.table)}});
   }
-  const Json json = {{"trireme_format", "results"},
-                     {"format_version", kFormatVersion},
-                     {"label", results.label},
-                     {"benchmark", results.benchmark},
-                     {"model", results.model},
-                     {"model_sha256", results.model_sha256},
-                     {"adapter_sha256", results.adapter_sha256},
-                     {"config_sha256", results.config_sha256},
-                     {"instruction", results.instruction},
-                     {"depth", results.depth},
-                     {"results", json_of(results.table)},
-                     {"references", std::move(references)}};
+  Json json = {{"trireme_format", "results"},
+               {"format_version", kFormatVersion},
+               {"label", results.label},
+               {"benchmark", results.benchmark},
+               {"model", results.model},
+               {"model_sha256", results.model_sha256},
+               {"adapter_sha256", results.adapter_sha256},
+               {"config_sha256", results.config_sha256},
+               {"instruction", results.instruction},
+               {"depth", results.depth},
+               {"results", json_of(results.table)},
+               {"references", std::move(references)}};
+  if (results.reranked_by) json["reranked_by"] = json_of(*results.reranked_by);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

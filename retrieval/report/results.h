@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -58,6 +59,16 @@ struct Reference {
   bool operator==(const Reference&) const = default;
 };
 
+/// What put the lists of a column in their order after the search.
+struct RerankedBy {
+  std::string mode;  ///< "pointwise"
+  std::string model, model_sha256, adapter_sha256;
+  int64_t depth = 0;   ///< results of each query that were scored
+  std::string fusion;  ///< "alpha=0.5": of rows without an own weight
+  std::map<std::string, std::string> fusion_by_row;
+  bool operator==(const RerankedBy&) const = default;
+};
+
 /// What an evaluation says: the content of results.json (docs/formats.md).
 struct EvalResults {
   std::string label;      ///< of the column in tables: "stage 2"
@@ -67,6 +78,7 @@ struct EvalResults {
   int64_t depth = 0;        ///< results kept per query: what MRR and nDCG see
   ResultTable table;
   std::vector<Reference> references{};
+  std::optional<RerankedBy> reranked_by{};
   bool operator==(const EvalResults&) const = default;
 };
 

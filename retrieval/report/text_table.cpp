@@ -141,7 +141,85 @@ class PoolTable {
   const ResultTable* reference_ = nullptr;
 };
 
+/// Columns side by side under each metric.
+class Comparison {
+ public:
+  Comparison(std::span<const EvalResults> columns, std::optional<PoolResult> ResultRow::*pool)
+      : columns_(columns), pool_(pool) {
+    constexpr std::size_t kShownMetrics = 3;
+    for (const ResultRow& task : columns.front().table.tasks) {
+      if (!(task.*pool)) continue;
+      for (const auto& [name, estimate] : (task.*pool)->metrics)
+        if (metrics_.size() < kShownMetrics) metrics_.push_back(name);
+      break;
+    }
+  }
+
+  bool empty() const { return metrics_.empty(); }
+
+  std::string text() const {
+    Cells metrics = {"", ""}, labels = {"", "queries"};
+    for (const std::string& metric : metrics_) {
+      for (const EvalResults& column : columns_) {
+        metrics.push_back(&column == &columns_.front() ? metric_title(metric) : "");
+        labels.push_back(column.label);
+      }
+    }
+    std::vector<Cells> lines = {metrics, labels};
+    const ResultTable& first = columns_.front().table;
+    for (const ResultRow& row : first.rows) {
+      if (!(row.*pool_)) continue;
+      lines.push_back(line(row, row.label, &ResultTable::rows));
+      for (const ResultRow& task : first.tasks) {
+        if (task.row == row.id && task.label != row.label && task.*pool_)
+          lines.push_back(line(task, "  " + task.label, &ResultTable::tasks));
+      }
+    }
+    if (first.mean && (*first.mean).*pool_) {
+      lines.push_back(cells_of("mean over rows", first.mean->queries, [](const EvalResults& column) {
+        return column.table.mean ? &*column.table.mean : nullptr;
+      }));
+    }
+    return laid_out(lines);
+  }
+
+ private:
+  Cells line(const ResultRow& row, const std::string& label, std::vector<ResultRow> ResultTable::*rows) const {
+    return cells_of(label, row.queries,
+                    [&](const EvalResults& column) { return find_row(column.table.*rows, row.id); });
+  }
+
+  template <class RowOf>
+  Cells cells_of(const std::string& label, int64_t queries, const RowOf& row_of) const {
+    Cells cells = {label, std::to_string(queries)};
+    for (const std::string& metric : metrics_) {
+      for (const EvalResults& column : columns_) {
+        const ResultRow* row = row_of(column);
+        const Estimate* value = row && row->*pool_ ? (row->*pool_)->find(metric) : nullptr;
+        cells.push_back(value ? fmt::format("{:.1f}", 100 * value->value) : "-");
+      }
+    }
+    return cells;
+  }
+
+  std::span<const EvalResults> columns_;
+  std::optional<PoolResult> ResultRow::*pool_;
+  std::vector<std::string> metrics_;
+};
+
 }  // namespace
+
+std::string comparison_text(std::span<const EvalResults> columns) {
+  std::string text;
+  const auto add = [&](std::string_view title, std::optional<PoolResult> ResultRow::*pool) {
+    const Comparison table(columns, pool);
+    if (!table.empty())
+      text += fmt::format("{}{}, {}\n{}", text.empty() ? "" : "\n", columns.front().benchmark, title, table.text());
+  };
+  add("each task in its own pool", &ResultRow::local);
+  add("the pool of all tasks", &ResultRow::global);
+  return text;
+}
 
 std::string results_text(const EvalResults& results) {
   std::string text;

@@ -17,8 +17,10 @@ torch::Tensor rank_score(const RankScores& scores, RerankModes modes) {
       return scores.pointwise;
     case RerankModes::kListwise:
       return scores.listwise;
-    case RerankModes::kBoth:
-      return (scores.pointwise + scores.listwise) / 2;
+    case RerankModes::kBoth: {
+      const int64_t depth = std::min(scores.pointwise.size(1), scores.listwise.size(1));
+      return (scores.pointwise.narrow(1, 0, depth) + scores.listwise.narrow(1, 0, depth)) / 2;
+    }
   }
   TRIREME_ASSERT(false, "mode {}", static_cast<int>(modes));
 }

@@ -12,10 +12,9 @@ namespace trireme {
 struct RankScores {
   torch::Tensor pointwise, listwise;
   bool has(RerankModes modes) const;
-  int64_t depth() const { return pointwise.defined() ? pointwise.size(1) : listwise.size(1); }
 };
 
-/// S_rank [Q, D]; of kBoth the mean of both. throws InternalError: a mode that was not asked for.
+/// S_rank [Q, D]. kBoth: the mean of both, as deep as both are. throws InternalError: a mode that was not asked for.
 torch::Tensor rank_score(const RankScores& scores, RerankModes modes);
 
 }  // namespace trireme

@@ -79,7 +79,7 @@ Run write_reranked_run(const std::filesystem::path& path, const ScoredRun& score
                 .adapter_sha256 = scored.adapter_sha256,
                 .config_sha256 = fused_sha256(scored, mode, fusion),
                 .candidates = scored.run.info.candidates};
-  const int64_t queries = fused.queries(), depth = scored.scores.depth();
+  const int64_t queries = fused.queries(), depth = scored.depth();
   const torch::Tensor head = lists.order.narrow(1, 0, depth);
   RunWriter writer(path, queries, fused.depth());
   Hdf5Writer& file = writer.file();

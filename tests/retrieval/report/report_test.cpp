@@ -176,6 +176,37 @@ TEST(TextTable, TellsTheMeanOfTheRowsOwnMetrics) {
   EXPECT_THAT(results_text(mixed), HasSubstr("mean of each row's own metric: 56.6 [56.0, 57.2], floor 50.0\n"));
 }
 
+TEST(TextTable, PutsResultsSideBySide) {
+  EvalResults better = results("ours + listwise");
+  better.table.tasks[1] = row("b", "Noto -> Symbola", 0.75);
+  better.table.tasks.erase(better.table.tasks.begin());
+  const std::vector<EvalResults> columns = {results(), better};
+  const std::string text = comparison_text(columns);
+  EXPECT_THAT(text, AllOf(HasSubstr("toys, test, each task in its own pool\n"), HasSubstr("ours + listwise")));
+  EXPECT_THAT(text, ::testing::ContainsRegex("  Noto -> Symbola +20 +25.0 +75.0 +12.5 +37.5\n"));
+  EXPECT_THAT(text, ::testing::ContainsRegex("</script> +20 +50.0 +- +25.0 +-\n")) << "what is not there is a dash";
+  EXPECT_THAT(text, Not(HasSubstr("pool of all tasks")));
+}
+
+TEST(Results, TellWhichRerankerMadeThem) {
+  EvalResults reranked = results();
+  reranked.reranked_by = RerankedBy{"pointwise", "models/rank", "aa", "bb", 50, "alpha=0.5", {{"task4", "alpha=0.7"}}};
+  EXPECT_EQ(parse_results(results_json(reranked), "results.json"), reranked);
+}
+
+TEST(Collect, TakesTheColumnsOfAnEvaluationWithReranking) {
+  const TempFolder folder;
+  for (const auto& [path, label] : std::vector<std::pair<std::string, std::string>>{
+           {"run/eval/results.json", "Ret"}, {"run/eval/1_pointwise/results.json", "Ret + pointwise"}})
+    folder.write(path, results_json(results(label)));
+  for (const char* from : {"run", "run/eval"}) {
+    const Report report = collect_report({folder.path() / from});
+    ASSERT_EQ(report.results.size(), 2u) << from;
+    EXPECT_EQ(report.results[0].label, "Ret");
+    EXPECT_EQ(report.results[1].label, "Ret + pointwise");
+  }
+}
+
 TEST(Collect, TakesCurvesAndEvaluationsOfARunInOrder) {
   const TempFolder folder;
   folder.write("run/metrics.jsonl", "{\"step\": 1, \"train/loss\": 1}\n");
