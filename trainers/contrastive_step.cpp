@@ -7,7 +7,9 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/split_with_sizes.h>
+#include <ATen/ops/zeros.h>
 
 #include "losses/grad_cache.h"
 
@@ -48,6 +50,28 @@ PairLabels labels_of(const PairBatch& batch) {
           .known_id = batch.positive_id};
 }
 
+/// Sequences, and the number of each in the step.
+struct NumberedSequences {
+  PackedBatch batch;
+  torch::Tensor ids;
+};
+
+/// With one-token sequences behind, none of them asked for, up to a multiple of kTokens tokens. oneDNN compiles its
+/// products for each number of rows apart, which takes longer than a small model's product itself; so they are met
+/// again. What is behind has a gradient of zero.
+NumberedSequences filled_up(NumberedSequences sequences, int64_t unused_id, int64_t image_token_id) {
+  constexpr int64_t kTokens = 16;
+  PackedBatch& batch = sequences.batch;
+  const int64_t tokens = batch.tokens.size(0), extra = (kTokens - tokens % kTokens) % kTokens;
+  if (extra == 0) return sequences;
+  const auto append = [](torch::Tensor& to, const torch::Tensor& values) { to = at::cat({to, values}, -1); };
+  append(batch.tokens, at::full({extra}, image_token_id == 0 ? 1 : 0, torch::kInt64));
+  append(batch.position_ids, at::zeros({3, extra}, torch::kInt64));
+  append(batch.cu_seqlens, at::arange(tokens + 1, tokens + extra + 1, torch::kInt64));
+  append(sequences.ids, at::arange(unused_id, unused_id + extra, torch::kInt64));
+  return sequences;
+}
+
 PackedBatch on_device(PackedBatch batch, c10::Device device) {
   for (torch::Tensor* tensor : {&batch.tokens, &batch.position_ids, &batch.patches, &batch.image_rows, &batch.rows}) {
     if (tensor->defined()) *tensor = tensor->to(device, /*non_blocking=*/true);
@@ -63,9 +87,13 @@ class StepSequences {
 
   /// [rows of the range, D] in the model's dtype.
   torch::Tensor embed(SequenceRange range, torch::Tensor features) const {
-    return hidden_rows(task_.model, piece(range),
+    NumberedSequences sequences{piece(range), ids_.narrow(0, range.first, range.count)};
+    if (task_.model.device.is_cpu()) {
+      sequences = filled_up(std::move(sequences), first_unused_id(), task_.model.config.image_token_id);
+    }
+    return hidden_rows(task_.model, on_device(std::move(sequences.batch), task_.model.device),
                        {.features = std::move(features),
-                        .dropout = DropoutContext{task_.seed, batch_.step, ids_.narrow(0, range.first, range.count)},
+                        .dropout = DropoutContext{task_.seed, batch_.step, std::move(sequences.ids)},
                         .recompute_blocks = task_.step.recompute_blocks});
   }
 
@@ -85,16 +113,16 @@ class StepSequences {
     torch::Tensor& kept = side.features[chunk.index];
     if (task_.vision_trains) return embed(range, {});
     if (chunk.pass == GradCachePass::kBackward) return embed(range, std::exchange(kept, {}));
-    const PackedBatch sequences = piece(range);
+    const PackedBatch sequences = on_device(piece(range), task_.model.device);
     if (sequences.grid.defined() && sequences.grid.size(0) > 0) kept = image_features(task_.model, sequences);
     return embed(range, kept);
   }
 
  private:
   PackedBatch piece(SequenceRange range) const {
-    const bool whole = range.count == ids_.size(0);
-    return on_device(whole ? batch_.sequences : slice(batch_.sequences, range), task_.model.device);
+    return range.count == ids_.size(0) ? batch_.sequences : slice(batch_.sequences, range);
   }
+  int64_t first_unused_id() const { return task_.pairs_global * (2 + batch_.hard_negative_id.size(1)); }
 
   const ContrastiveTask& task_;
   const PairBatch& batch_;
