@@ -29,6 +29,7 @@ struct BenchStepVerb {
     }
   } options;
   JobOptions job;
+  DeviceOptions device;
 };
 static_assert(field_count<BenchStepVerb::Options>() == 4, "describe() must list every field");
 
@@ -73,9 +74,10 @@ VerbAction add_bench_step(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "step", "Steps of a training run, without a run directory, beside the GEMM rate of the same run.");
   auto verb = std::make_shared<BenchStepVerb>();
-  bind_options(*command, verb->options, verb->job);
+  bind_options(*command, verb->options, verb->job, verb->device);
   return [verb](const LaunchInfo& launch) {
-    return run_job(launch, verb->job, [verb](Job& job) { return bench_step(*verb, job); });
+    return run_job(
+        launch, verb->job, [verb](Job& job) { return bench_step(*verb, job); }, verb->device.device);
   };
 }
 

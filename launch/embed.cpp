@@ -15,6 +15,7 @@ namespace {
 struct EmbedVerb {
   EmbedVerbConfig config;
   JobOptions job;
+  DeviceOptions device;
   struct Output {
     std::optional<std::filesystem::path> metrics;
     template <class V>
@@ -47,12 +48,13 @@ void write_metrics(const std::filesystem::path& path, const EmbedReport& report)
 
 int embed(const EmbedVerb& verb, Job& job) {
   std::optional<Progress> progress;
-  const EmbedReport report = embed_records(verb.config.embedder, verb.config.embed, config_sha256(verb.config),
-                                           job.communicator, [&, shown = int64_t{0}](int64_t done, int64_t of) mutable {
-                                             if (!progress)
-                                               progress.emplace(job.console, job.progress("embed", "records", of));
-                                             progress->advance(done - std::exchange(shown, done));
-                                           });
+  const EmbedReport report = embed_records(
+      verb.config.embedder, verb.config.embed, config_sha256(verb.config), job.communicator,
+      [&, shown = int64_t{0}](int64_t done, int64_t of) mutable {
+        if (!progress) progress.emplace(job.console, job.progress("embed", "records", of));
+        progress->advance(done - std::exchange(shown, done));
+      },
+      job.device);
   if (progress) progress->finish();
   if (verb.output.metrics && job.communicator.rank() == 0) write_metrics(*verb.output.metrics, report);
   job.log.info("{} records in {:.1f} s after {:.1f} s of preparation, {:.1f} records/s on this rank; wrote {}",
@@ -66,9 +68,10 @@ int embed(const EmbedVerb& verb, Job& job) {
 VerbAction add_embed(CLI::App& program) {
   CLI::App* command = program.add_subcommand("embed", "Records to embeddings, in one HDF5 file.");
   auto verb = std::make_shared<EmbedVerb>();
-  bind_options(*command, verb->config.embedder, verb->config.embed, verb->output, verb->job);
+  bind_options(*command, verb->config.embedder, verb->config.embed, verb->output, verb->job, verb->device);
   return [verb](const LaunchInfo& launch) {
-    return run_job(launch, verb->job, [verb](Job& job) { return embed(*verb, job); });
+    return run_job(
+        launch, verb->job, [verb](Job& job) { return embed(*verb, job); }, verb->device.device);
   };
 }
 

@@ -26,15 +26,19 @@ struct EvalVerb {
     }
   } arguments;
   JobOptions job;
+  DeviceOptions device;
 };
 static_assert(field_count<EvalVerb::Arguments>() == 2, "describe() must list every field");
 
 int eval(const EvalVerb& verb, Job& job) {
   const auto config = load_config<EvalConfig>(verb.arguments.config, verb.arguments.overrides);
   PhaseProgress progress(job);
-  const EvalReport report = run_eval(config, job.communicator, [&](const std::string& phase, int64_t done, int64_t of) {
-    progress.show(phase, phase == "embed" ? "records" : "searches", done, of);
-  });
+  const EvalReport report = run_eval(
+      config, job.communicator,
+      [&](const std::string& phase, int64_t done, int64_t of) {
+        progress.show(phase, phase == "embed" ? "records" : "searches", done, of);
+      },
+      job.device);
   progress.finish();
   if (report.missing_positives > 0) {
     job.log.warning("{} relevant documents are in no pool that was searched, and count as not found",
@@ -56,9 +60,10 @@ VerbAction add_eval(CLI::App& program) {
       program.add_subcommand("eval", "Embed, search and score every task of a benchmark; table, JSON and report.");
   command->footer("Keys of CONFIG:\n\n" + config_help<EvalConfig>());
   auto verb = std::make_shared<EvalVerb>();
-  bind_options(*command, verb->arguments, verb->job);
+  bind_options(*command, verb->arguments, verb->job, verb->device);
   return [verb](const LaunchInfo& launch) {
-    return run_job(launch, verb->job, [verb](Job& job) { return eval(*verb, job); });
+    return run_job(
+        launch, verb->job, [verb](Job& job) { return eval(*verb, job); }, verb->device.device);
   };
 }
 

@@ -9,6 +9,7 @@
 #include "launch/verbs.h"
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
+#include "retrieval/rerank/fusion_config.h"
 #include "trainers/run_model.h"
 
 namespace trireme {
@@ -22,8 +23,8 @@ constexpr auto choice_names(ExportDtype) {
 
 struct ExportVerb {
   struct Options {
-    std::optional<std::filesystem::path> run, model, adapter, out;
-    std::optional<int64_t> step;
+    std::optional<std::filesystem::path> run, model, adapter, out, fusion;
+    std::string checkpoint = "last";
     std::vector<ExportFormat> format = {ExportFormat::kAdapter, ExportFormat::kMerged};
     ExportDtype dtype = ExportDtype::kFloat32;
     AdapterNaming adapter_naming = AdapterNaming::kModern;
@@ -33,7 +34,8 @@ struct ExportVerb {
     template <class V>
     void describe(V& v) {
       v.field("run", run, "Run directory to export; or give --model.").placeholder("DIR");
-      v.field("step", step, "Of the run: the checkpoint to take; the newest valid one when not set.").at_least(0);
+      v.field("checkpoint", checkpoint,
+              "Of the run: last, the newest valid one; best, by its validation; or a number of steps.");
       v.field("model", model, "Hugging Face folder to export; with --adapter, with its LoRA.").placeholder("DIR");
       v.field("adapter", adapter, "PEFT LoRA adapter on --model.").placeholder("DIR");
       v.field("out", out, "Folder for the forms, one folder each; RUN/export when not set.").placeholder("DIR");
@@ -41,19 +43,26 @@ struct ExportVerb {
       v.field("dtype", dtype, "Of the merged weights; the sum is made in float32.");
       v.field("adapter_naming", adapter_naming, "Which class of transformers the adapter's keys are spelled for.");
       v.field("base_name", base_name, "base_model_name_or_path of the adapter; the base's path when not set.");
+      v.field("fusion", fusion,
+              "Weights of reranking to put beside them; default: the run's fusion.yaml, if it has one.")
+          .placeholder("FILE");
       v.field("max_shard_gb", max_shard_gb, "Largest size of a file of merged weights, 10^9 bytes.").positive();
     }
     void check(Problems& problems) const {
       if (run.has_value() == model.has_value())
         problems.add("run", fmt::format("or model must be given, not both; got {}; give one", run ? "both" : "none"));
       if (adapter && !model) problems.add("adapter", "belongs to a model; got no model; give it, or leave this out");
-      if (step && !run) problems.add("step", "belongs to a run; got no run; give it, or leave this out");
+      if (checkpoint != "last" && !run)
+        problems.add("checkpoint", "belongs to a run; got no run; give it, or leave this out");
+      if (!checkpoint_choice(checkpoint))
+        problems.add("checkpoint",
+                     fmt::format("must be last, best or a number of steps; got {}; give one", checkpoint));
       if (model && !out) problems.add("out", "must be given with model; got nothing; name a folder");
     }
   } options;
   JobOptions job;
 };
-static_assert(field_count<ExportVerb::Options>() == 10, "describe() must list every field");
+static_assert(field_count<ExportVerb::Options>() == 11, "describe() must list every field");
 
 c10::ScalarType torch_dtype(ExportDtype dtype) {
   switch (dtype) {
@@ -68,15 +77,22 @@ c10::ScalarType torch_dtype(ExportDtype dtype) {
 }
 
 RunModel source_model(const ExportVerb::Options& options) {
-  if (options.run) return load_run_model(*options.run, options.step);
+  if (options.run) return load_run_model(*options.run, *checkpoint_choice(options.checkpoint));
   HubCheckpoint checkpoint(*options.model);
-  RunModel source{load_model(checkpoint, {}), *options.model, {}, false};
+  RunModel source{load_model(checkpoint, {}), *options.model, {}, {}, false};
   if (options.adapter) {
     const Adapter adapter = read_adapter(*options.adapter, source.model.config);
     attach_adapter(source.model, adapter);
     source.rslora = adapter.rslora;
   }
   return source;
+}
+
+/// What `rerank --fuse fitted` reads, if the run was evaluated with reranking.
+std::optional<FusionFile> fusion_of(const ExportVerb::Options& options) {
+  if (options.fusion) return read_fusion_file(*options.fusion);
+  if (!options.run || !std::filesystem::exists(*options.run / kFusionFileName)) return std::nullopt;
+  return read_fusion_file(*options.run / kFusionFileName);
 }
 
 int run_export(const ExportVerb::Options& options, Job& job) {
@@ -87,10 +103,14 @@ int run_export(const ExportVerb::Options& options, Job& job) {
   forms.adapter = {options.adapter_naming, options.base_name.value_or(source.base.string()), source.rslora};
   forms.merged = {source.base, torch_dtype(options.dtype), static_cast<int64_t>(options.max_shard_gb * kBytesPerGb)};
   const std::filesystem::path folder = options.out ? *options.out : *options.run / "export";
-  if (!source.checkpoint.empty()) job.log.info("from {}", source.checkpoint.string());
+  if (!source.checkpoint.empty()) job.log.info("from {}, {}", source.checkpoint.string(), source.standing);
+  const std::optional<FusionFile> fusion = fusion_of(options);
   for (const ExportFormat format : options.format) {
     const Exported exported = export_model(source.model, format, folder, forms);
     job.log.info("{}: read back, embeddings within {:.1e} of the model's", exported.path.string(), exported.difference);
+    if (!fusion || !std::filesystem::is_directory(exported.path)) continue;
+    write_fusion_file(exported.path / kFusionFileName, *fusion);
+    job.log.info("{}: the weights of reranking", (exported.path / kFusionFileName).string());
   }
   return 0;
 }

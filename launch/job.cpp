@@ -29,19 +29,23 @@ TrainingJob Job::training(std::function<bool()> stop_requested) {
             return progress(std::move(label), std::move(unit), total);
           },
           std::move(stop_requested),
-          peak_memory_bytes};
+          peak_memory_bytes,
+          device};
 }
 
-int run_job(const LaunchInfo& launch, const JobOptions& options, const std::function<int(Job&)>& work) {
+int run_job(const LaunchInfo& launch, const JobOptions& options, const std::function<int(Job&)>& work,
+            DeviceChoice choice) {
   at::set_num_threads(static_cast<int>(compute_threads(options.threads, launch)));
+  const c10::Device device = choose_device(choice, launch);
   const auto communicator =
-      connect(launch, {.timeout = std::chrono::seconds(options.timeout_s), .verify = options.verify});
+      connect(launch, {.timeout = std::chrono::seconds(options.timeout_s), .verify = options.verify},
+              device.is_cuda() ? TensorPlace::kGpu : TensorPlace::kCpu);
   Console console(std::cerr, stderr_is_terminal());
   return run_as_rank(
       *communicator,
       [&] {
         Log log(console, {.rank = launch.rank, .directory = options.log_dir});
-        Job job{*communicator, console, log};
+        Job job{*communicator, console, log, device};
         return work(job);
       },
       [&](const std::string& line) { console.line(line); });

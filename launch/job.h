@@ -10,6 +10,7 @@
 #include "core/dist/connect.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "launch/device.h"
 #include "trainers/training_job.h"
 
 namespace trireme {
@@ -40,6 +41,7 @@ struct Job {
   Communicator& communicator;
   Console& console;
   Log& log;
+  c10::Device device;  ///< of this rank's model
 
   /// A bar on a terminal, lines elsewhere; silent on every rank but 0. `total`: units of all ranks.
   ProgressOptions progress(std::string label, std::string unit, std::optional<int64_t> total) const;
@@ -49,6 +51,9 @@ struct Job {
 
 /// Sets the threads, joins the ranks, runs `work` on each, and returns the exit code for main(): the work's own, or the
 /// code of the error that ended the job, whose one line the rank that failed has printed.
-int run_job(const LaunchInfo& launch, const JobOptions& options, const std::function<int(Job&)>& work);
+/// device: where the verb's model runs; verbs without one stay on the CPU. throws ConfigError, before the ranks meet:
+/// what choose_device() refuses.
+int run_job(const LaunchInfo& launch, const JobOptions& options, const std::function<int(Job&)>& work,
+            DeviceChoice device = DeviceChoice::kCpu);
 
 }  // namespace trireme

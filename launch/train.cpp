@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "core/config/config.h"
+#include "core/config/help.h"
 #include "launch/job.h"
 #include "launch/options.h"
 #include "launch/stop_signal.h"
@@ -21,6 +22,7 @@ struct TrainVerb {
     }
   } options;
   JobOptions job;
+  DeviceOptions device;
 };
 static_assert(field_count<TrainVerb::Options>() == 2, "describe() must list every field");
 
@@ -36,10 +38,12 @@ int train(const TrainVerb& verb, Job& job) {
 
 VerbAction add_train(CLI::App& program) {
   CLI::App* command = program.add_subcommand("train", "A recipe, from its config file; started again, it goes on.");
+  command->footer("Keys of CONFIG under recipe: lamra_ret:\n\n" + config_help<LamraRetConfig>());
   auto verb = std::make_shared<TrainVerb>();
-  bind_options(*command, verb->options, verb->job);
+  bind_options(*command, verb->options, verb->job, verb->device);
   return [verb](const LaunchInfo& launch) {
-    return run_job(launch, verb->job, [verb](Job& job) { return train(*verb, job); });
+    return run_job(
+        launch, verb->job, [verb](Job& job) { return train(*verb, job); }, verb->device.device);
   };
 }
 

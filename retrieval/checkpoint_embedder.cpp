@@ -8,30 +8,22 @@
 #include "data/tokenizer/tokenizer.h"
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
+#include "retrieval/checkpoint_inputs.h"
 
 namespace trireme {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// The checkpoint's image preprocessing with the caller's pixel limits, checked against the vision tower it feeds.
-std::optional<ImageProcessorConfig> image_processor_of(const EmbedderConfig& config, const ModelConfig& model) {
-  if (!model.vision) return std::nullopt;
-  ImageProcessorConfig processor = read_image_processor_config(config.model);
-  processor.min_pixels = config.min_pixels.value_or(processor.min_pixels);
-  processor.max_pixels = config.max_pixels.value_or(processor.max_pixels);
-  TRIREME_CHECK(processor.min_pixels <= processor.max_pixels, ConfigError, "embed",
+/// The checkpoint's image preprocessing with the caller's pixel limits.
+std::optional<ImageProcessorConfig> limited_image_processor(const EmbedderConfig& config, const ModelConfig& model) {
+  auto processor = image_processor_of(config.model, model);
+  if (!processor) return std::nullopt;
+  processor->min_pixels = config.min_pixels.value_or(processor->min_pixels);
+  processor->max_pixels = config.max_pixels.value_or(processor->max_pixels);
+  TRIREME_CHECK(processor->min_pixels <= processor->max_pixels, ConfigError, "embed",
                 "min_pixels must be at most max_pixels; got {} and {}; change --min-pixels or --max-pixels.",
-                processor.min_pixels, processor.max_pixels);
-  const VisionConfig& vision = *model.vision;
-  TRIREME_CHECK(
-      processor.patch_size == vision.patch_size && processor.merge_size == vision.merge_size &&
-          processor.temporal_patch_size == vision.temporal_patch_size,
-      DataError, config.model.string(),
-      "preprocessor_config.json must cut patches as config.json's vision_config says (patch, merge, temporal); "
-      "got {}, {}, {} and {}, {}, {}; take both files from the same checkpoint.",
-      processor.patch_size, processor.merge_size, processor.temporal_patch_size, vision.patch_size, vision.merge_size,
-      vision.temporal_patch_size);
+                processor->min_pixels, processor->max_pixels);
   return processor;
 }
 
@@ -43,16 +35,18 @@ std::optional<Adapter> adapter_of(const EmbedderConfig& config, const ModelConfi
 }  // namespace
 
 struct CheckpointEmbedder::State {
-  explicit State(EmbedderConfig embedder_config)
+  State(EmbedderConfig embedder_config, c10::Device model_device)
       : config(std::move(embedder_config)),
+        device(model_device),
         checkpoint(config.model),
         adapter(adapter_of(config, checkpoint.config())),
-        image_processor(image_processor_of(config, checkpoint.config())),
+        image_processor(limited_image_processor(config, checkpoint.config())),
         tokenizer(Tokenizer::from_file(config.model / "tokenizer.json")),
         encoder(tokenizer, checkpoint.config().image_token_id, config.system_prompt),
         prompt(tokenizer, encoder, {config.prompt, config.text_tokens}) {}
 
   const EmbedderConfig config;
+  const c10::Device device;
   HubCheckpoint checkpoint;
   std::optional<Adapter> adapter;
   std::optional<ImageProcessorConfig> image_processor;
@@ -63,27 +57,23 @@ struct CheckpointEmbedder::State {
   std::future<std::string> sha256;  ///< rank 0's
 };
 
-CheckpointEmbedder::CheckpointEmbedder(EmbedderConfig config) : state_(std::make_unique<State>(std::move(config))) {}
+CheckpointEmbedder::CheckpointEmbedder(EmbedderConfig config, c10::Device device)
+    : state_(std::make_unique<State>(std::move(config), device)) {}
 CheckpointEmbedder::~CheckpointEmbedder() = default;
 
 int64_t CheckpointEmbedder::dim() const { return state_->checkpoint.config().decoder.hidden_size; }
 const EmbedderConfig& CheckpointEmbedder::config() const { return state_->config; }
+const Tokenizer& CheckpointEmbedder::tokenizer() const { return state_->tokenizer; }
 std::string CheckpointEmbedder::adapter_sha256() const { return state_->adapter ? state_->adapter->sha256 : ""; }
 
 void CheckpointEmbedder::require_fits(const RecordFile& records, const std::optional<fs::path>& image_root) const {
-  const auto image_row = records.first_image_row();
-  if (!image_row) return;
-  const ModelConfig& model = state_->checkpoint.config();
-  TRIREME_CHECK(model.vision.has_value(), DataError, records.where(*image_row),
-                "a text-only model ({}) takes records without images; got {}; use a vision-language checkpoint.",
-                family_name(model.family), records.read(*image_row).image);
-  TRIREME_CHECK(image_root && fs::is_directory(*image_root), DataError, records.where(*image_row),
-                "a record with an image needs the folder of the images; got {}; give --image-root DIR.",
-                image_root ? image_root->string() + ", which is no folder" : "none");
+  trireme::require_fits(records, state_->checkpoint.config(), image_root);
 }
 
-void CheckpointEmbedder::load(const Communicator& communicator) {
-  state_->model.emplace(load_model(state_->checkpoint, {.dtype = torch_dtype(state_->config.dtype)}));
+void CheckpointEmbedder::load(const Communicator& communicator, VocabularyHead head) {
+  state_->model.emplace(load_model(
+      state_->checkpoint,
+      {.dtype = torch_dtype(state_->config.dtype), .device = state_->device, .head = head == VocabularyHead::kLoad}));
   if (state_->adapter) attach_adapter(*state_->model, *state_->adapter);
   if (communicator.rank() == 0) {
     state_->sha256 = std::async(std::launch::async,

@@ -11,6 +11,9 @@
 
 namespace trireme {
 
+/// Whether an untied vocabulary head is read: to generate one needs it, to embed one does not.
+enum class VocabularyHead { kLeave, kLoad };
+
 /// A checkpoint in a folder, with an adapter where the config names one, made ready to embed in two steps: everything
 /// that can be wrong about files and options is found before a weight is read.
 ///   CheckpointEmbedder checkpoint(config);
@@ -21,14 +24,15 @@ class CheckpointEmbedder {
  public:
   /// Reads config.json, the tokenizer, the image processor's settings, the weights' headers, and the adapter.
   /// throws what these throw; DataError when config.json and preprocessor_config.json cut patches differently.
-  explicit CheckpointEmbedder(EmbedderConfig config);
+  /// device: where the model will be.
+  explicit CheckpointEmbedder(EmbedderConfig config, c10::Device device = c10::kCPU);
   ~CheckpointEmbedder();
 
   int64_t dim() const;
   /// throws DataError, naming the record: it has an image, and the model has no vision tower or no image root is given.
   void require_fits(const RecordFile& records, const std::optional<std::filesystem::path>& image_root) const;
   /// Reads the weights; rank 0 takes their hash meanwhile, on a thread of its own.
-  void load(const Communicator& communicator);
+  void load(const Communicator& communicator, VocabularyHead head = VocabularyHead::kLeave);
   /// After load(). Borrows from this object.
   Embedder embedder(const std::optional<std::filesystem::path>& image_root) const;
 
@@ -37,6 +41,7 @@ class CheckpointEmbedder {
   /// "" without an adapter.
   std::string adapter_sha256() const;
   const EmbedderConfig& config() const;
+  const Tokenizer& tokenizer() const;
 
  private:
   struct State;

@@ -24,10 +24,10 @@ c10::ScalarType torch_dtype(StoreDtype dtype) {
 }
 
 EmbedReport embed_records(const EmbedderConfig& embedder, const EmbedOptions& options, const std::string& config_sha256,
-                          Communicator& communicator, const EmbedProgress& progress) {
+                          Communicator& communicator, const EmbedProgress& progress, c10::Device device) {
   const auto begin = Clock::now();
   // Check everything that can be wrong before a weight is read.
-  CheckpointEmbedder checkpoint(embedder);
+  CheckpointEmbedder checkpoint(embedder, device);
   const RecordFile records = open_records(options);
   checkpoint.require_fits(records, options.image_root);
   EmbeddingsOutput output(options.out, records.size(), checkpoint.dim(), torch_dtype(options.store), communicator);

@@ -72,6 +72,6 @@ struct EmbedReport {
 /// config_sha256: over the resolved options that change values; written into the file.
 /// collective: every rank enters. throws what its parts throw; on any throw no output file is left behind.
 EmbedReport embed_records(const EmbedderConfig& embedder, const EmbedOptions& options, const std::string& config_sha256,
-                          Communicator& communicator, const EmbedProgress& progress);
+                          Communicator& communicator, const EmbedProgress& progress, c10::Device device = c10::kCPU);
 
 }  // namespace trireme

@@ -5,11 +5,21 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
+#include "models/batch_device.h"
+
 namespace trireme {
 
 c10::ScalarType torch_dtype(ComputeDtype dtype) {
   return dtype == ComputeDtype::kFloat32 ? torch::kFloat32 : torch::kBFloat16;
 }
+
+namespace {
+
+torch::Tensor embed_on_device(const Model& model, const PackedBatch& batch) {
+  return embed(model, on_device(batch, model.device)).cpu();
+}
+
+}  // namespace
 
 EmbedCounts embed_share(const Embedder& embedder, const RecordFile& records, const Communicator& communicator,
                         const EmbeddedRows& take, const EmbedProgress& progress) {
@@ -19,7 +29,7 @@ EmbedCounts embed_share(const Embedder& embedder, const RecordFile& records, con
   EmbedCounts counts;
   const c10::InferenceMode no_gradient;
   while (auto loaded = loader.next()) {
-    take(loaded->first_row, loaded->ids, embed(embedder.model, loaded->batch));
+    take(loaded->first_row, loaded->ids, embed_on_device(embedder.model, loaded->batch));
     counts.records += std::ssize(loaded->ids);
     counts.tokens += loaded->batch.tokens.size(0);
     counts.images += loaded->batch.grid.size(0);

@@ -9,6 +9,7 @@
 #include "trainers/preflight.h"
 #include "trainers/run/stop.h"
 #include "trainers/run_state.h"
+#include "trainers/run_validation.h"
 #include "trainers/step_totals.h"
 
 namespace trireme {
@@ -40,9 +41,10 @@ void log_skipped(const PairBatch& batch, Log& log) {
   }
 }
 
-Counters merged(Counters first, const Counters& second) {
-  first.insert(second.begin(), second.end());
-  return first;
+Counters merged(std::initializer_list<Counters> parts) {
+  Counters all;
+  for (const Counters& part : parts) all.insert(part.begin(), part.end());
+  return all;
 }
 
 StepRecord curve_record(int64_t step, const StepTotals::Means& means, const ContrastiveTask& task, double lr,
@@ -76,9 +78,10 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
   Communicator& communicator = job.communicator;
 
   // Build.
-  LamraRetParts parts(config, communicator);
+  LamraRetParts parts(config, communicator, job.device);
   const int64_t steps = total_steps(config.train, parts.set);
   const Schedule schedule(config.schedule, steps);
+  RunValidation validation(config.validation, config.data, parts.base);
   fly_ahead(parts, job);
   RunState run(config.run_dir,
                {.recipe = "lamra_ret",
@@ -96,12 +99,13 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
   guard.restore(counters);
   StepTotals totals(communicator, parts.base.model.device);
   totals.restore(counters);
+  validation.restore(counters);
 
   // Loop.
   PairLoader loader = parts.loader(first_step);
   Progress progress(job.console, job.progress("train", "steps", steps - first_step));
   Clock::time_point line_begin = Clock::now();
-  for (int64_t step = first_step; step < steps; ++step) {
+  for (int64_t step = first_step; step < steps && !validation.exhausted(); ++step) {
     const PairBatch batch = loader.next();                                                          // sample
     const InfoNceResult result = contrastive_step(parts.task, batch, parts.reducer, communicator);  // forward .. reduce
     const GradientNorm norm = gradient_norm(parts.reducer.gradients(), config.optim.clip_norm);
@@ -109,20 +113,23 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
     parts.optimizer.step(lr, norm);   // step
     totals.add(result, norm, batch);  // report
     log_skipped(batch, job.log);
-    const bool last = step + 1 == steps;
-    if ((step + 1) % config.train.log_every_steps == 0 || last) {
+    const bool is_last = step + 1 == steps, is_evaluated = validation.due(step, is_last);
+    if ((step + 1) % config.train.log_every_steps == 0 || is_last || is_evaluated) {
       const double seconds_per_step = seconds_since(line_begin) / static_cast<double>(totals.steps());
       const StepTotals::Means means = totals.take();
       require_healthy(guard, {step, means.loss, means.gradient_norm, means.candidate_cosine}, batch, run);
       run.write(curve_record(step, means, parts.task, lr, seconds_per_step));
+      if (is_evaluated) run.write(validation.evaluate(step, communicator, job.log));  // evaluate
       line_begin = Clock::now();
     }
     progress.advance(1);
+    const bool ends = is_last || validation.exhausted();
     const bool stops = any_rank_stops(communicator, job.stop_requested());
-    if (stops || last || (step + 1) % config.checkpoint.every_steps == 0) {
-      run.checkpoint(step + 1, parts.leaves, parts.optimizer, merged(guard.state(), totals.state()));
+    if (stops || ends || validation.best_is(step) || (step + 1) % config.checkpoint.every_steps == 0) {
+      run.checkpoint(step + 1, parts.leaves, parts.optimizer,
+                     merged({guard.state(), totals.state(), validation.state()}), validation.pinned_steps());
     }
-    if (stops && !last) {
+    if (stops && !ends) {
       run.finish();
       job.log.info("stopped as asked after step {} of {}; the same command goes on from there", step + 1, steps);
       return TrainingEnd::kStopped;

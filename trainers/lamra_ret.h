@@ -15,6 +15,7 @@
 #include "models/lora.h"
 #include "models/trainable.h"
 #include "trainers/contrastive_step.h"
+#include "trainers/eval/validation.h"
 #include "trainers/guard.h"
 #include "trainers/model_source.h"
 #include "trainers/optim/optim_config.h"
@@ -71,6 +72,7 @@ struct LamraRetConfig {
   OptimConfig optim;
   ScheduleConfig schedule;
   TrainLengthConfig train;
+  std::optional<ValidationConfig> validation;
   CheckpointConfig checkpoint;
   GuardConfig guard;
   ResumeConfig resume;
@@ -91,6 +93,7 @@ struct LamraRetConfig {
     v.field("optim", optim, "Optimiser.");
     v.field("schedule", schedule, "Learning rate over the run.");
     v.field("train", train, "How long.");
+    v.field("validation", validation, "Evaluation on the way; none when absent.");
     v.field("checkpoint", checkpoint, "What is kept to go on from.");
     v.field("guard", guard, "When a run ends that goes wrong.");
     v.field("resume", resume, "What may change when a run goes on.");
@@ -103,7 +106,7 @@ struct LamraRetConfig {
                    "must be given when trainable.parts is lora; got none; add the section or set trainable.parts: all");
   }
 };
-static_assert(field_count<LamraRetConfig>() == 15, "describe() must list every field");
+static_assert(field_count<LamraRetConfig>() == 16, "describe() must list every field");
 
 /// Trains until the run is complete or the job is asked to stop. The run directory's newest valid checkpoint is gone on
 /// from, to the same bits as an unbroken run with the same number of ranks. Collective.

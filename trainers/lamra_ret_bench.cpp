@@ -39,7 +39,7 @@ double linear_flop(LamraRetParts& parts, const PairBatch& batch) {
 }  // namespace
 
 StepBenchResult bench_lamra_ret_step(const LamraRetConfig& config, int64_t warmup, int64_t steps, TrainingJob& job) {
-  LamraRetParts parts(config, job.communicator);
+  LamraRetParts parts(config, job.communicator, job.device);
   PairLoader loader = parts.loader(0);
   StepTotals totals(job.communicator, parts.base.model.device);
   StepBenchResult out;

@@ -7,8 +7,8 @@
 namespace trireme {
 namespace {
 
-TrainingModel trainable_model(const LamraRetConfig& config) {
-  TrainingModel base = load_training_model(config.model, static_cast<uint64_t>(config.seed));
+TrainingModel trainable_model(const LamraRetConfig& config, c10::Device device) {
+  TrainingModel base = load_training_model(config.model, static_cast<uint64_t>(config.seed), {.device = device});
   make_trainable(base.model, config);
   return base;
 }
@@ -16,6 +16,12 @@ TrainingModel trainable_model(const LamraRetConfig& config) {
 bool vision_trains(Model& model) {
   return std::ranges::any_of(trainable_tensors(model),
                              [](const TrainableTensor& tensor) { return tensor.name.starts_with("visual."); });
+}
+
+/// Undefined unless it is learned.
+torch::Tensor learned_temperature(const InfoNceConfig& config, c10::Device device) {
+  if (!config.learn_temperature) return {};
+  return initial_log_inverse_temperature(config).detach().to(device).requires_grad_();
 }
 
 /// A learned temperature comes first, so its gradient leaves last: it is complete before the model's are begun.
@@ -36,19 +42,18 @@ void make_trainable(Model& base, const LamraRetConfig& config) {
   require_trainable(base, config.trainable);
 }
 
-LamraRetParts::LamraRetParts(const LamraRetConfig& run_config, Communicator& ranks)
+LamraRetParts::LamraRetParts(const LamraRetConfig& run_config, Communicator& ranks, c10::Device device)
     : config(run_config),
       communicator(ranks),
       set(config.data),
-      base(trainable_model(config)),
+      base(trainable_model(config, device)),
       task{.model = base.model,
            .step = config.step,
            .loss = config.loss,
            .pairs_global = config.data.sampler.pairs_global,
            .seed = static_cast<uint64_t>(config.seed),
            .vision_trains = vision_trains(base.model),
-           .log_inverse_temperature =
-               config.loss.learn_temperature ? initial_log_inverse_temperature(config.loss) : torch::Tensor()},
+           .log_inverse_temperature = learned_temperature(config.loss, device)},
       leaves(leaves_of(base.model, task.log_inverse_temperature)),
       optimizer(config.optim, leaves),
       reducer(values_of(leaves), communicator) {}

@@ -14,7 +14,7 @@ void make_trainable(Model& base, const LamraRetConfig& config);
 /// What a LamRA-Ret run is built of before its first step; the recipe and its benchmark start from the same.
 struct LamraRetParts {
   /// Checks files before weights are read, and what trains before anything is trained. Collective.
-  LamraRetParts(const LamraRetConfig& config, Communicator& communicator);
+  LamraRetParts(const LamraRetConfig& config, Communicator& communicator, c10::Device device);
   LamraRetParts(const LamraRetParts&) = delete;
   LamraRetParts& operator=(const LamraRetParts&) = delete;
 

@@ -7,15 +7,15 @@
 #include "models/random_init.h"
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
+#include "retrieval/checkpoint_inputs.h"
 
 namespace trireme {
 
-TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed) {
+TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed, LoadOptions options) {
   const ModelConfig shape = read_model_config(config.path);
   Tokenizer tokenizer = Tokenizer::from_file(config.path / "tokenizer.json");
-  std::optional<ImageProcessorConfig> image_processor;
-  if (shape.vision) image_processor = read_image_processor_config(config.path);
-  const LoadOptions options{.dtype = torch_dtype(config.dtype)};
+  const std::optional<ImageProcessorConfig> image_processor = image_processor_of(config.path, shape);
+  options.dtype = torch_dtype(config.dtype);
   if (config.init == ModelInit::kRandom) {
     TRIREME_CHECK(!config.adapter, ConfigError, "model.adapter",
                   "an adapter needs the weights that it was trained for; got init: random; set init: pretrained.");

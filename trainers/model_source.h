@@ -11,6 +11,7 @@
 #include "core/config/field_count.h"
 #include "data/image/preprocess.h"
 #include "data/tokenizer/tokenizer.h"
+#include "models/load_options.h"
 #include "models/qwen2_vl.h"
 #include "retrieval/embedder.h"
 
@@ -52,8 +53,8 @@ struct TrainingModel {
   BaseModel base;                                       ///< named in checkpoints
 };
 
-/// Reads or draws the weights; nothing asks for gradients yet.
+/// Reads or draws the weights; nothing asks for gradients yet. options: device and head; the dtype is the config's.
 /// throws what HubCheckpoint, read_adapter, Tokenizer and load_image_processor_config throw.
-TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed);
+TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed, LoadOptions options = {});
 
 }  // namespace trireme

@@ -1,5 +1,6 @@
 #include "trainers/run_model.h"
 
+#include <charconv>
 #include <map>
 
 #include "core/checkpoint/checkpoint.h"
@@ -7,6 +8,7 @@
 #include "core/error.h"
 #include "core/shape.h"
 #include "models/trainable.h"
+#include "trainers/best_so_far.h"
 #include "trainers/lamra_ret_parts.h"
 
 namespace trireme {
@@ -16,16 +18,36 @@ namespace {
 struct FoundCheckpoint {
   Checkpoint checkpoint;
   fs::path folder;
+  std::string standing;
 };
 
-FoundCheckpoint find_checkpoint(const fs::path& run, std::optional<int64_t> step) {
-  const fs::path folder = run / "checkpoints";
-  if (step) return {read_checkpoint(folder / checkpoint_name(*step)), folder / checkpoint_name(*step)};
+FoundCheckpoint newest_checkpoint(const fs::path& folder) {
   CheckpointSearch search = find_newest_checkpoint(folder);
   TRIREME_CHECK(search.newest, DataError, folder.string(),
                 "a run must have a valid checkpoint; got none{}; train it first.",
                 search.skipped.empty() ? "" : " (the newest: " + search.skipped.front().reason + ")");
-  return {std::move(*search.newest), search.folder};
+  return {std::move(*search.newest), search.folder, "the newest"};
+}
+
+FoundCheckpoint find_checkpoint(const fs::path& run, const CheckpointChoice& choice) {
+  const fs::path folder = run / "checkpoints";
+  const auto at_step = [&](int64_t step, std::string standing) {
+    const fs::path path = folder / checkpoint_name(step);
+    return FoundCheckpoint{read_checkpoint(path), path, std::move(standing)};
+  };
+  if (choice.kind == CheckpointChoice::Kind::kStep) return at_step(choice.step, "as asked");
+  FoundCheckpoint newest = newest_checkpoint(folder);
+  BestSoFar best;
+  best.restore(newest.checkpoint.counters);
+  if (choice.kind == CheckpointChoice::Kind::kBest) {
+    TRIREME_CHECK(best.steps_done(), DataError, newest.folder.string(),
+                  "the best checkpoint is known of runs with a validation section only; got none; export the last.");
+    return at_step(*best.steps_done(), fmt::format("the best by validation, {:.4f}", best.value()));
+  }
+  if (best.steps_done() && *best.steps_done() != newest.checkpoint.step) {
+    newest.standing += fmt::format("; the best by validation is {}", checkpoint_name(*best.steps_done()));
+  }
+  return newest;
 }
 
 void set_trained(Model& model, const FoundCheckpoint& found) {
@@ -42,9 +64,18 @@ void set_trained(Model& model, const FoundCheckpoint& found) {
 
 }  // namespace
 
-RunModel load_run_model(const fs::path& run, std::optional<int64_t> step) {
+std::optional<CheckpointChoice> checkpoint_choice(std::string_view text) {
+  if (text == "last") return CheckpointChoice{};
+  if (text == "best") return CheckpointChoice{CheckpointChoice::Kind::kBest};
+  CheckpointChoice choice{CheckpointChoice::Kind::kStep};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), choice.step);
+  if (error != std::errc() || end != text.data() + text.size() || choice.step < 0) return std::nullopt;
+  return choice;
+}
+
+RunModel load_run_model(const fs::path& run, const CheckpointChoice& choice) {
   LamraRetConfig config = *load_config<LamraRetConfig>(run / "config.yaml");
-  const FoundCheckpoint found = find_checkpoint(run, step);
+  const FoundCheckpoint found = find_checkpoint(run, choice);
   config.model.dtype = ComputeDtype::kFloat32;
   TrainingModel base = load_training_model(config.model, static_cast<uint64_t>(config.seed));
   const fs::path& source = config.model.path;
@@ -53,7 +84,7 @@ RunModel load_run_model(const fs::path& run, std::optional<int64_t> step) {
                 found.checkpoint.base.sha256, base.base.sha256);
   make_trainable(base.model, config);
   set_trained(base.model, found);
-  return {std::move(base.model), source, found.folder, config.lora && config.lora->rslora};
+  return {std::move(base.model), source, found.folder, found.standing, config.lora && config.lora->rslora};
 }
 
 }  // namespace trireme

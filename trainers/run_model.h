@@ -3,22 +3,39 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "models/qwen2_vl.h"
 
 namespace trireme {
+
+/// One of a run's checkpoints.
+struct CheckpointChoice {
+  enum class Kind {
+    kLast,  ///< the newest valid one
+    kBest,  ///< the best by the run's validation
+    kStep,  ///< that of a step
+  };
+  Kind kind = Kind::kLast;
+  int64_t step = 0;  ///< of kStep
+};
+/// Reads "last", "best" or a number of steps; nullopt when it is none of them.
+std::optional<CheckpointChoice> checkpoint_choice(std::string_view text);
 
 /// The model that a run has trained, as one of its checkpoints has it.
 struct RunModel {
   Model model;                       ///< float32; LoRA unmerged
   std::filesystem::path base;        ///< hub folder that the run started from
   std::filesystem::path checkpoint;  ///< which checkpoint
+  std::string standing;              ///< what the checkpoint is in its run: "the newest, and the best by .."
   bool rslora = false;
 };
 
-/// Builds the model of RUN/config.yaml and sets what trained from the newest valid checkpoint, or from that of `step`.
-/// throws DataError: no run directory, no valid checkpoint, a tensor missing or of another shape; a base that is not
-///        the one the run was made with. ConfigError: the config does not fit this program.
-RunModel load_run_model(const std::filesystem::path& run, std::optional<int64_t> step);
+/// Builds the model of RUN/config.yaml and sets what trained from a checkpoint.
+/// throws DataError: no run directory, no valid checkpoint, no best one (a run without validation), a tensor missing or
+///        of another shape; a base that is not the one the run was made with. ConfigError: the config does not fit this
+///        program.
+RunModel load_run_model(const std::filesystem::path& run, const CheckpointChoice& choice);
 
 }  // namespace trireme

@@ -77,16 +77,20 @@ RunState::Position RunState::restore(const NamedTensors& leaves, Optimizer& opti
 }
 
 void RunState::write(const StepRecord& record) {
-  if (directory_) directory_->write(record);
+  if (!directory_) return;
+  writer_->check();
+  directory_->write(record);
 }
 
-void RunState::checkpoint(int64_t step, const NamedTensors& leaves, const Optimizer& optimizer, Counters counters) {
+void RunState::checkpoint(int64_t step, const NamedTensors& leaves, const Optimizer& optimizer, Counters counters,
+                          std::vector<int64_t> pinned_steps) {
   last_checkpoint_ = step;
   if (!directory_) return;
   Checkpoint checkpoint = directory_->begin_checkpoint(step);
   for (const auto& [name, leaf] : leaves) checkpoint.weights.emplace_back(name, leaf.detach());
   checkpoint.optimizer = optimizer.state();
   checkpoint.counters = std::move(counters);
+  checkpoint.pinned_steps = std::move(pinned_steps);
   writer_->write(std::move(checkpoint));
 }
 

@@ -40,9 +40,12 @@ class RunState {
   /// throws DataError: a checkpoint whose tensors are not those of `leaves`.
   Position restore(const NamedTensors& leaves, Optimizer& optimizer);
 
+  /// throws DataError: disk full; the last checkpoint failed.
   void write(const StepRecord& record);
   /// After `step` steps. Returns when the tensors are copied; writing goes on behind.
-  void checkpoint(int64_t step, const NamedTensors& leaves, const Optimizer& optimizer, Counters counters);
+  /// pinned_steps: checkpoints, of this or earlier steps, that stay until a later call no longer names them.
+  void checkpoint(int64_t step, const NamedTensors& leaves, const Optimizer& optimizer, Counters counters,
+                  std::vector<int64_t> pinned_steps = {});
   /// Writes RUN/`name` (evidence, summaries), whole or not at all.
   void write_file(std::string_view name, const std::string& text);
   /// The last checkpoint is on disk. throws DataError: it failed.

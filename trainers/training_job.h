@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include <c10/core/Device.h>
+
 #include "core/console.h"
 #include "core/dist/communicator.h"
 #include "core/log.h"
@@ -22,6 +24,7 @@ struct TrainingJob {
   std::function<bool()> stop_requested;
   /// The most memory this process has had at a time (resident), in bytes.
   std::function<int64_t()> peak_memory_bytes;
+  c10::Device device = c10::kCPU;  ///< of this rank's model
 };
 
 /// How a run ended, other than by an error.

@@ -1,6 +1,7 @@
 #include "core/checkpoint/checkpoint_writer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <ATen/core/Tensor.h>
@@ -65,6 +66,10 @@ void CheckpointWriter::write(Checkpoint checkpoint) {
     write_checkpoint(folder_, checkpoint);
     remove_surplus(folder_, config_, checkpoint);
   });
+}
+
+void CheckpointWriter::check() {
+  if (pending_.valid() && pending_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) pending_.get();
 }
 
 void CheckpointWriter::wait() {

@@ -45,6 +45,8 @@ class CheckpointWriter {
   /// Copies the tensors to the host (into buffers kept from the last time) and returns; the caller may change them at
   /// once. Waits first for the checkpoint before. throws DataError: that one failed.
   void write(Checkpoint checkpoint);
+  /// throws DataError: the last checkpoint has failed. Does not wait for one that is under way.
+  void check();
   /// Returns when the last checkpoint is on disk. throws DataError: it failed (disk full); older ones are intact.
   void wait();
 

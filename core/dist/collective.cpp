@@ -78,6 +78,12 @@ DistError timeout_error(const LedgerEntry& entry, int64_t rank, std::chrono::mil
                                        entry.text(), timeout_s, rank, state));
 }
 
+DistError lost_rank_error(const LedgerEntry& entry, int64_t rank, int64_t lost) {
+  return DistError("dist", fmt::format("every rank must live until the job ends; got rank {} gone (killed, or out of "
+                                       "memory) while rank {} waited in {}; see dmesg, and start the job again.",
+                                       lost, rank, entry.text()));
+}
+
 DistError mismatch_error(int64_t rank, const LedgerEntry& entry, int64_t other_rank, const LedgerEntry& other) {
   return DistError("dist", fmt::format("every rank must make the same calls in the same order; got rank {} in {} and "
                                        "rank {} in {}; look for a branch that depends on a rank's data.",

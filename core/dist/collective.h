@@ -59,6 +59,8 @@ class PendingCollective {
 /// arrived; .." An empty `missing` means that the transport cannot tell.
 DistError timeout_error(const LedgerEntry& entry, int64_t rank, std::chrono::milliseconds timeout,
                         std::span<const int64_t> missing);
+/// "[dist] every rank must live until the job ends; got rank 1 gone while rank 0 waited in [12] ..; .."
+DistError lost_rank_error(const LedgerEntry& entry, int64_t rank, int64_t lost);
 /// "[dist] every rank must make the same calls in the same order; got rank 0 in [12] .. and rank 1 in [12] ..; .."
 DistError mismatch_error(int64_t rank, const LedgerEntry& entry, int64_t other_rank, const LedgerEntry& other);
 /// "rank 2", "ranks 2, 3"

@@ -14,6 +14,7 @@
 
 #include "core/dist/collective.h"
 #include "core/dist/pause.h"
+#include "core/dist/peer_watch.h"
 #include "core/shape.h"
 
 namespace trireme {
@@ -67,6 +68,8 @@ MPI_Op mpi_op(ReduceOp op) {
   }
   TRIREME_ASSERT(false, "ReduceOp {} over MPI", static_cast<int>(op));
 }
+
+constexpr std::chrono::milliseconds kGraceAfterLoss{150};
 
 constexpr int64_t kCodesPerKind = 256;
 int64_t encode(const RankEnding& ending) {
@@ -135,6 +138,7 @@ class MpiCommunicator final : public Communicator {
 
  private:
   void receive_notices();
+  void check_lost(const LedgerEntry& entry);
   bool poll_endings(Clock::time_point deadline);
 
   std::shared_ptr<MpiSession> session_;
@@ -143,6 +147,7 @@ class MpiCommunicator final : public Communicator {
   MPI_Comm notices_comm_ = MPI_COMM_NULL;
   int rank_ = 0;
   int size_ = 0;
+  std::optional<PeerWatch> watch_;
   std::list<InFlight> in_flight_;
 
   std::vector<std::optional<RankEnding>> announced_;
@@ -175,6 +180,10 @@ MpiCommunicator::MpiCommunicator(std::shared_ptr<MpiSession> session, const Comm
   MPI_Comm_size(comm_, &size_);
   announced_.resize(size_);
   endings_.resize(size_);
+  const ProcessIdentity me = identify_process();
+  std::vector<ProcessIdentity> processes(size_);
+  check_mpi(MPI_Allgather(&me, sizeof(me), MPI_BYTE, processes.data(), sizeof(me), MPI_BYTE, comm_), "MPI_Allgather");
+  watch_.emplace(processes, rank_);
 }
 
 MpiCommunicator::~MpiCommunicator() {
@@ -242,6 +251,7 @@ void MpiCommunicator::wait_for(std::list<InFlight>::iterator flight) {
     check_mpi(MPI_Test(&flight->request, &over, &status), call.entry.text());
     if (over) break;
     check_peers();
+    check_lost(call.entry);
     if (Clock::now() >= deadline) throw timeout_error(call.entry, rank_, options().timeout, {});
     pause();
   }
@@ -274,6 +284,14 @@ void MpiCommunicator::check_peers() {
   }
 }
 
+/// throws DistError when a rank's process is gone that has not said why.
+void MpiCommunicator::check_lost(const LedgerEntry& entry) {
+  const std::optional<int64_t> lost = watch_->gone();
+  if (!lost) return;
+  check_peers();
+  throw lost_rank_error(entry, rank_, *lost);
+}
+
 void MpiCommunicator::announce_failure(const RankEnding& mine) {
   announced_[rank_] = mine;
   my_notice_ = encode(mine);
@@ -286,7 +304,7 @@ void MpiCommunicator::announce_failure(const RankEnding& mine) {
 
 bool MpiCommunicator::poll_endings(Clock::time_point deadline) {
   Pause pause;
-  bool failure_known = false;
+  bool failure_known = false, loss_known = false;
   for (;;) {
     int over = 0;
     check_mpi(MPI_Test(&endings_request_, &over, MPI_STATUS_IGNORE), "gathering the ranks' endings");
@@ -295,6 +313,11 @@ bool MpiCommunicator::poll_endings(Clock::time_point deadline) {
     const bool any = std::ranges::any_of(announced_, [](const auto& ending) { return ending.has_value(); });
     if (any && !failure_known) deadline = std::min(deadline, Clock::now() + options().grace);
     failure_known = any;
+    // A lost rank's ending never comes; what the others announce is there at once. mpirun kills all within a second.
+    if (!loss_known && watch_->gone()) {
+      loss_known = true;
+      deadline = std::min(deadline, Clock::now() + kGraceAfterLoss);
+    }
     if (Clock::now() >= deadline) return false;
     pause();
   }

@@ -123,11 +123,22 @@ RecordFile::RecordFile(const fs::path& jsonl, RecordOptions options)
   }
 }
 
-Record RecordFile::read(int64_t row) const { return parse(lines_[row], row); }
+void RecordFile::keep(std::vector<int64_t> rows) {
+  TRIREME_ASSERT(!rows.empty() && std::ranges::is_sorted(rows) && rows.front() >= 0 && rows.back() < size(),
+                 "{} rows of {}", rows.size(), size());
+  for (int64_t& row : rows) row = line_of(row);
+  kept_ = std::move(rows);
+  first_image_row_.reset();
+  for (int64_t row = 0; row < size() && !first_image_row_; ++row) {
+    if (!read(row).image.empty()) first_image_row_ = row;
+  }
+}
 
-Record RecordFile::parse(std::string_view line, int64_t row) const {
-  const std::string at = where(row);
-  const dom::object object = parse_json_line(line, at);
+Record RecordFile::read(int64_t row) const { return parse(line_of(row)); }
+
+Record RecordFile::parse(int64_t line) const {
+  const std::string at = lines_.where(line);
+  const dom::object object = parse_json_line(lines_[line], at);
 
   std::string_view id_key;
   for (std::string_view key : {"id", "did", "qid"}) {
@@ -171,7 +182,7 @@ Record RecordFile::parse(std::string_view line, int64_t row) const {
                 options_.prompt_number);
   auto prompt = static_cast<std::size_t>(options_.prompt_number - 1);
   if (options_.instruction_seed)
-    prompt = random_stream(*options_.instruction_seed, "records.instruction", row).uniform_below(prompts.size());
+    prompt = random_stream(*options_.instruction_seed, "records.instruction", line).uniform_below(prompts.size());
   record.text = format_query(prompts[prompt], record.text);
   return record;
 }

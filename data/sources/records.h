@@ -57,19 +57,23 @@ struct RecordOptions {
 class RecordFile {
  public:
   RecordFile(const std::filesystem::path& jsonl, RecordOptions options);
-  int64_t size() const noexcept { return lines_.size(); }
+  int64_t size() const noexcept { return kept_ ? std::ssize(*kept_) : lines_.size(); }
+  /// From here on the file has these rows only; ascending, one at least. Instructions drawn for them stay as they were.
+  void keep(std::vector<int64_t> rows);
   /// The first record with an image; empty when all are text.
   std::optional<int64_t> first_image_row() const noexcept { return first_image_row_; }
   Record read(int64_t row) const;
   /// The line itself, for what a Record does not hold.
-  std::string_view line(int64_t row) const { return lines_[row]; }
+  std::string_view line(int64_t row) const { return lines_[line_of(row)]; }
   /// "records.jsonl:17", for messages about record `row`.
-  std::string where(int64_t row) const { return lines_.where(row); }
+  std::string where(int64_t row) const { return lines_.where(line_of(row)); }
 
  private:
-  Record parse(std::string_view line, int64_t row) const;
+  int64_t line_of(int64_t row) const { return kept_ ? (*kept_)[static_cast<std::size_t>(row)] : row; }
+  Record parse(int64_t line) const;
   LineIndex lines_;
   RecordOptions options_;
+  std::optional<std::vector<int64_t>> kept_;  ///< line of each row; empty: all
   std::optional<int64_t> first_image_row_;
 };
 

@@ -5,143 +5,19 @@
 
 #include "core/io/file.h"
 #include "core/io/safetensors.h"
-#include "tests/support/run_program.h"
-#include "tests/support/temp_folder.h"
+#include "tests/launch/toy_run.h"
 
 namespace trireme {
 namespace {
 
 namespace fs = std::filesystem;
+using test::lines_of;
 using test::ProgramResult;
 using test::run_program;
-using test::TempFolder;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::StartsWith;
 
-const fs::path kGolden = fs::path(TRIREME_TEST_DIR) / "golden/embed";
-
-constexpr const char* kConfig = R"(recipe: lamra_ret
-run_dir: {root}/run
-seed: 3
-model: {path: {root}/model}
-lora: {rank: 2, alpha: 4, dropout: 0.1}
-trainable: {parts: lora}
-data:
-  root: {root}
-  image_root: {root}/images
-  sources:
-    - kind: mbeir
-      files: [queries.jsonl]
-      pool: pool.jsonl
-      instructions: instructions.tsv
-  sampler: {pairs_global: 4}
-loss: {exclude: [same_concept]}
-optim: {peak_lr: 0.01}
-train: {steps: 60, log_every_steps: 1}
-checkpoint: {every_steps: 7}
-)";
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
-  }
-  return text;
-}
-
-/// A checkpoint of a few thousand weights and twelve pairs, texts beside pictures, and a run of sixty steps on them.
-class TrainVerbTest : public ::testing::Test {
- protected:
-  TrainVerbTest() {
-    fs::copy(kGolden, folder_.path(), fs::copy_options::recursive);
-    std::string queries, pool;
-    const char* pictures[] = {"gradient.png", "small.png", "wide.png"};
-    for (int i = 0; i < 12; ++i) {
-      const bool to_picture = i % 2 == 0;
-      queries += fmt::format(R"({{"qid": "20:{0}", "query_txt": "apple {0}", "query_img_path": null, )"
-                             R"("query_modality": "text", "task_id": {1}, "pos_cand_list": ["20:{0}"], )"
-                             R"("neg_cand_list": []}})"
-                             "\n",
-                             i, to_picture ? 0 : 1);
-      pool += to_picture ? fmt::format(R"({{"did": "20:{}", "txt": null, "img_path": "{}", "modality": "image"}})", i,
-                                       pictures[i % 3])
-                         : fmt::format(R"({{"did": "20:{}", "txt": "pear {} and plum", "img_path": null, )"
-                                       R"("modality": "text"}})",
-                                       i, i * i);
-      pool += "\n";
-    }
-    folder_.write("queries.jsonl", queries);
-    folder_.write("pool.jsonl", pool);
-    folder_.write("instructions.tsv",
-                  "query_modality\tcand_modality\tdataset_name\tdataset_id\tprompt_1\tprompt_2\n"
-                  "text\timage\tfruit\t20\tFind the picture.\tShow it.\n"
-                  "text\ttext\tfruit\t20\tFind the other fruit.\tName it.\n");
-    write_config("config.yaml", {});
-  }
-
-  fs::path at(const fs::path& name) const { return folder_.path() / name; }
-
-  void write_config(const fs::path& name, const std::vector<std::pair<std::string, std::string>>& changes) const {
-    std::string text = replaced(kConfig, "{root}", folder_.path().string());
-    for (const auto& [from, to] : changes) {
-      ASSERT_NE(text.find(from), std::string::npos) << from;
-      text = replaced(text, from, to);
-    }
-    folder_.write(name, text);
-  }
-
-  std::vector<std::string> command(int ranks, std::vector<std::string> more) const {
-    std::vector<std::string> argv = {TRIREME_BINARY, "train", at("config.yaml")};
-    argv.insert(argv.end(), more.begin(), more.end());
-    argv.insert(argv.end(), {"--threads", "1", "--timeout-s", "20"});
-    return ranks > 1 ? test::under_mpirun(TRIREME_MPIEXEC, ranks, argv) : argv;
-  }
-
-  ProgramResult train(std::vector<std::string> more = {}, int ranks = 1) const {
-    return run_program(command(ranks, std::move(more)), kEnvironment);
-  }
-
-  /// Trains until the run's metrics.jsonl has `lines` lines, and then kills one process of it.
-  ProgramResult train_and_kill(const fs::path& run, int lines, int ranks) const {
-    std::string quoted;
-    for (const std::string& word : command(ranks, {"run_dir=" + run.string()})) quoted += "'" + word + "' ";
-    const std::string script = fmt::format(
-        "{0} & launcher=$!\n"
-        "while kill -0 $launcher 2>/dev/null && [ $(cat {1}/metrics.jsonl 2>/dev/null | wc -l) -lt {2} ]; do\n"
-        "  sleep 0.005\n"
-        "done\n"
-        "pkill -KILL -n -f 'trireme train .*run_dir={1}'\n"
-        "wait $launcher",
-        quoted, run.string(), lines);
-    return run_program({"/bin/bash", "-c", script}, kEnvironment);
-  }
-
-  void expect_refused(const ProgramResult& ran, int exit_code, const std::vector<std::string>& parts) const {
-    EXPECT_EQ(ran.exit_code, exit_code) << ran.err;
-    EXPECT_THAT(ran.last_error_line(), StartsWith("error: "));
-    EXPECT_EQ(ran.error_lines(), 1) << ran.err;
-    for (const std::string& part : parts) EXPECT_THAT(ran.last_error_line(), HasSubstr(part));
-  }
-
-  std::string final_file(const fs::path& run, const std::string& name) const {
-    return read_text_file(run / "checkpoints/step_000060" / name);
-  }
-
-  void expect_same_run(const fs::path& a, const fs::path& b) const {
-    for (const char* name : {"weights.safetensors", "optimizer.safetensors"}) {
-      EXPECT_TRUE(final_file(a, name) == final_file(b, name)) << name;
-    }
-    EXPECT_EQ(read_text_file(a / "metrics.jsonl"), read_text_file(b / "metrics.jsonl"));
-  }
-
-  const std::vector<std::string> kEnvironment = test::mpirun_environment();
-  TempFolder folder_;
-};
-
-int64_t lines_of(const fs::path& path) {
-  const std::string text = read_text_file(path);
-  return std::count(text.begin(), text.end(), '\n');
-}
+using TrainVerbTest = test::ToyRun;
 
 TEST_F(TrainVerbTest, LearnsAndLeavesACompleteRunDirectory) {
   const ProgramResult ran = train();
@@ -184,12 +60,6 @@ TEST_F(TrainVerbTest, StopsAtASignalWithACheckpointAndGoesOn) {
   EXPECT_THAT(stopped.err, HasSubstr("the same command goes on from there"));
   ASSERT_EQ(train().exit_code, 0);
   expect_same_run(at("unbroken"), at("run"));
-}
-
-TEST_F(TrainVerbTest, ARankThatIsKilledTakesTheJobDown) {
-  const ProgramResult killed = train_and_kill(at("run"), 5, 2);
-  EXPECT_NE(killed.exit_code, 0);
-  EXPECT_LT(killed.wall_s, 60) << "the others must not wait for ever";
 }
 
 TEST_F(TrainVerbTest, OtherNumbersOfRanksSeeTheSameBatches) {

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "data/sources/json_line.h"
 #include "data/sources/qrels.h"
+#include "trainers/eval/thin_out.h"
 
 namespace trireme {
 namespace {
@@ -106,7 +107,8 @@ std::optional<std::vector<int64_t>> rows_within(const EvalFile& part, const Eval
 
 }  // namespace
 
-EvalSet::EvalSet(Benchmark benchmark, const EvalQueryConfig& config) : benchmark_(std::move(benchmark)) {
+EvalSet::EvalSet(Benchmark benchmark, const EvalQueryConfig& config, const EvalSubset& subset)
+    : benchmark_(std::move(benchmark)) {
   RecordOptions query_options;
   query_options.prompt_number = config.prompt_number;
   query_options.plain_queries = config.instruction == InstructionChoice::kNone;
@@ -126,6 +128,7 @@ EvalSet::EvalSet(Benchmark benchmark, const EvalQueryConfig& config) : benchmark
   for (std::size_t task = 0; task < benchmark_.tasks.size(); ++task) add_searches(task, config, query_options);
   TRIREME_CHECK(!searches_.empty(), ConfigError, "eval",
                 "the benchmark must have a pool of those in queries.pools; got none; add local to queries.pools.");
+  thin_out(files_, searches_, subset);
   find_parts();
 }
 

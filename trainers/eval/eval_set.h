@@ -77,6 +77,12 @@ struct EvalSearch {
   std::string instruction{};                              ///< of the first query; "" unless fixed
 };
 
+/// Parts of the files instead of all, for a quick look: not comparable with values over whole pools.
+struct EvalSubset {
+  std::optional<int64_t> max_queries;     ///< of each file
+  std::optional<int64_t> max_candidates;  ///< of each pool; more where more are relevant to the queries that stay
+};
+
 /// What an evaluation reads, opened and checked before a weight is: reusable, so a trainer evaluates as often as it
 /// likes. Memory: the ids of all files, and what RecordFile keeps.
 /// throws DataError: what RecordFile, Qrels and InstructionTable refuse; a query without a relevant document or judged
@@ -84,7 +90,7 @@ struct EvalSearch {
 /// lines than tasks.yaml says.
 class EvalSet {
  public:
-  EvalSet(Benchmark benchmark, const EvalQueryConfig& config);
+  EvalSet(Benchmark benchmark, const EvalQueryConfig& config, const EvalSubset& subset = {});
   const Benchmark& benchmark() const noexcept { return benchmark_; }
   const std::vector<std::unique_ptr<EvalFile>>& files() const noexcept { return files_; }
   const std::vector<EvalSearch>& searches() const noexcept { return searches_; }

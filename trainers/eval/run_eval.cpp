@@ -150,13 +150,14 @@ void write_outputs(const fs::path& out, const EvalResults& results, Gallery gall
 
 }  // namespace
 
-EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicator, const EvalProgress& progress) {
+EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicator, const EvalProgress& progress,
+                    c10::Device device) {
   const auto begin = Clock::now();
   // Check everything that can be wrong before a weight is read.
   Benchmark benchmark = read_benchmark(config->benchmark);
   resolve_metrics(config->metrics, benchmark);
   std::vector<Reference> references = references_of(*config, benchmark);
-  CheckpointEmbedder checkpoint(config->embed);
+  CheckpointEmbedder checkpoint(config->embed, device);
   const EvalSet set(std::move(benchmark), config->queries);
   for (const auto& file : set.files()) checkpoint.require_fits(file->records, set.benchmark().image_root);
   fs::create_directories(config->out);

@@ -28,6 +28,7 @@ struct EvalReport {
 /// OUT/report.html. Everything about the inputs is checked before weights are read; the three files are replaced on
 /// success only. Any number of ranks writes the same results.json.
 /// collective: every rank enters; rank 0 writes. throws what its parts throw.
-EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicator, const EvalProgress& progress);
+EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicator, const EvalProgress& progress,
+                    c10::Device device = c10::kCPU);
 
 }  // namespace trireme

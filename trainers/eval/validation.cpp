@@ -1,15 +1,26 @@
 #include "trainers/eval/validation.h"
 
+#include <algorithm>
+
+#include "core/error.h"
+
 namespace trireme {
 namespace {
+
+constexpr std::string_view kHeadline = "headline";
 
 EvalSet open(const ValidationConfig& config) {
   Benchmark benchmark = read_benchmark(config.benchmark);
   resolve_metrics(config.metrics, benchmark);
-  return EvalSet(std::move(benchmark), config.queries);
+  return EvalSet(std::move(benchmark), config.queries, {config.max_queries, config.max_candidates});
 }
 
 const std::optional<PoolResult>& pool_of(const ResultRow& row) { return row.local ? row.local : row.global; }
+
+bool all_tasks_have(const EvalSet& set, PoolScope scope) {
+  const auto count = std::ranges::count(set.searches(), scope, &EvalSearch::scope);
+  return count == std::ssize(set.benchmark().tasks);
+}
 
 }  // namespace
 
@@ -19,9 +30,20 @@ std::string metric_key(std::string_view metric) {
   return key;
 }
 
-Validation::Validation(const ValidationConfig& config) : metrics_(config.metrics), set_(open(config)) {}
+Validation::Validation(const ValidationConfig& config)
+    : metrics_(config.metrics), best_metric_(config.best_metric), set_(open(config)) {
+  const std::vector<std::string>& names = metrics_.names;
+  TRIREME_CHECK(best_metric_ == kHeadline || std::ranges::find(names, best_metric_) != names.end(), ConfigError,
+                "validation", "best_metric must be headline or one of metrics.names, {}; got {}; name one of them.",
+                fmt::join(names, ", "), best_metric_);
+  TRIREME_CHECK(all_tasks_have(set_, PoolScope::kLocal) || all_tasks_have(set_, PoolScope::kGlobal), ConfigError,
+                "validation",
+                "queries.pools must have a pool that all tasks have; got none; add local, or keep fewer tasks.");
+  TRIREME_CHECK(std::ranges::any_of(set_.benchmark().rows, &TableRow::in_mean), ConfigError, "validation",
+                "one of the rows must count in the mean; got none; keep other tasks or sets.");
+}
 
-std::vector<std::pair<std::string, double>> Validation::run(Embedder embedder, Communicator& communicator) const {
+ValidationScores Validation::run(Embedder embedder, Communicator& communicator) const {
   embedder.loader.image_root = set_.benchmark().image_root;
   const ResultTable table = evaluate(
       set_, metrics_,
@@ -29,15 +51,21 @@ std::vector<std::pair<std::string, double>> Validation::run(Embedder embedder, C
         return std::make_unique<TensorSource>(embed_in_memory(embedder, file.records, communicator));
       },
       communicator);
-  std::vector<std::pair<std::string, double>> values;
-  if (table.mean && pool_of(*table.mean)) {
-    for (const auto& [name, estimate] : pool_of(*table.mean)->metrics)
-      values.emplace_back("val/" + metric_key(name), estimate.value);
+  TRIREME_ASSERT(table.mean && pool_of(*table.mean), "no mean over {} rows", table.rows.size());
+  const ResultRow& mean = *table.mean;
+  ValidationScores scores;
+  for (const auto& [name, estimate] : pool_of(mean)->metrics) {
+    scores.values.emplace_back("val/" + metric_key(name), estimate.value);
   }
   for (const ResultRow& row : table.rows) {
-    if (const auto& pool = pool_of(row)) values.emplace_back("val_rows/" + row.id, pool->find(row.headline)->value);
+    if (const auto& pool = pool_of(row)) {
+      scores.values.emplace_back("val_rows/" + row.id, pool->find(row.headline)->value);
+    }
   }
-  return values;
+  const std::string best = best_metric_ == kHeadline ? mean.headline : best_metric_;
+  scores.best_key = "val/" + metric_key(best);
+  scores.best_value = pool_of(mean)->find(best)->value;
+  return scores;
 }
 
 }  // namespace trireme

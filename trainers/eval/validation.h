@@ -1,20 +1,27 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/config/field_count.h"
+#include "data/prompt/embedding_prompt.h"
 #include "retrieval/embedder.h"
 #include "trainers/eval/evaluate.h"
 
 namespace trireme {
 
-/// [validation] Evaluation in the middle of a training run.
+/// [validation] Evaluation in the middle of a training run, of the weights as they are.
 struct ValidationConfig {
   int64_t every_steps = 500;
-  BenchmarkConfig benchmark;
+  std::string best_metric = "headline";
+  std::optional<int64_t> patience;
+  std::optional<int64_t> max_queries, max_candidates;
+  std::optional<PromptForm> prompt;
+  int64_t batch_tokens = 8192;
+  BenchmarkConfig benchmark = val_split();
   EvalQueryConfig queries{
       .instruction = InstructionChoice::kFixed, .prompt_number = 1, .seed = 0, .pools = {PoolScope::kLocal}};
   EvalMetricConfig metrics{
@@ -23,27 +30,58 @@ struct ValidationConfig {
   template <class V>
   void describe(V& v) {
     v.field("every_steps", every_steps, "Steps between two evaluations; the last step is evaluated too.").at_least(1);
-    v.field("benchmark", benchmark, "What is evaluated; take split: val.");
+    v.field("best_metric", best_metric,
+            "The best checkpoint is kept by its mean over rows: one of metrics.names, or headline, each task's own.");
+    v.field("patience", patience,
+            "The run ends after so many evaluations in a row that were not the best; null = never.")
+        .at_least(1);
+    v.field("max_queries", max_queries, "Of each task, evenly spaced; null = all.").at_least(1);
+    v.field("max_candidates", max_candidates,
+            "Of each pool, evenly spaced beside those that are relevant: faster, and easier than the whole pool; null "
+            "= all.")
+        .at_least(1);
+    v.field("prompt", prompt, "What stands around text and picture; default: data.prompt.");
+    v.field("batch_tokens", batch_tokens, "A batch ends before it exceeds so many tokens; bounds memory.")
+        .at_least(1)
+        .no_effect_on_values();
+    v.field("benchmark", benchmark, "What is evaluated.");
     v.field("queries", queries, "How queries are asked, and what they search.");
     v.field("metrics", metrics, "What is computed from the ranked lists.");
   }
+
+ private:
+  static BenchmarkConfig val_split() {
+    BenchmarkConfig config;
+    config.split = "val";
+    return config;
+  }
 };
-static_assert(field_count<ValidationConfig>() == 4, "describe() must list every field");
+static_assert(field_count<ValidationConfig>() == 10, "describe() must list every field");
+
+/// What one evaluation gave: fractions.
+struct ValidationScores {
+  /// For metrics.jsonl: means over rows under "val/recall_at_5", and each row's headline under "val_rows/task4".
+  std::vector<std::pair<std::string, double>> values;
+  std::string best_key;  ///< which of them is that of config.best_metric
+  double best_value = 0;
+};
 
 /// A benchmark opened and checked once, on which a live model is evaluated again and again. The model's weights are
 /// read, never changed; no gradient is recorded.
 class Validation {
  public:
-  /// throws what read_benchmark(), resolve_metrics() and EvalSet throw: before the first step.
+  /// throws what read_benchmark(), resolve_metrics() and EvalSet throw: before the first step. ConfigError: best_metric
+  /// is none of the metrics; no pool that all tasks have; no row that counts in the mean.
   explicit Validation(const ValidationConfig& config);
 
-  /// Means over rows under "val/recall_at_5", and each row's headline under "val_rows/task4": keys and values for
-  /// metrics.jsonl, fractions. The embedder's image root is set to the benchmark's.
+  const EvalSet& set() const noexcept { return set_; }
+  /// The embedder's image root is set to the benchmark's.
   /// collective: every rank enters with equal weights, and gets the same values.
-  std::vector<std::pair<std::string, double>> run(Embedder embedder, Communicator& communicator) const;
+  ValidationScores run(Embedder embedder, Communicator& communicator) const;
 
  private:
   EvalMetricConfig metrics_;
+  std::string best_metric_;
   EvalSet set_;
 };
 

@@ -1,5 +1,7 @@
 // How a job of three processes ends: exit code of mpirun, and all that stands on stderr.
+#include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -13,6 +15,8 @@
 namespace trireme::test {
 namespace {
 
+using ::testing::Contains;
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -86,7 +90,15 @@ TEST(JobEnding, NamesTheCollectiveThatALostRankDoesNotEnter) {
               HasSubstr("[dist] every rank must enter [1] all_reduce sum 1000000 float32 within 0.3 s"));
 }
 
-TEST(JobEnding, FollowsTheDeathOfARank) { EXPECT_NE(run_job("kill_one").exit_code, 0); }
+TEST(JobEnding, NamesARankThatWasKilled) {
+  const Job job = run_job("kill_one");
+  EXPECT_EQ(job.exit_code, 128 + SIGKILL) << "mpirun's own code: the signal of the first process that ended badly";
+  const auto said =
+      std::ranges::count_if(job.lines, [](const std::string& line) { return line.starts_with("error: "); });
+  EXPECT_EQ(said, 1);
+  EXPECT_THAT(job.lines, Contains(HasSubstr("[dist] every rank must live until the job ends; got rank 1 gone")));
+  EXPECT_THAT(job.lines, Contains(ContainsRegex("while rank [02] waited in \\[[0-9]+\\] ")));
+}
 
 TEST(JobEnding, RefusesAnMpiThatSeesOtherRanksThanTheLauncherStarted) {
   const Job job = run_job("wrong_size");

@@ -65,6 +65,19 @@ TEST_F(RecordsTest, TakesThePromptThatIsAskedFor) {
   EXPECT_THAT(message_of<ConfigError>([&] { open(kQuery, 3); }), HasSubstr("from 1 to 2; got 3"));
 }
 
+TEST_F(RecordsTest, KeepsSomeOfItsRowsWithTheLinesTheyCameFrom) {
+  RecordFile file = open(
+      "{\"id\": \"a\", \"img_path\": \"a.png\"}\n{\"id\": \"b\", \"txt\": \"x\"}\n"
+      "{\"id\": \"c\", \"txt\": \"y\"}\n");
+  file.keep({1, 2});
+  EXPECT_EQ(file.size(), 2);
+  EXPECT_EQ(file.read(1).id, "c");
+  EXPECT_THAT(file.where(1), HasSubstr("r.jsonl:3"));
+  EXPECT_EQ(file.first_image_row(), std::nullopt);
+  file.keep({1});
+  EXPECT_EQ(file.read(0).id, "c");
+}
+
 TEST_F(RecordsTest, RefusesBrokenLinesByNumber) {
   const std::string good = R"({"id": "a", "txt": "x"})"
                            "\n";

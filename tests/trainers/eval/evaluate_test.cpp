@@ -187,13 +187,45 @@ TEST_F(EvaluateTest, ValidationOfALiveModelTellsMeansAndRows) {
   ValidationConfig validation;
   validation.benchmark = config_;
   const Validation opened(validation);
-  const auto values = opened.run(checkpoint.embedder(std::nullopt), alone);
+  const ValidationScores scores = opened.run(checkpoint.embedder(std::nullopt), alone);
+  const auto& values = scores.values;
   std::vector<std::string> keys;
   for (const auto& [key, value] : values) keys.push_back(key);
   EXPECT_THAT(keys, ElementsAre("val/recall_at_1", "val/recall_at_5", "val/recall_at_10", "val_rows/names",
                                 "val_rows/pictures"));
   EXPECT_EQ(values[2].second, 1.0) << "every pool has fewer than ten";
-  EXPECT_EQ(opened.run(checkpoint.embedder(std::nullopt), alone), values);
+  EXPECT_EQ(opened.run(checkpoint.embedder(std::nullopt), alone).values, values);
+  EXPECT_EQ(scores.best_key, "val/recall_at_5") << "the headline of both tasks";
+  EXPECT_EQ(scores.best_value, values[1].second);
+}
+
+TEST_F(EvaluateTest, TakesQueriesAndCandidatesEvenlySpacedAndKeepsTheRelevantOnes) {
+  const EvalSet set(read_benchmark(config_), queries_, {.max_queries = 2, .max_candidates = 3});
+  const EvalSearch& names = set.searches()[0];
+  const EvalFile &asked = *set.files()[names.queries], &pool = *set.files()[names.pool];
+  EXPECT_EQ(asked.records.size(), 2);
+  EXPECT_EQ(asked.ids[0], "9:1");
+  EXPECT_EQ(asked.ids[1], "9:3");
+  EXPECT_EQ(asked.records.read(1).id, "9:3");
+  EXPECT_THAT(asked.records.where(1), HasSubstr("names.jsonl:3"));
+  ASSERT_EQ(names.relevant.size(), 2u);
+  EXPECT_EQ(names.relevant[1][0].did, "9:13");
+  EXPECT_EQ(pool.records.size(), 3);
+  for (const char* relevant : {"9:11", "9:13"}) EXPECT_TRUE(pool.ids.find(relevant)) << relevant;
+  // What a query excludes is found by its new number.
+  const EvalSearch& pictures = set.searches().back();
+  const EvalFile& shown = *set.files()[pictures.pool];
+  ASSERT_EQ(pictures.excluded.size(), 2u);
+  EXPECT_EQ(shown.ids[pictures.excluded[0].at(0)], "9:21");
+  EXPECT_EQ(shown.ids[pictures.excluded[1].at(0)], "9:22");
+}
+
+TEST_F(EvaluateTest, KeepsMoreCandidatesThanAskedForWhereMoreAreRelevant) {
+  const EvalSet set(read_benchmark(config_), queries_, {.max_queries = std::nullopt, .max_candidates = 1});
+  EXPECT_EQ(set.files()[set.searches()[0].pool]->records.size(), 4);
+  const EvalSearch& pictures = set.searches().back();
+  EXPECT_EQ(set.files()[pictures.pool]->records.size(), 2) << "9:21 and 9:22";
+  EXPECT_TRUE(pictures.excluded[2].empty()) << "9:23, which 9:7 excludes, is no longer there";
 }
 
 TEST_F(EvaluateTest, KeepsTheTasksAskedFor) {
