@@ -4,6 +4,7 @@
 #include "core/config/field_count.h"
 #include "core/error.h"
 #include "core/io/embeddings_file.h"
+#include "core/io/hard_negatives_file.h"
 #include "core/io/hash.h"
 #include "core/io/hdf5.h"
 #include "core/io/safetensors.h"
@@ -26,7 +27,8 @@ struct InspectOptions {
   template <class V>
   void describe(V& v) {
     v.field("path", path,
-            "Checkpoint, adapter or dataset folder, embeddings or run (.h5), weights (.safetensors), records (.jsonl).")
+            "Checkpoint, adapter or dataset folder, embeddings, run or hard negatives (.h5), weights (.safetensors), "
+            "records (.jsonl).")
         .required()
         .positional();
     v.field("instructions", instructions, "M-BEIR's query_instructions.tsv; needed for M-BEIR queries.");
@@ -62,8 +64,31 @@ std::string describe_run(const fs::path& path) {
   return out;
 }
 
+std::string describe_hard_negatives(const fs::path& path) {
+  const HardNegativesFile file = HardNegativesFile::open(path);
+  const HardNegativesInfo& info = file.info();
+  std::string out = fmt::format(
+      "hard negatives\n  queries         {}\n  retrieved       {} for each, of {}\n  filters         {}\n"
+      "  model           {}\n  model sha256    {}\n  adapter sha256  {}\n  corpus sha256   {}\n  config sha256   {}\n",
+      file.queries(), info.depth, info.corpus, info.filters, info.model, info.model_sha256,
+      info.adapter_sha256.empty() ? "none" : info.adapter_sha256, info.corpus_sha256, info.config_sha256);
+  constexpr int64_t kSamples = 5, kDocuments = 3;
+  for (int64_t q = 0; q < std::min(file.queries(), kSamples); ++q) {
+    const MinedQuery query = file.read(q);
+    std::vector<std::string> docs, gold;
+    for (const MinedDocument& document : query.documents)
+      if (!document.gold && std::ssize(docs) < kDocuments) docs.push_back(document.id);
+    for (const GoldDocument& document : query.gold) gold.push_back(document.id);
+    out += fmt::format("  {}: {}, .. of {}; gold {}\n", query.id, fmt::join(docs, ", "), query.documents.size(),
+                       fmt::join(gold, ", "));
+  }
+  return out;
+}
+
 std::string describe_hdf5(const fs::path& path) {
-  return Hdf5Reader(path).string_attribute("trireme_format") == "run" ? describe_run(path) : describe_embeddings(path);
+  const std::string format = Hdf5Reader(path).string_attribute("trireme_format");
+  if (format == "run") return describe_run(path);
+  return format == "hard_negatives" ? describe_hard_negatives(path) : describe_embeddings(path);
 }
 
 std::string describe_tensors(const fs::path& path) {

@@ -39,7 +39,8 @@ constexpr Count kCounts[] = {{"dropped_by_rank_window", &MiningCounts::rank_wind
                              {"dropped_as_known_positive", &MiningCounts::known_positive},
                              {"emptied_queries_dropped", &MiningCounts::emptied_dropped},
                              {"emptied_queries_unfiltered", &MiningCounts::emptied_unfiltered},
-                             {"gold_missing_from_pool", &MiningCounts::missing_gold}};
+                             {"gold_missing_from_pool", &MiningCounts::missing_gold},
+                             {"goldless_queries_dropped", &MiningCounts::goldless_dropped}};
 static_assert(sizeof(MiningCounts) == std::size(kCounts) * sizeof(int64_t), "every count has an attribute");
 
 void write_info(Hdf5Writer& file, const HardNegativesInfo& info) {

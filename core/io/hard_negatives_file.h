@@ -41,6 +41,7 @@ struct MiningCounts {
   int64_t emptied_dropped = 0;     ///< queries left out because the filters left them no negative
   int64_t emptied_unfiltered = 0;  ///< queries that kept their list as it was before the filters, for that reason
   int64_t missing_gold = 0;        ///< gold documents that the pool lacks
+  int64_t goldless_dropped = 0;    ///< queries left out because it lacks all of theirs
   MiningCounts& operator+=(const MiningCounts& other);
   bool operator==(const MiningCounts&) const = default;
 };
@@ -78,9 +79,9 @@ class HardNegativesWriter {
 
 /// Finds the list of a query. The lists stay in the file; memory: the query ids and 16 bytes a query. Any number of
 /// threads may read; they take turns. cost of a list: about a millisecond.
-/// throws DataError: missing, not HDF5, truncated, another trireme_format, shapes or offsets that contradict each other,
-/// a query twice; when a list is read: scores that are not finite or rise, a document twice, /gold that contradicts
-/// /gold_id (each names the file and the query).
+/// throws DataError: missing, not HDF5, truncated, another trireme_format, shapes or offsets that contradict each
+/// other, a query twice; when a list is read: scores that are not finite or rise, a document twice, /gold that
+/// contradicts /gold_id (each names the file and the query).
 class HardNegativesFile {
  public:
   static HardNegativesFile open(const std::filesystem::path& path);

@@ -41,6 +41,7 @@ QueryLine parse_query(std::string_view line, std::string_view where) {
   TRIREME_CHECK(!query.positives.empty(), DataError, where,
                 "a training query must have a positive in pos_cand_list; got none; add one or remove the line.");
   query.negatives = ids_under(object, "neg_cand_list", where);
+  query.excluded = ids_under(object, "exclude_cand_list", where);
   query.concept_key = text_or_empty(object, "concept", where);
   return query;
 }

@@ -16,10 +16,12 @@ struct QueryLine {
   int64_t dataset = -1, task = -1;
   std::vector<std::string> positives;  ///< dids, at least one
   std::vector<std::string> negatives;  ///< dids, often none
+  std::vector<std::string> excluded;   ///< dids that its ranking leaves out: its own picture
   std::string concept_key;             ///< the field "concept", "" without it
 };
 
-/// {"qid", "query_txt", "query_img_path", "query_modality", "task_id", "pos_cand_list"[, "neg_cand_list", "concept"]}.
+/// {"qid", "query_txt", "query_img_path", "query_modality", "task_id", "pos_cand_list"[, "neg_cand_list",
+/// "exclude_cand_list", "concept"]}.
 /// throws DataError: not JSON, a field missing or of another type, an unknown task_id, neither text nor image, an image
 /// path that leaves the root, a modality that contradicts the content, no positive.
 QueryLine parse_query(std::string_view line, std::string_view where);

@@ -1,0 +1,85 @@
+#include "launch/generated_corpus.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
+
+#include "core/rng.h"
+
+namespace trireme {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> numbered_ids(int64_t first, int64_t count) {
+  std::vector<std::string> ids;
+  for (int64_t row = first; row < first + count; ++row) ids.push_back(fmt::format("corpus:{}", row));
+  return ids;
+}
+
+}  // namespace
+
+ScratchFile::ScratchFile(const std::optional<fs::path>& folder, std::string_view name)
+    : path_(folder.value_or(fs::temp_directory_path()) / name) {}
+
+ScratchFile::~ScratchFile() {
+  std::error_code absent;
+  fs::remove(path_, absent);
+}
+
+torch::Tensor generated_unit_rows(int64_t seed, const std::string& name, int64_t block, int64_t count, int64_t dim) {
+  RandomStream stream = random_stream(static_cast<uint64_t>(seed), name, block);
+  at::Generator generator = at::detail::createCPUGenerator(stream.next_uint64());
+  torch::Tensor rows = at::randn({count, dim}, generator);
+  rows /= at::linalg_vector_norm(rows, 2, c10::IntArrayRef{1}, /*keepdim=*/true);
+  return rows;
+}
+
+GeneratedCorpus::GeneratedCorpus(const Size& size, CorpusPlace place, const std::optional<fs::path>& scratch,
+                                 Communicator& communicator)
+    : file_(scratch, "trireme-bench-search.h5") {
+  constexpr int64_t kRowsAtOnce = 16384;
+  const auto rows_from = [&](int64_t first) {
+    return generated_unit_rows(size.seed, "bench.search.corpus", first / kRowsAtOnce,
+                               std::min(kRowsAtOnce, size.rows - first), size.dim);
+  };
+  if (place == CorpusPlace::kMemory) {
+    torch::Tensor rows = at::empty({size.rows, size.dim}, torch::kFloat32);
+    for (int64_t first = 0; first < size.rows; first += kRowsAtOnce) {
+      const torch::Tensor block = rows_from(first);
+      rows.narrow(0, first, block.size(0)).copy_(block);
+    }
+    source_ = std::make_unique<TensorSource>(rows);
+    return;
+  }
+  if (communicator.rank() == 0) {
+    EmbeddingsWriter writer(file_.path(), size.rows, size.dim, torch::kFloat32);
+    for (int64_t first = 0; first < size.rows; first += kRowsAtOnce) {
+      const torch::Tensor block = rows_from(first);
+      writer.write(first, numbered_ids(first, block.size(0)), block);
+    }
+    writer.commit({"bench", "", "", "mrope", "", true});
+  }
+  communicator.barrier();
+  reader_ = std::make_unique<EmbeddingsReader>(file_.path());
+  source_ = std::make_unique<EmbeddingsSource>(*reader_);
+}
+
+IdTable GeneratedCorpus::ids() const {
+  return {source_->rows(),
+          [&](int64_t first, int64_t count) {
+            return reader_ ? reader_->read_ids(first, count) : numbered_ids(first, count);
+          },
+          "bench"};
+}
+
+double sum_over_ranks(double mine, Communicator& communicator) {
+  auto value = at::tensor(mine, torch::kFloat64).reshape({1});
+  communicator.all_reduce(value, ReduceOp::kSum).wait();
+  return value.item<double>();
+}
+
+}  // namespace trireme

@@ -1,0 +1,86 @@
+#include "retrieval/mining/mine.h"
+
+#include <CLI/CLI.hpp>
+
+#include "core/config/help.h"
+#include "launch/job.h"
+#include "launch/options.h"
+#include "launch/phase_progress.h"
+#include "launch/verbs.h"
+
+namespace trireme {
+namespace {
+
+struct MineVerb {
+  struct Arguments {
+    std::filesystem::path config;
+    std::vector<std::string> overrides;
+
+    template <class V>
+    void describe(V& v) {
+      v.field("config", config, "YAML file of what is mined.").required().positional().placeholder("CONFIG");
+      v.field("overrides", overrides, "Changes to it: section.key=value.")
+          .positional()
+          .placeholder("section.key=value");
+    }
+  } arguments;
+  JobOptions job;
+};
+static_assert(field_count<MineVerb::Arguments>() == 2, "describe() must list every field");
+
+void tell(const MineReport& report, const MineConfig& config, Log& log) {
+  const MiningCounts& counts = report.counts;
+  for (const QueryGroup& group : report.plan.groups) {
+    int64_t documents = 0;
+    for (const int64_t part : group.parts) documents += report.plan.parts[static_cast<std::size_t>(part)].documents;
+    log.info("{}: {} queries in {} documents", group.name, group.queries, documents);
+  }
+  log.info(
+      "{} records embedded in {:.1f} s ({} found in OUT.work), {} blocks of queries mined in {:.1f} s ({} found), "
+      "after {:.1f} s of preparation",
+      report.records, report.embed_s, report.embedded_before, report.blocks, report.mine_s, report.blocks_done_before,
+      report.prepare_s);
+  if (report.plan.repeated_queries > 0) {
+    log.info("{} lines repeat a query that came before; it was mined once", report.plan.repeated_queries);
+  }
+  log.info("dropped: {} by rank, {} by absolute margin, {} by relative margin, {} near-duplicates, {} known positives",
+           counts.rank_window, counts.absolute_margin, counts.relative_margin, counts.near_duplicate,
+           counts.known_positive);
+  if (counts.emptied_dropped + counts.emptied_unfiltered > 0) {
+    log.warning("the filters left {} queries without a negative: {} left out, {} kept with their list unfiltered",
+                counts.emptied_dropped + counts.emptied_unfiltered, counts.emptied_dropped, counts.emptied_unfiltered);
+  }
+  if (counts.missing_gold > 0) {
+    log.warning("the pool lacks {} positives; {} queries have no other and were left out", counts.missing_gold,
+                counts.goldless_dropped);
+  }
+  log.info("wrote {}: {} queries, {} documents, {} of them gold", config.out.string(), report.queries, report.documents,
+           report.gold_documents);
+}
+
+int mine(const MineVerb& verb, Job& job) {
+  const auto config = load_config<MineConfig>(verb.arguments.config, verb.arguments.overrides);
+  PhaseProgress progress(job);
+  const MineReport report = mine(config, job.communicator,
+                                 {.progress = [&](std::string_view phase, std::string_view unit, int64_t done,
+                                                  int64_t of) { progress.show(phase, unit, done, of); },
+                                  .notice = [&](const std::string& text) { job.log.warning("{}", text); }});
+  progress.finish();
+  if (job.communicator.rank() == 0) tell(report, *config, job.log);
+  return 0;
+}
+
+}  // namespace
+
+VerbAction add_mine(CLI::App& program) {
+  CLI::App* command = program.add_subcommand(
+      "mine", "Hard negatives: a retriever's nearest documents of every training query; started again, it goes on.");
+  command->footer("Keys of CONFIG:\n\n" + config_help<MineConfig>());
+  auto verb = std::make_shared<MineVerb>();
+  bind_options(*command, verb->arguments, verb->job);
+  return [verb](const LaunchInfo& launch) {
+    return run_job(launch, verb->job, [verb](Job& job) { return mine(*verb, job); });
+  };
+}
+
+}  // namespace trireme

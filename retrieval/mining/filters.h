@@ -1,0 +1,101 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/config/field_count.h"
+#include "core/config/report.h"
+#include "core/io/hard_negatives_file.h"
+#include "retrieval/mining/pool_facts.h"
+
+namespace trireme {
+
+/// Which of several gold documents the margins are measured from.
+enum class MarginFrom { kBestGold, kWorstGold };
+constexpr auto choice_names(MarginFrom) {
+  return std::to_array<std::pair<MarginFrom, std::string_view>>(
+      {{MarginFrom::kBestGold, "best_gold"}, {MarginFrom::kWorstGold, "worst_gold"}});
+}
+
+/// What becomes of a query whose list the filters empty.
+enum class OnEmpty { kDropQuery, kKeepUnfiltered, kFail };
+constexpr auto choice_names(OnEmpty) {
+  return std::to_array<std::pair<OnEmpty, std::string_view>>(
+      {{OnEmpty::kDropQuery, "drop_query"}, {OnEmpty::kKeepUnfiltered, "keep_unfiltered"}, {OnEmpty::kFail, "fail"}});
+}
+
+/// [filters] Documents among a query's neighbours that are likely to be right for it, though nobody said so, make poor
+/// negatives. Margins: "NV-Retriever: Improving text embedding models with effective hard-negative mining",
+/// arXiv:2407.15831, sec. 3 (TopK-MarginPos, TopK-PercPos). By default nothing is dropped.
+struct FilterConfig {
+  int64_t skip_ranks = 0;
+  std::optional<int64_t> last_rank;
+  std::optional<double> absolute_margin, relative_margin;
+  MarginFrom margin_from = MarginFrom::kBestGold;
+  PictureComparison duplicate_pictures = PictureComparison::kNone;
+  int64_t dhash_bits = 4;
+  bool same_concept = false;
+  std::vector<std::filesystem::path> known_positives;
+  OnEmpty on_empty = OnEmpty::kDropQuery;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("skip_ranks", skip_ranks, "Drop the first so many of a list; gold documents count as ranks.").at_least(0);
+    v.field("last_rank", last_rank, "Drop what comes after this rank, counted from 1; default: keep all.").at_least(1);
+    v.field("absolute_margin", absolute_margin, "Drop what scores above the gold document's score less this.")
+        .at_least(0);
+    v.field("relative_margin", relative_margin,
+            "Drop what scores above this share of the gold document's score (0.95); for a gold score s below 0, above "
+            "s - (1 - share) |s|.")
+        .between(0, 1);
+    v.field("margin_from", margin_from, "Which gold document, where a query has several.");
+    v.field("duplicate_pictures", duplicate_pictures,
+            "Drop documents whose picture is a gold document's: the same file, or nearly the same to look at.");
+    v.field("dhash_bits", dhash_bits, "Under dhash: so many of 64 bits may differ.").between(0, 64);
+    v.field("same_concept", same_concept, "Drop documents whose concept is the query's or a gold document's.");
+    v.field("known_positives", known_positives,
+            "qrels files: drop documents that they judge relevant for the query, beside its gold.");
+    v.field("on_empty", on_empty, "What becomes of a query that is left without a negative.");
+  }
+  void check(Problems& problems) const {
+    if (last_rank && *last_rank <= skip_ranks)
+      problems.add("last_rank",
+                   fmt::format("must be above skip_ranks; got {} and {}; raise it", *last_rank, skip_ranks));
+  }
+};
+static_assert(field_count<FilterConfig>() == 10, "describe() must list every field");
+
+/// One query's neighbours and what is known of the query. Rows are the pool's.
+struct JudgedList {
+  std::span<const int64_t> rows;  ///< best first
+  std::span<const float> scores;
+  std::span<const int64_t> gold;  ///< at least one, in any order
+  std::span<const float> gold_scores;
+  std::span<const int64_t> known_positives = {};
+  int64_t concept_id = 0;  ///< 0 = none
+};
+
+enum class Verdict : uint8_t {
+  kKept,
+  kGold,  ///< whatever the filters say
+  kRankWindow,
+  kAbsoluteMargin,
+  kRelativeMargin,
+  kNearDuplicate,
+  kKnownPositive,
+};
+
+/// Of each document of the list: kept, or the first filter, in the order of Verdict, that drops it.
+/// facts: of the pool; with hashes of all pictures of the list and of its gold where the filters compare them.
+std::vector<Verdict> judge(const JudgedList& list, const FilterConfig& filters, const PoolFacts& facts);
+
+/// One more for the filter that drops a document; kKept and kGold count nothing.
+void count(Verdict verdict, MiningCounts& counts);
+
+}  // namespace trireme

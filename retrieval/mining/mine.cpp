@@ -1,0 +1,309 @@
+#include "retrieval/mining/mine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include "core/config/choice.h"
+#include "core/dist/agreement.h"
+#include "core/elapsed.h"
+#include "core/error.h"
+#include "core/io/hash.h"
+#include "data/sources/candidate_pool.h"
+#include "data/sources/qrels.h"
+#include "data/sources/query_line.h"
+#include "retrieval/checkpoint_embedder.h"
+#include "retrieval/kept_embeddings.h"
+#include "retrieval/mining/searched_pool.h"
+#include "retrieval/mining/work_folder.h"
+
+namespace trireme {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+RecordOptions query_options(const MineSourceConfig& source) {
+  RecordOptions options;
+  options.prompt_number = source.prompt_number;
+  options.plain_queries = source.instruction == InstructionChoice::kNone;
+  if (!options.plain_queries) options.instructions.emplace(source.root / source.instructions.value());
+  if (source.instruction == InstructionChoice::kRandom) options.instruction_seed = static_cast<uint64_t>(source.seed);
+  return options;
+}
+
+/// What queries were asked with, for the hash of their embeddings.
+std::string instruction_text(const MineSourceConfig& source) {
+  const std::string choice =
+      fmt::format("{} {} {}", choice_name(source.instruction), source.prompt_number, source.seed);
+  if (source.instruction == InstructionChoice::kNone) return choice;
+  const fs::path table = source.root / source.instructions.value();
+  return choice + sha256_hex_of_files(std::span(&table, 1));
+}
+
+/// A file of records of the work folder, and where its embeddings are kept.
+struct MiningFile {
+  std::string name;
+  fs::path path;
+  RecordFile records;
+};
+
+/// All ranks: the source's files, divided.
+struct MiningSet {
+  MiningPlan plan;
+  std::vector<std::unique_ptr<MiningFile>> parts, groups;
+
+  MiningSet(const MineSourceConfig& source, MiningPlan planned, const fs::path& folder) : plan(std::move(planned)) {
+    const auto open = [](const std::string& name, const fs::path& path, const RecordOptions& options) {
+      return std::make_unique<MiningFile>(MiningFile{name, path, RecordFile(path, options)});
+    };
+    for (const PoolPart& part : plan.parts) parts.push_back(open(part.name, pool_part_file(folder, part), {}));
+    const RecordOptions options = query_options(source);
+    for (const QueryGroup& group : plan.groups)
+      groups.push_back(open(group.name, query_group_file(folder, group), options));
+  }
+  int64_t queries() const {
+    int64_t queries = 0;
+    for (const QueryGroup& group : plan.groups) queries += group.queries;
+    return queries;
+  }
+};
+
+/// One job, on one rank.
+class MiningJob {
+ public:
+  MiningJob(const Resolved<MineConfig>& config, Communicator& communicator, const MineEvents& events)
+      : config_(config),
+        source_(config->source),
+        image_root_(source_.image_root.value_or(source_.root)),
+        communicator_(communicator),
+        events_(events),
+        work_(config->out) {}
+
+  MineReport run() {
+    const auto begin = Clock::now();
+    CheckpointEmbedder checkpoint(config_->embed);
+    if (!config_->filters.known_positives.empty()) open_known_positives();
+    const std::string plan = broadcast_string(communicator_, is_first() ? begin_work() : "", 0);
+    const MiningSet set(source_, *Resolved<MiningPlan>::from(ConfigSource::parse(plan, "plan")), work_.path());
+    for (const auto* files : {&set.parts, &set.groups})
+      for (const auto& file : *files) checkpoint.require_fits(file->records, image_root_);
+    checkpoint.load(communicator_);
+    report_.plan = set.plan;
+    report_.prepare_s = seconds_since(begin);
+
+    const auto embed_begin = Clock::now();
+    embed(set, checkpoint);
+    report_.embed_s = seconds_since(embed_begin);
+    const auto mine_begin = Clock::now();
+    describe_output();
+    std::vector<fs::path> lists;
+    for (std::size_t group = 0; group < set.groups.size(); ++group) mine_group(set, group, lists);
+    if (is_first()) join(lists);
+    communicator_.barrier();
+    report_.mine_s = seconds_since(mine_begin);
+    return std::move(report_);
+  }
+
+ private:
+  bool is_first() const { return communicator_.rank() == 0; }
+
+  void open_known_positives() {
+    std::vector<fs::path> files;
+    for (const fs::path& file : config_->filters.known_positives) files.push_back(source_.root / file);
+    known_positives_.emplace(files);
+  }
+
+  /// Rank 0: the plan, as text.
+  std::string begin_work() const {
+    work_.open(config_, events_.notice);
+    return dump(split_source(source_, config_->depth, work_.path()));
+  }
+
+  void embed(const MiningSet& set, CheckpointEmbedder& checkpoint) {
+    const Embedder embedder = checkpoint.embedder(image_root_);
+    retriever_ = {.model = config_->embed.model.string(),
+                  .model_sha256 = checkpoint.model_sha256(communicator_),
+                  .adapter_sha256 = checkpoint.adapter_sha256(),
+                  .rope_mode = std::string(choice_name(config_->embed.rope_mode)),
+                  .config_sha256 = "",
+                  .normalized = true};
+    int64_t all = 0, done = 0;
+    for (const auto* files : {&set.parts, &set.groups})
+      for (const auto& file : *files) all += file->records.size();
+    for (const auto* files : {&set.parts, &set.groups}) {
+      const std::string instruction = files == &set.groups ? instruction_text(source_) : "";
+      for (const auto& file : *files) {
+        const int64_t size = file->records.size();
+        const bool kept = keep_embeddings(
+            work_.embeddings(file->name), file->records, file->path, embedder,
+            {.info = retriever_, .options = config_sha256(config_->embed) + instruction, .store = config_->store},
+            // A rank's share is told as its part of the file, so that the sum over files ends at the total.
+            communicator_, [&](int64_t d, int64_t of) {
+              events_.progress("embed", "records", done + (of > 0 ? d * size / of : size), all);
+            });
+        done += size;
+        if (kept) report_.embedded_before += size;
+      }
+    }
+    report_.records = all;
+  }
+
+  void describe_output() {
+    const fs::path pool = source_.root / source_.pool;
+    FilterConfig filters = config_->filters;
+    output_ = {.model = retriever_.model,
+               .model_sha256 = retriever_.model_sha256,
+               .adapter_sha256 = retriever_.adapter_sha256,
+               .rope_mode = retriever_.rope_mode,
+               .corpus = fmt::format("{}, {}", source_.pool.string(), choice_name(source_.scope)),
+               .corpus_sha256 = is_first() ? sha256_hex_of_files(std::span(&pool, 1)) : "",
+               .filters = emit_yaml_inline(FieldList(filters).write(DumpScope::kAll)),
+               .config_sha256 = config_.sha256(),
+               .depth = config_->depth,
+               .counts = {}};
+  }
+
+  /// Rank 0: what lists depend on beside the config, in one hash with it.
+  std::string lists_sha256(const MiningSet& set, std::size_t group) const {
+    std::vector<fs::path> files{set.groups[group]->path};
+    for (const int64_t part : set.plan.groups[group].parts)
+      files.push_back(set.parts[static_cast<std::size_t>(part)]->path);
+    for (const fs::path& file : config_->filters.known_positives) files.push_back(source_.root / file);
+    const std::string of = config_.sha256() + retriever_.model_sha256 + retriever_.adapter_sha256 +
+                           instruction_text(source_) + sha256_hex_of_files(files);
+    return sha256_hex(std::as_bytes(std::span(of)));
+  }
+
+  void mine_group(const MiningSet& set, std::size_t group, std::vector<fs::path>& lists) {
+    const MiningFile& queries = *set.groups[group];
+    const std::string sha256 = is_first() ? lists_sha256(set, group) : "";
+    std::optional<EmbeddingsReader> vectors;
+    std::optional<SearchedPool> pool;
+    const int64_t of = queries.records.size();
+    for (int64_t first = 0; first < of; first += config_->block_queries) {
+      const QueryRange range{first, std::min(first + config_->block_queries, of)};
+      lists.push_back(work_.lists(queries.name, range));
+      const bool done = is_first() && work_.has_lists(lists.back(), sha256, events_.notice);
+      ++report_.blocks;
+      if (broadcast_int64s(communicator_, {int64_t{done}}, 0).at(0) == 1) {
+        ++report_.blocks_done_before;
+      } else {
+        if (!pool) {
+          vectors.emplace(work_.embeddings(queries.name));
+          pool.emplace(open_pool(set, group));
+        }
+        mine_lists(queries, *vectors, *pool, range, sha256, lists.back(), set.queries());
+      }
+      queries_done_ += range.end - range.begin;
+      events_.progress("mine", "queries", queries_done_, set.queries());
+    }
+  }
+
+  SearchedPool open_pool(const MiningSet& set, std::size_t group) const {
+    std::vector<fs::path> embeddings;
+    std::vector<const RecordFile*> records;
+    for (const int64_t part : set.plan.groups[group].parts) {
+      const MiningFile& file = *set.parts[static_cast<std::size_t>(part)];
+      embeddings.push_back(work_.embeddings(file.name));
+      records.push_back(&file.records);
+    }
+    return {embeddings, std::move(records), image_root_,
+            config_->filters.same_concept ? PoolFacts::Concepts::kRead : PoolFacts::Concepts::kIgnored};
+  }
+
+  MiningQuery query_at(const RecordFile& records, int64_t row, const IdTable& ids) const {
+    const std::string where = records.where(row);
+    const QueryLine line = parse_query(records.line(row), where);
+    const auto rows_of = [&](const auto& dids) {
+      std::vector<int64_t> rows;
+      for (const auto& did : dids)
+        if (const auto found = ids.find(did); found && std::ranges::find(rows, *found) == rows.end())
+          rows.push_back(*found);
+      return rows;
+    };
+    MiningQuery query{
+        .id = line.qid, .where = where, .gold = rows_of(line.positives), .excluded = rows_of(line.excluded)};
+    if (known_positives_) {
+      std::vector<std::string_view> dids;
+      for (const JudgedDocument& judged : known_positives_->relevant(line.qid)) dids.push_back(judged.did);
+      query.known_positives = rows_of(dids);
+    }
+    if (config_->filters.same_concept && !line.concept_key.empty()) query.concept_id = document_id(line.concept_key);
+    return query;
+  }
+
+  void mine_lists(const MiningFile& file, const EmbeddingsReader& vectors, SearchedPool& pool, QueryRange range,
+                  const std::string& sha256, const fs::path& out, int64_t all_queries) {
+    const int64_t count = range.end - range.begin;
+    std::vector<MiningQuery> queries;
+    for (int64_t row = range.begin; row < range.end; ++row) queries.push_back(query_at(file.records, row, pool.ids()));
+    const MinedBlock mined = mine_block(
+        vectors.read(range.begin, count), queries, pool.view(), config_->depth, config_->filters, config_->search,
+        communicator_, [&](int64_t d, int64_t of) {
+          events_.progress("mine", "queries", queries_done_ + (of > 0 ? d * count / of : count), all_queries);
+        });
+    if (!is_first()) return;
+    HardNegativesInfo info = output_;
+    info.config_sha256 = sha256;
+    info.counts = mined.counts;
+    HardNegativesWriter writer(out);
+    writer.write(mined.queries);
+    writer.commit(info);
+  }
+
+  /// Rank 0: all blocks as one file, whose bytes do not tell how large they were.
+  void join(const std::vector<fs::path>& lists) {
+    constexpr int64_t kQueriesAtOnce = 1024;
+    output_.counts.missing_gold = report_.plan.missing_gold;
+    output_.counts.goldless_dropped = report_.plan.goldless_dropped;
+    HardNegativesWriter writer(config_->out);
+    std::vector<MinedQuery> waiting;
+    for (const fs::path& path : lists) {
+      const HardNegativesFile block = HardNegativesFile::open(path);
+      output_.counts += block.info().counts;
+      for (int64_t first = 0; first < block.queries();) {
+        const int64_t count = std::min(kQueriesAtOnce - std::ssize(waiting), block.queries() - first);
+        for (MinedQuery& query : block.read(first, count)) {
+          report_.documents += std::ssize(query.documents);
+          report_.gold_documents += std::ranges::count(query.documents, true, &MinedDocument::gold);
+          waiting.push_back(std::move(query));
+        }
+        first += count;
+        if (std::ssize(waiting) == kQueriesAtOnce) {
+          writer.write(waiting);
+          waiting.clear();
+        }
+      }
+      report_.queries += block.queries();
+    }
+    writer.write(waiting);
+    report_.counts = output_.counts;
+    TRIREME_CHECK(report_.queries > 0, DataError, "mine",
+                  "a query must be left; got none of {} after the filters; loosen filters, or set filters.on_empty: "
+                  "keep_unfiltered.",
+                  output_.counts.emptied_dropped);
+    writer.commit(output_);
+    work_.close(config_->keep_work);
+  }
+
+  const Resolved<MineConfig>& config_;
+  const MineSourceConfig& source_;
+  const fs::path image_root_;
+  Communicator& communicator_;
+  const MineEvents& events_;
+  const WorkFolder work_;
+  std::optional<Qrels> known_positives_;
+  EmbeddingsInfo retriever_;
+  HardNegativesInfo output_;
+  MineReport report_;
+  int64_t queries_done_ = 0;
+};
+
+}  // namespace
+
+MineReport mine(const Resolved<MineConfig>& config, Communicator& communicator, const MineEvents& events) {
+  return MiningJob(config, communicator, events).run();
+}
+
+}  // namespace trireme

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/config/field_count.h"
+#include "retrieval/mining/mine_config.h"
+
+namespace trireme {
+
+/// Documents of the pool with one dataset and one modality, in a file of their own.
+struct PoolPart {
+  std::string name;  ///< "dataset20_image"
+  int64_t documents = 0;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("name", name, "Name of the part.");
+    v.field("documents", documents, "Lines of its file.");
+  }
+};
+static_assert(field_count<PoolPart>() == 2, "describe() must list every field");
+
+/// Queries of one dataset and task, each once, in a file of their own.
+struct QueryGroup {
+  std::string name;  ///< "dataset20_task4"
+  int64_t queries = 0;
+  std::vector<int64_t> parts;  ///< of the pool that they search: indices into MiningPlan::parts
+
+  template <class V>
+  void describe(V& v) {
+    v.field("name", name, "Name of the group.");
+    v.field("queries", queries, "Lines of its file.");
+    v.field("parts", parts, "Parts of the pool that it searches.");
+  }
+};
+static_assert(field_count<QueryGroup>() == 3, "describe() must list every field");
+
+/// What is mined: which queries search which documents. Ordered by dataset, then task or modality.
+struct MiningPlan {
+  std::vector<PoolPart> parts;
+  std::vector<QueryGroup> groups;
+  int64_t repeated_queries = 0;  ///< lines left out because their query came before
+  int64_t missing_gold = 0, goldless_dropped = 0;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("parts", parts, "Of the pool.");
+    v.field("groups", groups, "Of the queries.");
+    v.field("repeated_queries", repeated_queries, "Lines of queries that came before.");
+    v.field("missing_gold", missing_gold, "Positives that the pool lacks.");
+    v.field("goldless_dropped", goldless_dropped, "Queries without any other.");
+  }
+};
+static_assert(field_count<MiningPlan>() == 5, "describe() must list every field");
+
+std::filesystem::path pool_part_file(const std::filesystem::path& folder, const PoolPart& part);
+std::filesystem::path query_group_file(const std::filesystem::path& folder, const QueryGroup& group);
+
+/// Divides queries and pool into files below `folder`; equal inputs give equal bytes. One rank does it.
+/// memory: CandidatePool's, and about 100 bytes a query.
+/// throws DataError, with file and line: what parse_query() and CandidatePool refuse (a query without gold); a positive
+/// that the pool lacks, unless allowed; one qid for two queries; no query at all. ConfigError: depth beyond what a query
+/// of a group can be given.
+MiningPlan split_source(const MineSourceConfig& source, int64_t depth, const std::filesystem::path& folder);
+
+}  // namespace trireme
