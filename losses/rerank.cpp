@@ -37,7 +37,21 @@ double inverse(double count) { return count > 0 ? 1 / count : 0; }
 
 }  // namespace
 
-RerankLossResult rerank_loss(const AnswerTokens& answers, const RerankLossConfig& config, Communicator& comm) {
+AnswerCounts count_answers(const torch::Tensor& listwise, Communicator& comm) {
+  TRIREME_CHECK(listwise.defined() && listwise.dim() == 1 && listwise.scalar_type() == torch::kBool, ShapeError,
+                "rerank_loss", "listwise must be [L] bool; got {}; give one a label row.", shape_string(listwise));
+  const torch::Tensor mine = at::stack({listwise.logical_not().sum(), listwise.sum()}).to(torch::kFloat64);
+  // Tokens of both tasks, then ranks that have any of them.
+  const torch::Tensor all = at::cat({mine, mine.gt(0).to(torch::kFloat64)});
+  comm.all_reduce(all, ReduceOp::kSum).wait();
+  const torch::Tensor values = at::cat({mine, all}).cpu();
+  const auto count = [&values](int64_t i) { return values.const_data_ptr<double>()[i]; };
+  TRIREME_CHECK(count(2) + count(3) > 0, ShapeError, "rerank_loss",
+                "a batch must have answer tokens; got none on any rank; check the label rows.");
+  return {count(0), count(1), count(2), count(3), count(4), count(5), static_cast<double>(comm.size())};
+}
+
+RerankLossResult rerank_loss(const AnswerTokens& answers, const RerankLossConfig& config, const AnswerCounts& counts) {
   check_answers(answers);
   const auto dtype = answers.logits.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
   const torch::Tensor log_probabilities = at::log_softmax(answers.logits.to(dtype), 1);
@@ -45,30 +59,27 @@ RerankLossResult rerank_loss(const AnswerTokens& answers, const RerankLossConfig
   const torch::Tensor is_pointwise = answers.listwise.logical_not();
   const torch::Tensor pointwise = (nats * is_pointwise).sum(), listwise = (nats * answers.listwise).sum();
 
-  // Tokens of both tasks, then ranks that have any of them.
-  const torch::Tensor mine = at::stack({is_pointwise.sum(), answers.listwise.sum()}).to(torch::kFloat64);
-  const torch::Tensor all = at::cat({mine, mine.gt(0).to(torch::kFloat64)});
-  comm.all_reduce(all, ReduceOp::kSum).wait();
-  const torch::Tensor counts = at::cat({mine, all}).cpu();
-  const auto count = [&counts](int64_t i) { return counts.const_data_ptr<double>()[i]; };
-  TRIREME_CHECK(count(2) + count(3) > 0, ShapeError, "rerank_loss",
-                "a batch must have answer tokens; got none on any rank; check the label rows.");
-
   const bool per_rank = config.token_mean == TokenMean::kPerRank;
-  const double ranks_with_pointwise = count(4), ranks_with_listwise = count(5);
   RerankLossResult result;
   if (config.weighting == RerankWeighting::kTokens) {
-    const double factor =
-        per_rank ? inverse(count(0) + count(1)) / static_cast<double>(comm.size()) : inverse(count(2) + count(3));
+    const double factor = per_rank ? inverse(counts.pointwise + counts.listwise) / counts.ranks
+                                   : inverse(counts.all_pointwise + counts.all_listwise);
     result.loss = (pointwise + listwise) * factor;
   } else {
-    const double of_pointwise = per_rank ? inverse(count(0)) * inverse(ranks_with_pointwise) : inverse(count(2));
-    const double of_listwise = per_rank ? inverse(count(1)) * inverse(ranks_with_listwise) : inverse(count(3));
+    const double of_pointwise =
+        per_rank ? inverse(counts.pointwise) * inverse(counts.ranks_with_pointwise) : inverse(counts.all_pointwise);
+    const double of_listwise =
+        per_rank ? inverse(counts.listwise) * inverse(counts.ranks_with_listwise) : inverse(counts.all_listwise);
     result.loss = pointwise * of_pointwise + listwise * (of_listwise * config.listwise_weight);
   }
-  result.pointwise = pointwise.detach() * inverse(count(2));
-  result.listwise = listwise.detach() * inverse(count(3));
+  result.pointwise = pointwise.detach() * inverse(counts.all_pointwise);
+  result.listwise = listwise.detach() * inverse(counts.all_listwise);
   return result;
+}
+
+RerankLossResult rerank_loss(const AnswerTokens& answers, const RerankLossConfig& config, Communicator& comm) {
+  check_answers(answers);
+  return rerank_loss(answers, config, count_answers(answers.listwise, comm));
 }
 
 }  // namespace trireme

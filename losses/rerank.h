@@ -58,11 +58,27 @@ struct RerankLossResult {
   torch::Tensor listwise;   ///< the same of listwise tokens
 };
 
+/// How many answer tokens there are, by task: this rank's, all ranks', and how many ranks have any.
+struct AnswerCounts {
+  double pointwise = 0, listwise = 0;
+  double all_pointwise = 0, all_listwise = 0;
+  double ranks_with_pointwise = 0, ranks_with_listwise = 0;
+  double ranks = 1;
+};
+
+/// listwise  [L] bool: AnswerTokens::listwise of all of this rank's tokens.
+/// comm      collective: one all-reduce of four counts. Waits for the device.
+/// throws ShapeError: another shape or dtype; no tokens on any rank.
+AnswerCounts count_answers(const torch::Tensor& listwise, Communicator& comm);
+
 /// Cross-entropy of the tokens that LamRA-Rank answers with. Source: LamRA (arXiv:2412.01720), sec. 3.4.
-/// comm   collective: one all-reduce of four counts; none in the backward. Parameter gradients are to be SUMMED over
-///        ranks. A rank may have no tokens of a task; without any token at all its loss is 0.
-/// throws ShapeError: shapes, dtypes, a token outside the vocabulary; no tokens on any rank.
+/// answers  all of this rank's tokens, or some: the results of parts add up to that of the whole, exactly the same mean
+///          whatever the parts. Parameter gradients are to be SUMMED over parts and ranks.
+/// counts   of the whole: count_answers(). A rank may have no tokens of a task; without any token its loss is 0.
+/// throws ShapeError: shapes, dtypes, a token outside the vocabulary.
 /// cost   L V float32 values held for the backward; waits for the device.
+RerankLossResult rerank_loss(const AnswerTokens& answers, const RerankLossConfig& config, const AnswerCounts& counts);
+/// Of the whole at once. comm: collective, as count_answers(); nothing in the backward.
 RerankLossResult rerank_loss(const AnswerTokens& answers, const RerankLossConfig& config, Communicator& comm);
 
 }  // namespace trireme

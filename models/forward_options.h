@@ -19,7 +19,9 @@ struct DropoutContext {
 
 /// How a forward pass runs. The defaults are those of inference.
 struct ForwardOptions {
-  torch::Tensor features;                 ///< the batch's image_features when kept from before; undefined: computed
+  /// The batch's image_features when kept from before: its patches are not read then, and may be missing. Undefined:
+  /// computed.
+  torch::Tensor features;
   std::optional<DropoutContext> dropout;  ///< nullopt: none, whatever the LoRA terms say
   bool recompute_blocks = false;          ///< keep only each block's input for the backward pass and run it again there
 };

@@ -78,6 +78,31 @@ TEST(RerankLoss, HasTheGradientOfOneRankWithTheWholeBatch) {
   }
 }
 
+TEST(RerankLoss, OfPartsAddsUpToThatOfTheWhole) {
+  const AnswerTokens answers = random_answers();
+  SelfCommunicator self;
+  for (const RerankWeighting weighting : {RerankWeighting::kTokens, RerankWeighting::kTasks}) {
+    const RerankLossConfig config{.weighting = weighting};
+    const AnswerTokens whole = part(answers, 0, kTokens);
+    const RerankLossResult at_once = rerank_loss(whole, config, self);
+    at_once.loss.backward();
+    const AnswerCounts counts = count_answers(answers.listwise, self);
+    double loss = 0, pointwise = 0, listwise = 0;
+    for (const auto& [first, count] : std::vector<std::pair<int64_t, int64_t>>{{0, 5}, {5, 1}, {6, 6}}) {
+      const AnswerTokens some = part(answers, first, count);
+      const RerankLossResult result = rerank_loss(some, config, counts);
+      result.loss.backward();
+      EXPECT_LT(largest_relative_difference(some.logits.grad(), whole.logits.grad().narrow(0, first, count)), 1e-12);
+      loss += result.loss.item<double>();
+      pointwise += result.pointwise.item<double>();
+      listwise += result.listwise.item<double>();
+    }
+    EXPECT_NEAR(loss, at_once.loss.item<double>(), 1e-12);
+    EXPECT_NEAR(pointwise, at_once.pointwise.item<double>(), 1e-12);
+    EXPECT_NEAR(listwise, at_once.listwise.item<double>(), 1e-12);
+  }
+}
+
 TEST(RerankLoss, PerRankIsTheMeanOfTheRanksMeans) {
   const AnswerTokens answers = random_answers();
   const double expected = (cross_entropy(part(answers, 0, 2)) + cross_entropy(part(answers, 2, kTokens - 2))) / 2;

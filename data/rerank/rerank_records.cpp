@@ -1,0 +1,31 @@
+#include "data/rerank/rerank_records.h"
+
+#include <algorithm>
+
+#include "data/rerank/draw_negatives.h"
+#include "data/sources/candidate_pool.h"
+
+namespace trireme {
+
+RerankRecords draw_records(TrainingPair pair, const PairSource& source, const MinedNegatives& negatives,
+                           const RerankSamplesConfig& samples, RandomStream draws) {
+  const MinedQuery mined = negatives.list(pair.query.id);
+  std::vector<bool> is_gold;
+  for (const MinedDocument& document : mined.documents) {
+    const bool is_positive = std::ranges::find(pair.positive_ids, document_id(document.id)) != pair.positive_ids.end();
+    is_gold.push_back(document.gold || is_positive);
+  }
+  const DrawnNegatives drawn = draw_negatives(is_gold, samples, draws, pair.where);
+  const auto record = [&](std::size_t number) { return source.document(mined.documents[number].id, pair.where); };
+
+  RerankRecords records;
+  records.negative = record(drawn.pointwise);
+  for (const std::size_t number : drawn.listwise) records.listed.push_back(record(number));
+  records.gold_number = drawn.gold_number;
+  records.query = std::move(pair.query);
+  records.target = std::move(pair.target);
+  records.where = std::move(pair.where);
+  return records;
+}
+
+}  // namespace trireme

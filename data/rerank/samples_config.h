@@ -1,0 +1,70 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "core/config/field_count.h"
+#include "core/config/report.h"
+#include "data/prompt/rerank_prompt.h"
+
+namespace trireme {
+
+/// How many negatives stand in a list beside the gold document; each number equally likely.
+enum class ListNegatives {
+  kReleased,  ///< 1 to 4, as LamRA's code draws
+  kPaper,     ///< 2 to 5, as its paper says
+};
+constexpr auto choice_names(ListNegatives) {
+  return std::to_array<std::pair<ListNegatives, std::string_view>>(
+      {{ListNegatives::kReleased, "released"}, {ListNegatives::kPaper, "paper"}});
+}
+
+/// What happens where a query has fewer negatives than are to be drawn.
+enum class ShortOfNegatives {
+  kReleased,  ///< all that was found is drawn from, which may be gold: as LamRA's code does
+  kStrict,    ///< gold is never a negative: lists get shorter; a query without any negative is a DataError
+};
+constexpr auto choice_names(ShortOfNegatives) {
+  return std::to_array<std::pair<ShortOfNegatives, std::string_view>>(
+      {{ShortOfNegatives::kReleased, "released"}, {ShortOfNegatives::kStrict, "strict"}});
+}
+
+/// [samples] What LamRA-Rank (arXiv:2412.01720, sec. 3.4) makes of a query: a pair with the gold document, answered
+/// "Yes", one with a negative, answered "No", and a list.
+struct RerankSamplesConfig {
+  std::filesystem::path hard_negatives;
+  std::optional<std::filesystem::path> retriever, retriever_adapter;
+  bool allow_stale = false;
+  RerankSpacing spacing = RerankSpacing::kMaster;
+  ListNegatives list_negatives = ListNegatives::kReleased;
+  ShortOfNegatives short_of_negatives = ShortOfNegatives::kReleased;
+  bool share_images = true;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("hard_negatives", hard_negatives, "File of `trireme mine`: the documents found for each training query.")
+        .required();
+    v.field("retriever", retriever, "Checkpoint that the file must have been mined with; not compared when not set.")
+        .no_effect_on_values();
+    v.field("retriever_adapter", retriever_adapter, "Its adapter; none when not set.").no_effect_on_values();
+    v.field("allow_stale", allow_stale, "Go on when the file was mined with another retriever.").no_effect_on_values();
+    v.field("spacing", spacing, "The wording of LamRA's Qwen2-VL branch, or of its Qwen2.5-VL branch.");
+    v.field("list_negatives", list_negatives, "Negatives of a list: 1 to 4, or 2 to 5.");
+    v.field("short_of_negatives", short_of_negatives,
+            "Where a query has too few: draw from all that was found, or not.");
+    v.field("share_images", share_images,
+            "Encode a query's pictures once for its three samples; only where the vision tower is frozen.")
+        .no_effect_on_values();
+  }
+  void check(Problems& problems) const {
+    if (retriever_adapter && !retriever)
+      problems.add("retriever_adapter", "belongs to a retriever; got none; give samples.retriever, or leave this out");
+  }
+};
+static_assert(field_count<RerankSamplesConfig>() == 8, "describe() must list every field");
+
+}  // namespace trireme
