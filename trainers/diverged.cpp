@@ -15,7 +15,8 @@ nlohmann::json number(double value) {
 
 }  // namespace
 
-void require_healthy(Guard& guard, const StepHealth& step, const PairBatch& batch, RunState& run) {
+void require_healthy(Guard& guard, const StepHealth& step, const std::vector<std::string>& query_ids,
+                     const std::vector<std::string>& target_ids, RunState& run) {
   const std::optional<Verdict> verdict = guard.examine(step);
   if (!verdict) return;
   const std::string checkpoint =
@@ -27,8 +28,8 @@ void require_healthy(Guard& guard, const StepHealth& step, const PairBatch& batc
                                            {"gradient_norm", number(step.gradient_norm)},
                                            {"candidate_cosine", number(step.candidate_cosine)},
                                            {"checkpoint", checkpoint},
-                                           {"query_ids_of_rank_0", batch.query_ids},
-                                           {"target_ids_of_rank_0", batch.target_ids}};
+                                           {"query_ids_of_rank_0", query_ids},
+                                           {"target_ids_of_rank_0", target_ids}};
   run.finish();
   run.write_file("diverged.json", evidence.dump(2) + "\n");
   const std::string next =

@@ -10,17 +10,13 @@
 #include "trainers/run/stop.h"
 #include "trainers/run_state.h"
 #include "trainers/run_validation.h"
+#include "trainers/skipped.h"
 #include "trainers/step_totals.h"
 
 namespace trireme {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-int64_t total_steps(const TrainLengthConfig& train, const TrainingSet& set) {
-  if (train.steps) return *train.steps;
-  return std::max<int64_t>(1, std::llround(*train.epochs * static_cast<double>(set.steps_per_epoch())));
-}
 
 /// The longest of the run's first batches goes forward and back once; nothing of it is kept. Before anything is
 /// written: what is wrong with the batches is found here.
@@ -32,13 +28,6 @@ void fly_ahead(LamraRetParts& parts, TrainingJob& job) {
   contrastive_step(parts.task, longest, parts.reducer, parts.communicator);
   job.log.info("the longest of {} batches, {} tokens on this rank, fits: {}", steps, counts_of(longest).tokens,
                memory_by_category(parts.base.model, parts.optimizer, job.peak_memory_bytes()).text());
-}
-
-void log_skipped(const PairBatch& batch, Log& log) {
-  for (const SkippedPair& pair : batch.skipped) {
-    log.warning("step {}: {} was left out ({}); {} came in its place", batch.step, pair.query_id, pair.reason,
-                pair.replacement);
-  }
 }
 
 Counters merged(std::initializer_list<Counters> parts) {
@@ -79,7 +68,7 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
 
   // Build.
   LamraRetParts parts(config, communicator, job.device);
-  const int64_t steps = total_steps(config.train, parts.set);
+  const int64_t steps = total_steps(config.train, parts.set.steps_per_epoch());
   const Schedule schedule(config.schedule, steps);
   RunValidation validation(config.validation, config.data, parts.base);
   fly_ahead(parts, job);
@@ -112,12 +101,13 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
     const double lr = config.optim.peak_lr * schedule.factor(step);
     parts.optimizer.step(lr, norm);   // step
     totals.add(result, norm, batch);  // report
-    log_skipped(batch, job.log);
+    log_skipped(step, batch.skipped, job.log);
     const bool is_last = step + 1 == steps, is_evaluated = validation.due(step, is_last);
     if ((step + 1) % config.train.log_every_steps == 0 || is_last || is_evaluated) {
       const double seconds_per_step = seconds_since(line_begin) / static_cast<double>(totals.steps());
       const StepTotals::Means means = totals.take();
-      require_healthy(guard, {step, means.loss, means.gradient_norm, means.candidate_cosine}, batch, run);
+      require_healthy(guard, {step, means.loss, means.gradient_norm, means.candidate_cosine}, batch.query_ids,
+                      batch.target_ids, run);
       run.write(curve_record(step, means, parts.task, lr, seconds_per_step));
       if (is_evaluated) run.write(validation.evaluate(step, communicator, job.log));  // evaluate
       line_begin = Clock::now();

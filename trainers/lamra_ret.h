@@ -1,11 +1,8 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <string_view>
-#include <utility>
 
 #include "core/checkpoint/checkpoint_writer.h"
 #include "core/checkpoint/same_run.h"
@@ -19,42 +16,13 @@
 #include "trainers/guard.h"
 #include "trainers/model_source.h"
 #include "trainers/optim/optim_config.h"
+#include "trainers/recipe.h"
 #include "trainers/schedule/schedule.h"
+#include "trainers/train_length.h"
 #include "trainers/training_job.h"
+#include "trainers/what_trains.h"
 
 namespace trireme {
-
-enum class Recipe { kLamraRet };
-constexpr auto choice_names(Recipe) {
-  return std::to_array<std::pair<Recipe, std::string_view>>({{Recipe::kLamraRet, "lamra_ret"}});
-}
-
-/// [train] How long, and what is told on the way.
-struct TrainLengthConfig {
-  std::optional<int64_t> steps;
-  std::optional<double> epochs;
-  int64_t log_every_steps = 10;
-  int64_t preflight_steps = 4;
-
-  template <class V>
-  void describe(V& v) {
-    v.field("steps", steps, "Length of the run in steps; or give epochs.").at_least(1);
-    v.field("epochs", epochs, "Length of the run in passes over all pairs; or give steps.").positive();
-    v.field("log_every_steps", log_every_steps, "Steps between two lines of the curves, which are means over them.")
-        .at_least(1);
-    v.field("preflight_steps", preflight_steps,
-            "Before the run, the longest of so many batches is tried, to find too little memory early; 0 = none.")
-        .between(0, 1000)
-        .no_effect_on_values();
-  }
-  void check(Problems& problems) const {
-    if (steps.has_value() == epochs.has_value()) {
-      problems.add("steps",
-                   fmt::format("or epochs must be given, not both; got {}; give one", steps ? "both" : "none"));
-    }
-  }
-};
-static_assert(field_count<TrainLengthConfig>() == 4, "describe() must list every field");
 
 /// Contrastive training of a Qwen2-VL into an embedder. Source: LamRA, arXiv:2412.01720, sec. 3.2 and 3.3. One recipe
 /// for all of its stages: text pairs (stage 1), M-BEIR's mixed tasks (stage 2), and training a small base from scratch;
@@ -98,13 +66,7 @@ struct LamraRetConfig {
     v.field("guard", guard, "When a run ends that goes wrong.");
     v.field("resume", resume, "What may change when a run goes on.");
   }
-  void check(Problems& problems) const {
-    if (lora && model.adapter)
-      problems.add("lora", "must be absent with model.adapter, whose LoRA is trained on; got both; remove one");
-    if (trainable.parts == TrainableParts::kLora && !lora && !model.adapter)
-      problems.add("lora",
-                   "must be given when trainable.parts is lora; got none; add the section or set trainable.parts: all");
-  }
+  void check(Problems& problems) const { check_what_trains(model, lora, trainable, problems); }
 };
 static_assert(field_count<LamraRetConfig>() == 16, "describe() must list every field");
 

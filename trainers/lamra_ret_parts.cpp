@@ -1,21 +1,18 @@
 #include "trainers/lamra_ret_parts.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "trainers/run_state.h"
+#include "trainers/what_trains.h"
 
 namespace trireme {
 namespace {
 
 TrainingModel trainable_model(const LamraRetConfig& config, c10::Device device) {
   TrainingModel base = load_training_model(config.model, static_cast<uint64_t>(config.seed), {.device = device});
-  make_trainable(base.model, config);
+  make_trainable(base.model, config.lora, config.trainable, static_cast<uint64_t>(config.seed));
   return base;
-}
-
-bool vision_trains(Model& model) {
-  return std::ranges::any_of(trainable_tensors(model),
-                             [](const TrainableTensor& tensor) { return tensor.name.starts_with("visual."); });
 }
 
 /// Undefined unless it is learned.
@@ -28,19 +25,11 @@ torch::Tensor learned_temperature(const InfoNceConfig& config, c10::Device devic
 NamedTensors leaves_of(Model& model, const torch::Tensor& log_inverse_temperature) {
   NamedTensors leaves;
   if (log_inverse_temperature.defined()) leaves.emplace_back("loss.log_inverse_temperature", log_inverse_temperature);
-  for (const TrainableTensor& trainable : trainable_tensors(model)) {
-    leaves.emplace_back(trainable.name, trainable.tensor);
-  }
+  std::ranges::move(trained_leaves(model), std::back_inserter(leaves));
   return leaves;
 }
 
 }  // namespace
-
-void make_trainable(Model& base, const LamraRetConfig& config) {
-  if (config.lora) attach_lora(base, *config.lora, static_cast<uint64_t>(config.seed));
-  set_trainable(base, config.trainable);
-  require_trainable(base, config.trainable);
-}
 
 LamraRetParts::LamraRetParts(const LamraRetConfig& run_config, Communicator& ranks, c10::Device device)
     : config(run_config),

@@ -8,9 +8,6 @@
 
 namespace trireme {
 
-/// Hangs the config's LoRA on the base and makes its tensors ask for gradients: the model before the first step.
-void make_trainable(Model& base, const LamraRetConfig& config);
-
 /// What a LamRA-Ret run is built of before its first step; the recipe and its benchmark start from the same.
 struct LamraRetParts {
   /// Checks files before weights are read, and what trains before anything is trained. Collective.

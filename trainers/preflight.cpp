@@ -35,13 +35,4 @@ MemoryByCategory memory_by_category(Model& model, const Optimizer& optimizer, in
   return memory;
 }
 
-PairBatch longest_batch(PairLoader& loader, int64_t steps) {
-  PairBatch longest = loader.next();
-  for (int64_t i = 1; i < steps; ++i) {
-    PairBatch batch = loader.next();
-    if (counts_of(batch).tokens > counts_of(longest).tokens) longest = std::move(batch);
-  }
-  return longest;
-}
-
 }  // namespace trireme

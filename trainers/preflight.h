@@ -1,10 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
+#include <utility>
 
-#include "data/loader/pair_loader.h"
 #include "models/qwen2_vl.h"
 #include "trainers/optim/optimizer.h"
 
@@ -23,6 +22,14 @@ struct MemoryByCategory {
 MemoryByCategory memory_by_category(Model& model, const Optimizer& optimizer, int64_t peak_bytes);
 
 /// The batch with the most tokens among the loader's next `steps`, on this rank.
-PairBatch longest_batch(PairLoader& loader, int64_t steps);
+template <class Loader>
+auto longest_batch(Loader& loader, int64_t steps) {
+  auto longest = loader.next();
+  for (int64_t i = 1; i < steps; ++i) {
+    auto batch = loader.next();
+    if (counts_of(batch).tokens > counts_of(longest).tokens) longest = std::move(batch);
+  }
+  return longest;
+}
 
 }  // namespace trireme

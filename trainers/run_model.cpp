@@ -4,12 +4,15 @@
 #include <map>
 
 #include "core/checkpoint/checkpoint.h"
+#include "core/config/choice.h"
 #include "core/config/config.h"
 #include "core/error.h"
 #include "core/shape.h"
 #include "models/trainable.h"
 #include "trainers/best_so_far.h"
-#include "trainers/lamra_ret_parts.h"
+#include "trainers/lamra_rank.h"
+#include "trainers/lamra_ret.h"
+#include "trainers/what_trains.h"
 
 namespace trireme {
 namespace fs = std::filesystem;
@@ -62,6 +65,27 @@ void set_trained(Model& model, const FoundCheckpoint& found) {
   }
 }
 
+/// What makes a run's model, whatever its recipe.
+struct ModelOfRun {
+  ModelSourceConfig model;
+  std::optional<LoraConfig> lora;
+  TrainableConfig trainable;
+  uint64_t seed = 0;
+  bool head = false;  ///< its vocabulary scores are used
+};
+
+template <class Config>
+ModelOfRun model_of_run(const ConfigSource& source, bool head) {
+  const auto config = Resolved<Config>::from(source);
+  return {config->model, config->lora, config->trainable, static_cast<uint64_t>(config->seed), head};
+}
+
+ModelOfRun read_model_of_run(const fs::path& run) {
+  const ConfigSource source = ConfigSource::read(run / "config.yaml");
+  if (source.scalar("recipe") == choice_name(Recipe::kLamraRank)) return model_of_run<LamraRankConfig>(source, true);
+  return model_of_run<LamraRetConfig>(source, false);
+}
+
 }  // namespace
 
 std::optional<CheckpointChoice> checkpoint_choice(std::string_view text) {
@@ -74,15 +98,15 @@ std::optional<CheckpointChoice> checkpoint_choice(std::string_view text) {
 }
 
 RunModel load_run_model(const fs::path& run, const CheckpointChoice& choice) {
-  LamraRetConfig config = *load_config<LamraRetConfig>(run / "config.yaml");
+  ModelOfRun config = read_model_of_run(run);
   const FoundCheckpoint found = find_checkpoint(run, choice);
   config.model.dtype = ComputeDtype::kFloat32;
-  TrainingModel base = load_training_model(config.model, static_cast<uint64_t>(config.seed));
+  TrainingModel base = load_training_model(config.model, config.seed, {.head = config.head});
   const fs::path& source = config.model.path;
   TRIREME_CHECK(base.base.sha256 == found.checkpoint.base.sha256, DataError, source.string(),
                 "the base must be the one the run was made with, weights {}; got {}; put it back.",
                 found.checkpoint.base.sha256, base.base.sha256);
-  make_trainable(base.model, config);
+  make_trainable(base.model, config.lora, config.trainable, config.seed);
   set_trained(base.model, found);
   return {std::move(base.model), source, found.folder, found.standing, config.lora && config.lora->rslora};
 }

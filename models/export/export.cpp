@@ -1,5 +1,6 @@
 #include "models/export/export.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
@@ -26,16 +27,38 @@ bool has_weights(const fs::path& folder) {
          fs::exists(folder / "model.safetensors.index.json", ignored);
 }
 
-torch::Tensor embeddings_of_folder(const fs::path& folder, const fs::path* adapter_folder, const PackedBatch& batch) {
+/// What a model gives for the probe.
+struct Outputs {
+  torch::Tensor embeddings;  ///< unit rows
+  torch::Tensor scores;      ///< of the vocabulary, over the largest of them; undefined without the head
+};
+
+Outputs outputs_of(const Model& model, const PackedBatch& batch) {
+  Outputs out{embed(model, batch), {}};
+  if (!model.head.weight.defined()) return out;
+  const torch::Tensor scores = logits_rows(model, batch).to(torch::kFloat32);
+  out.scores = scores / scores.abs().max();
+  return out;
+}
+
+/// Of what was written, read with its head where `like` has one.
+Outputs outputs_of_folder(const fs::path& folder, const fs::path* adapter_folder, const Model& like,
+                          const PackedBatch& batch) {
   HubCheckpoint checkpoint(folder);
-  Model model = load_model(checkpoint, {});
+  Model model = load_model(checkpoint, {.head = like.head.weight.defined()});
   if (adapter_folder != nullptr) attach_adapter(model, read_adapter(*adapter_folder, model.config));
-  return embed(model, batch);
+  return outputs_of(model, batch);
 }
 
 double compared(const torch::Tensor& written, const torch::Tensor& expected, double tolerance, const fs::path& path) {
-  require_same_embeddings(written, expected, tolerance, path.string());
+  require_same_outputs(written, expected, tolerance, path.string());
   return largest_difference(written, expected);
+}
+
+double compared(const Outputs& written, const Outputs& expected, double tolerance, const fs::path& path) {
+  const double difference = compared(written.embeddings, expected.embeddings, tolerance, path);
+  if (!expected.scores.defined()) return difference;
+  return std::max(difference, compared(written.scores, expected.scores, tolerance, path));
 }
 
 double write_adapter(Model& model, const fs::path& folder, const ExportOptions& options) {
@@ -43,13 +66,14 @@ double write_adapter(Model& model, const fs::path& folder, const ExportOptions& 
   check_adapter_folder(folder, model);
   if (!has_weights(options.merged.source)) return 0;
   const PackedBatch probe = probe_batch(model.config);
-  return compared(embeddings_of_folder(options.merged.source, &folder, probe), embed(model, probe), kTolerance, folder);
+  return compared(outputs_of_folder(options.merged.source, &folder, model, probe), outputs_of(model, probe), kTolerance,
+                  folder);
 }
 
 double write_merged(Model& model, const fs::path& folder, const ExportOptions& options) {
   write_merged_folder(folder, model, options.merged);
   const PackedBatch probe = probe_batch(model.config);
-  return compared(embeddings_of_folder(folder, nullptr, probe), embed(model, probe),
+  return compared(outputs_of_folder(folder, nullptr, model, probe), outputs_of(model, probe),
                   options.merged.dtype == torch::kFloat32 ? kTolerance : kHalfTolerance, folder);
 }
 
@@ -64,7 +88,7 @@ void write_record(const fs::path& folder, ExportFormat format, const ExportOptio
   const nlohmann::ordered_json json{{"format", choice_name(format)},
                                     {"created_by", created_by()},
                                     {"base", options.merged.source.string()},
-                                    {"largest_difference_of_embeddings", difference}};
+                                    {"largest_difference", difference}};
   AtomicFile file(folder / kMarker);
   file.write(json.dump(2) + "\n");
   file.commit();

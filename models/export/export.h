@@ -25,15 +25,16 @@ struct ExportOptions {
   MergedExport merged;
 };
 
-/// What was written, and how far its embeddings of the probe are from the model's, in the largest element.
+/// What was written, and how far what it gives for the probe is from what the model gives, in the largest element.
 struct Exported {
   std::filesystem::path path;
   double difference = 0;
 };
 
-/// Writes one form of the model, reads it back as a user would, compares its embeddings with the model's, and only then
-/// puts it in place: FOLDER/adapter, FOLDER/merged, FOLDER/torchscript/embed_text.pt. Beside it a file
-/// trireme_export.json says what it was made of. The model is in float32 on the CPU.
+/// Writes one form of the model, reads it back as a user would, and compares what both give for a probe: embeddings,
+/// and the vocabulary's scores over the largest of them where the model has its head. Only then it puts it in place:
+/// FOLDER/adapter, FOLDER/merged, FOLDER/torchscript/embed_text.pt. Beside it a file trireme_export.json says what it
+/// was made of. The model is in float32 on the CPU.
 ///   adapter      onto the base read anew from merged.source; skipped where the source has no weights (a model trained
 ///                from scratch), whose pairs are compared all the same
 ///   merged       bars: 1e-5 an element in float32, 2e-2 in bfloat16 and float16

@@ -116,11 +116,11 @@ PackedBatch text_probe_batch(const ModelConfig& config) {
 
 double largest_difference(const torch::Tensor& a, const torch::Tensor& b) { return (a - b).abs().max().item<double>(); }
 
-void require_same_embeddings(const torch::Tensor& written, const torch::Tensor& expected, double tolerance,
-                             std::string_view what) {
+void require_same_outputs(const torch::Tensor& written, const torch::Tensor& expected, double tolerance,
+                          std::string_view what) {
   const double difference = largest_difference(written, expected);
   TRIREME_CHECK(difference <= tolerance, DataError, what,  // false for NaN too
-                "what is written must give the model's embeddings to {:g}; got a difference of {:g}; nothing was kept; "
+                "what is written must give what the model gives to {:g}; got a difference of {:g}; nothing was kept; "
                 "check the disk, and export in float32 if the weights do not suit the dtype.",
                 tolerance, difference);
 }

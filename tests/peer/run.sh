@@ -43,6 +43,7 @@ check search_bench --queries 2000 --corpus 60000 --seed "$seed"
 check embed_parity --configs $((45 * times)) --first-seed "$seed"
 check ranks_parity --seed "$seed"
 check train_parity --configs $((9 * times)) --first-seed "$seed"
+check rank_parity --configs $((9 * times)) --first-seed "$seed"
 check export_parity --configs $((9 * times)) --first-seed "$seed"
 
 printf '%d passed, %d failed\n' "$passed" "$failed"

@@ -1,0 +1,152 @@
+#include "trainers/lamra_rank.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/elapsed.h"
+#include "trainers/diverged.h"
+#include "trainers/lamra_rank_parts.h"
+#include "trainers/preflight.h"
+#include "trainers/rerank_totals.h"
+#include "trainers/run/stop.h"
+#include "trainers/run_state.h"
+#include "trainers/skipped.h"
+#include "trainers/what_trains.h"
+
+namespace trireme {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+void tell_sources(const LamraRankParts& parts, Log& log) {
+  for (const SourceSummary& source : parts.set.summaries()) {
+    log.info("{}: {} queries with negatives of {}, {} without any mined", source.name, source.pairs,
+             parts.negatives.info().model, source.without_negatives);
+  }
+}
+
+/// The longest of the run's first batches goes forward and back once; nothing of it is kept. Before anything is
+/// written: what is wrong with the batches is found here.
+void fly_ahead(LamraRankParts& parts, TrainingJob& job) {
+  const int64_t steps = parts.config.train.preflight_steps;
+  RerankLoader loader = parts.loader(0);
+  if (steps == 0) return;
+  const RerankBatch longest = longest_batch(loader, steps);
+  rerank_step(parts.task, longest, parts.reducer, parts.communicator);
+  job.log.info("the longest of {} batches, {} tokens on this rank, fits: {}", steps, counts_of(longest).tokens,
+               memory_by_category(parts.base.model, parts.optimizer, job.peak_memory_bytes()).text());
+}
+
+Counters counters_of(const Guard& guard, const RerankTotals& totals) {
+  Counters counters = guard.state();
+  counters.merge(totals.state());
+  return counters;
+}
+
+StepRecord curve_record(int64_t step, const RerankTotals::Means& means, int64_t queries_global, double lr,
+                        double seconds_per_step) {
+  return {step,
+          {{"train/loss", means.loss},
+           {"train/pointwise_loss", means.pointwise_loss},
+           {"train/listwise_loss", means.listwise_loss},
+           {"train/pointwise_accuracy", means.pointwise_accuracy},
+           {"train/listwise_accuracy", means.listwise_accuracy},
+           {"train/gradient_norm", means.gradient_norm},
+           {"train/lr", lr},
+           {"data/skipped_queries", means.skipped_queries},
+           {"data/tokens_per_step", means.tokens},
+           {"data/images_per_step", means.images}},
+          {{"time/step_s", seconds_per_step},
+           {"time/data_wait_s", means.data_wait_s},
+           {"time/queries_per_s", static_cast<double>(queries_global) / seconds_per_step},
+           {"time/tokens_per_s", means.tokens / seconds_per_step}}};
+}
+
+}  // namespace
+
+DataConfig LamraRankConfig::default_data() {
+  constexpr int64_t kTextTokens = 256;
+  DataConfig data;
+  data.text_tokens = kTextTokens;
+  return data;
+}
+
+void LamraRankConfig::check(Problems& problems) const {
+  check_what_trains(model, lora, trainable, problems);
+  if (std::ranges::any_of(data.sources, [](const SourceConfig& s) { return s.kind != SourceKind::kMbeir; }))
+    problems.add("data.sources", "must be of kind mbeir, whose queries were mined for; got another; remove it");
+  if (data.prompt != PromptForm::kLamra)
+    problems.add("data.prompt", "must be lamra: reranking has its own prompts; got another; remove it");
+  if (data.hard_negatives != 0)
+    problems.add(
+        "data.hard_negatives",
+        fmt::format("must be 0: samples says how negatives are drawn; got {}; remove it", data.hard_negatives));
+}
+
+TrainingEnd train_lamra_rank(const Resolved<LamraRankConfig>& resolved, TrainingJob& job) {
+  const LamraRankConfig& config = *resolved;
+  Communicator& communicator = job.communicator;
+
+  // Build.
+  LamraRankParts parts(config, job);
+  const int64_t steps = total_steps(config.train, parts.set.steps_per_epoch());
+  const Schedule schedule(config.schedule, steps);
+  tell_sources(parts, job.log);
+  fly_ahead(parts, job);
+  RunState run(config.run_dir,
+               {.recipe = "lamra_rank",
+                .config_dump = resolved.dump(),
+                .config_values = yaml_of_values(config),
+                .seed = static_cast<uint64_t>(config.seed),
+                .base = parts.base.base,
+                .ranks = communicator.size()},
+               config.resume, config.checkpoint, communicator, job.log);
+  run.write_trainable(tensor_statuses(parts.base.model));
+
+  // Restore.
+  const auto [first_step, counters] = run.restore(parts.leaves, parts.optimizer);
+  Guard guard(config.guard);
+  guard.restore(counters);
+  RerankTotals totals(communicator, parts.base.model.device);
+  totals.restore(counters);
+
+  // Loop.
+  RerankLoader loader = parts.loader(first_step);
+  Progress progress(job.console, job.progress("train", "steps", steps - first_step));
+  Clock::time_point line_begin = Clock::now();
+  for (int64_t step = first_step; step < steps; ++step) {
+    const RerankBatch batch = loader.next();                                                      // sample
+    const RerankStepResult result = rerank_step(parts.task, batch, parts.reducer, communicator);  // forward .. reduce
+    const GradientNorm norm = gradient_norm(parts.reducer.gradients(), config.optim.clip_norm);
+    const double lr = config.optim.peak_lr * schedule.factor(step);
+    parts.optimizer.step(lr, norm);   // step
+    totals.add(result, norm, batch);  // report
+    log_skipped(step, batch.skipped, job.log);
+    const bool last = step + 1 == steps;
+    if ((step + 1) % config.train.log_every_steps == 0 || last) {
+      const double seconds_per_step = seconds_since(line_begin) / static_cast<double>(totals.steps());
+      const RerankTotals::Means means = totals.take();
+      const StepHealth health{.step = step, .loss = means.loss, .gradient_norm = means.gradient_norm};
+      require_healthy(guard, health, batch.query_ids, batch.target_ids, run);
+      run.write(curve_record(step, means, config.data.sampler.pairs_global, lr, seconds_per_step));
+      line_begin = Clock::now();
+    }
+    progress.advance(1);
+    const bool stops = any_rank_stops(communicator, job.stop_requested());
+    if (stops || last || (step + 1) % config.checkpoint.every_steps == 0) {
+      run.checkpoint(step + 1, parts.leaves, parts.optimizer, counters_of(guard, totals));
+    }
+    if (stops && !last) {
+      run.finish();
+      job.log.info("stopped as asked after step {} of {}; the same command goes on from there", step + 1, steps);
+      return TrainingEnd::kStopped;
+    }
+  }
+
+  // Finish.
+  run.finish();
+  progress.finish();
+  return TrainingEnd::kFinished;
+}
+
+}  // namespace trireme

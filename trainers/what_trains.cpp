@@ -1,0 +1,36 @@
+#include "trainers/what_trains.h"
+
+#include <algorithm>
+
+namespace trireme {
+
+void check_what_trains(const ModelSourceConfig& model, const std::optional<LoraConfig>& lora,
+                       const TrainableConfig& trainable, Problems& problems) {
+  if (lora && model.adapter)
+    problems.add("lora", "must be absent with model.adapter, whose LoRA is trained on; got both; remove one");
+  if (trainable.parts == TrainableParts::kLora && !lora && !model.adapter)
+    problems.add("lora",
+                 "must be given when trainable.parts is lora; got none; add the section or set trainable.parts: all");
+}
+
+void make_trainable(Model& base, const std::optional<LoraConfig>& lora, const TrainableConfig& trainable,
+                    uint64_t seed) {
+  if (lora) attach_lora(base, *lora, seed);
+  set_trainable(base, trainable);
+  require_trainable(base, trainable);
+}
+
+bool vision_trains(Model& model) {
+  return std::ranges::any_of(trainable_tensors(model),
+                             [](const TrainableTensor& tensor) { return tensor.name.starts_with("visual."); });
+}
+
+NamedTensors trained_leaves(Model& model) {
+  NamedTensors leaves;
+  for (const TrainableTensor& trainable : trainable_tensors(model)) {
+    leaves.emplace_back(trainable.name, trainable.tensor);
+  }
+  return leaves;
+}
+
+}  // namespace trireme
