@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 
 #include "core/config/config.h"
+#include "core/tensor_memory.h"
 #include "launch/benches.h"
 #include "launch/environment.h"
 #include "launch/gemm_rate.h"
@@ -35,10 +36,11 @@ static_assert(field_count<BenchStepVerb::Options>() == 4, "describe() must list 
 
 int bench_step(const BenchStepVerb& verb, Job& job) {
   const auto config = load_config<LamraRetConfig>(verb.options.config, verb.options.overrides);
+  TensorMemory& memory = TensorMemory::install();
   TrainingJob training = job.training([] { return false; });
   const bool bfloat16 = config->model.dtype == ComputeDtype::kBfloat16;
   const GemmRate gemm = measure_gemm(bfloat16 ? torch::kBFloat16 : torch::kFloat32);
-  const StepBenchResult result = bench_lamra_ret_step(*config, verb.options.warmup, verb.options.steps, training);
+  const StepBenchResult result = bench_lamra_ret_step(*config, verb.options.warmup, verb.options.steps, memory, training);
   const double gflops = result.linear_flop / result.step_s / 1e9;
   const auto ranks = static_cast<double>(job.communicator.size());
   const nlohmann::ordered_json line = {
@@ -61,6 +63,7 @@ int bench_step(const BenchStepVerb& verb, Job& job) {
       {"linear_gflops", gflops},
       {"gemm_gflops", gemm.flops_per_s / 1e9},
       {"mfu", gflops / (gemm.flops_per_s / 1e9 * ranks)},
+      {"activation_mib", static_cast<double>(result.activation_bytes) / (1 << 20)},
       {"peak_mib", peak_memory_bytes() >> 20},
       {"loss", result.loss},
   };

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/elapsed.h"
+#include "retrieval/checkpoint_inputs.h"
 #include "trainers/lamra_ret_parts.h"
 #include "trainers/step_totals.h"
 
@@ -38,7 +39,8 @@ double linear_flop(LamraRetParts& parts, const PairBatch& batch) {
 
 }  // namespace
 
-StepBenchResult bench_lamra_ret_step(const LamraRetConfig& config, int64_t warmup, int64_t steps, TrainingJob& job) {
+StepBenchResult bench_lamra_ret_step(const LamraRetConfig& config, int64_t warmup, int64_t steps, TensorMemory& memory,
+                                     TrainingJob& job) {
   LamraRetParts parts(config, job.communicator, job.device);
   PairLoader loader = parts.loader(0);
   StepTotals totals(job.communicator, parts.base.model.device);
@@ -50,15 +52,19 @@ StepBenchResult bench_lamra_ret_step(const LamraRetConfig& config, int64_t warmu
   for (int64_t step = 0; step < warmup + steps; ++step) {
     const auto begin = Clock::now();
     const PairBatch batch = loader.next();
+    const int64_t live_before = memory.live_bytes();
+    memory.restart_peak();
     const auto loaded = Clock::now();
     const InfoNceResult result = contrastive_step(parts.task, batch, parts.reducer, job.communicator);
     const auto differentiated = Clock::now();
+    const int64_t activations = memory.peak_bytes() - live_before;
     const GradientNorm norm = gradient_norm(parts.reducer.gradients(), config.optim.clip_norm);
     parts.optimizer.step(config.optim.peak_lr, norm);
     totals.add(result, norm, batch);
     const auto end = Clock::now();
     if (step + 1 == warmup) totals.take();
     if (step < warmup) continue;
+    out.activation_bytes = std::max(out.activation_bytes, activations);
     out.data_wait_s += seconds_between(begin, loaded);
     out.gradient_s += seconds_between(loaded, differentiated);
     out.optimizer_s += seconds_between(differentiated, end);
@@ -73,6 +79,15 @@ StepBenchResult bench_lamra_ret_step(const LamraRetConfig& config, int64_t warmu
   out.loss = means.loss;
   out.linear_flop = flop / count * static_cast<double>(job.communicator.size());
   return out;
+}
+
+LoaderSpeed bench_lamra_ret_loader(const LamraRetConfig& config, int64_t steps, const TrainingJob& job) {
+  const ModelConfig shape = read_model_config(config.model.path);
+  const Tokenizer tokenizer = Tokenizer::from_file(config.model.path / "tokenizer.json");
+  const TrainingSet set(config.data);
+  PairLoader loader(set, config.data, {tokenizer, shape.image_token_id, image_processor_of(config.model.path, shape)},
+                    static_cast<uint64_t>(config.seed), {job.communicator.rank(), job.communicator.size()});
+  return measure_loader(loader, config.data, steps);
 }
 
 }  // namespace trireme

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "core/tensor_memory.h"
+#include "data/loader/pair_loader.h"
 #include "trainers/lamra_ret.h"
 
 namespace trireme {
@@ -17,10 +19,17 @@ struct StepBenchResult {
   /// the gradient of what goes through, 2 more for a weight that trains; recomputation and attention's products left
   /// out. A frozen vision tower counts forward only.
   double linear_flop = 0;
+  /// The most that the tensors of one gradient take at a time, beside what is there before it (weights, gradients,
+  /// optimiser, batches): activations and what is made of them. On the CPU; batches loaded meanwhile count, too.
+  int64_t activation_bytes = 0;
   double loss = 0;  ///< mean
 };
 
 /// Trains without a run directory: `warmup` steps that are not counted, then `steps` that are. Collective.
-StepBenchResult bench_lamra_ret_step(const LamraRetConfig& config, int64_t warmup, int64_t steps, TrainingJob& job);
+StepBenchResult bench_lamra_ret_step(const LamraRetConfig& config, int64_t warmup, int64_t steps, TensorMemory& memory,
+                                     TrainingJob& job);
+
+/// This rank's batches of the run, loaded and thrown away.
+LoaderSpeed bench_lamra_ret_loader(const LamraRetConfig& config, int64_t steps, const TrainingJob& job);
 
 }  // namespace trireme

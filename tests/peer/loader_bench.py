@@ -78,11 +78,13 @@ def write_benchmark(folder: pathlib.Path, paths: list[str], task: int, rng) -> l
 
 def run_ours(build: pathlib.Path, folder: pathlib.Path, pairs: int, steps: int, workers: int, **options) -> dict:
     source = dict(files=["queries.jsonl"], pool="pool.jsonl", instructions="instructions.tsv")
-    config = dict(root=str(folder), loader_threads=workers, sampler=dict(pairs_global=pairs), sources=[source],
-                  **options)
-    (folder / "data.yaml").write_text(json.dumps(config), encoding="utf-8")
-    done = subprocess.run([build / "bin" / "loader_bench", folder / "data.yaml", "--model", MODEL, "--steps",
-                           str(steps)], check=True, capture_output=True, text=True)
+    data = dict(root=str(folder), loader_threads=workers, sampler=dict(pairs_global=pairs), sources=[source],
+                **options)
+    run = dict(recipe="lamra_ret", run_dir=str(folder / "run"), model=dict(path=str(MODEL)),
+               lora=dict(rank=1, alpha=1), data=data, train=dict(steps=1))
+    (folder / "run.yaml").write_text(json.dumps(run), encoding="utf-8")
+    done = subprocess.run([build / "bin" / "trireme", "bench", "loader", folder / "run.yaml", "--steps", str(steps)],
+                          check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
 

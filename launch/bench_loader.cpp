@@ -1,0 +1,69 @@
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/config/config.h"
+#include "launch/benches.h"
+#include "launch/environment.h"
+#include "launch/job.h"
+#include "launch/options.h"
+#include "trainers/lamra_ret_bench.h"
+
+namespace trireme {
+namespace {
+
+struct BenchLoaderVerb {
+  struct Options {
+    std::filesystem::path config;
+    std::vector<std::string> overrides;
+    int64_t steps = 50;
+    template <class V>
+    void describe(V& v) {
+      v.field("config", config, "YAML file of a run.").required().positional();
+      v.field("overrides", overrides, "section.key=value, laid over the file.").positional();
+      v.field("steps", steps, "Steps that are measured.").at_least(1);
+    }
+  } options;
+  JobOptions job;
+};
+static_assert(field_count<BenchLoaderVerb::Options>() == 3, "describe() must list every field");
+
+int bench_loader(const BenchLoaderVerb& verb, Job& job) {
+  const auto config = load_config<LamraRetConfig>(verb.options.config, verb.options.overrides);
+  const TrainingJob training = job.training([] { return false; });
+  const LoaderSpeed speed = bench_lamra_ret_loader(*config, verb.options.steps, training);
+  const nlohmann::ordered_json line = {
+      {"bench", "loader"},
+      {"ranks", job.communicator.size()},
+      {"threads_per_rank", config->data.loader_threads},
+      {"steps", speed.steps},
+      {"pairs", speed.pairs},
+      {"records", speed.records},
+      {"images", speed.images},
+      {"tokens", speed.tokens},
+      {"skipped", speed.skipped},
+      {"clashes", speed.clashes_global},
+      {"seconds", speed.seconds},
+      {"records_per_s", speed.records_per_s()},
+      {"pairs_per_s", static_cast<double>(speed.pairs) / speed.seconds},
+      {"peak_mib", peak_memory_bytes() >> 20},
+  };
+  if (job.communicator.rank() == 0) std::cout << line.dump() << std::endl;
+  return 0;
+}
+
+}  // namespace
+
+VerbAction add_bench_loader(CLI::App& program) {
+  CLI::App* command = program.add_subcommand(
+      "loader",
+      "A run's batches, loaded with nothing to wait for: records read, decoded, tokenised and packed a second, "
+      "of rank 0. No weights are read.");
+  auto verb = std::make_shared<BenchLoaderVerb>();
+  bind_options(*command, verb->options, verb->job);
+  return [verb](const LaunchInfo& launch) {
+    return run_job(launch, verb->job, [verb](Job& job) { return bench_loader(*verb, job); });
+  };
+}
+
+}  // namespace trireme
