@@ -40,7 +40,8 @@ int bench_step(const BenchStepVerb& verb, Job& job) {
   TrainingJob training = job.training([] { return false; });
   const bool bfloat16 = config->model.dtype == ComputeDtype::kBfloat16;
   const GemmRate gemm = measure_gemm(bfloat16 ? torch::kBFloat16 : torch::kFloat32);
-  const StepBenchResult result = bench_lamra_ret_step(*config, verb.options.warmup, verb.options.steps, memory, training);
+  const StepBenchResult result =
+      bench_lamra_ret_step(*config, verb.options.warmup, verb.options.steps, memory, training);
   const double gflops = result.linear_flop / result.step_s / 1e9;
   const auto ranks = static_cast<double>(job.communicator.size());
   const nlohmann::ordered_json line = {
