@@ -30,14 +30,41 @@ struct EvalVerb {
 };
 static_assert(field_count<EvalVerb::Arguments>() == 2, "describe() must list every field");
 
+std::string_view unit_of(std::string_view phase) {
+  return phase == "embed" ? "records" : phase == "rerank" ? "candidates" : "searches";
+}
+
+void tell_reranking(const RerankEvalReport& report, Log& log) {
+  if (report.unread_answers > 0)
+    log.warning("{} listwise answers could not be read; their lists stayed as they were", report.unread_answers);
+  if (report.candidates > 0) {
+    log.info("{} candidates reranked in {:.1f} s, {:.1f} a second; shared prefixes saved {:.1f} % of {} prompt tokens",
+             report.candidates, report.score_s, static_cast<double>(report.candidates) / report.score_s,
+             100 * report.counts.saved_share(), report.counts.prompt_tokens);
+  }
+}
+
+/// What there is to read beside the tables.
+std::string reranking_text(const RerankEvalReport& report) {
+  std::string text;
+  if (report.fitted) {
+    text += fmt::format("\nweights fitted on {}, for {}:\n", report.fitted->fitted_on, report.fitted->metric);
+    for (const FittedRow& row : report.fitted->fitted) {
+      text += fmt::format("{} {}: alpha={} gives {:.1f}, the retriever {:.1f} ({} queries)\n", row.mode, row.row,
+                          row.alpha, 100 * row.value, 100 * row.retriever_value, row.queries);
+    }
+  }
+  if (!report.position_bias.empty()) text += "\n";
+  for (const auto& [task, bias] : report.position_bias) text += fmt::format("{}: {}\n", task, position_bias_text(bias));
+  return text;
+}
+
 int eval(const EvalVerb& verb, Job& job) {
   const auto config = load_config<EvalConfig>(verb.arguments.config, verb.arguments.overrides);
   PhaseProgress progress(job);
   const EvalReport report = run_eval(
       config, job.communicator,
-      [&](const std::string& phase, int64_t done, int64_t of) {
-        progress.show(phase, phase == "embed" ? "records" : "searches", done, of);
-      },
+      [&](const std::string& phase, int64_t done, int64_t of) { progress.show(phase, unit_of(phase), done, of); },
       job.device);
   progress.finish();
   if (report.missing_positives > 0) {
@@ -48,7 +75,11 @@ int eval(const EvalVerb& verb, Job& job) {
       config->embeddings ? fmt::format(" ({} taken from {})", report.reused, config->embeddings->string()) : "";
   job.log.info("{} records embedded in {:.1f} s{}, searched in {:.1f} s, after {:.1f} s of preparation", report.records,
                report.embed_s, kept, report.search_s, report.prepare_s);
-  if (job.communicator.rank() == 0) std::cout << results_text(report.results) << std::flush;
+  tell_reranking(report.rerank, job.log);
+  if (job.communicator.rank() == 0) {
+    std::cout << (report.columns.size() > 1 ? comparison_text(report.columns) : results_text(report.columns.front()))
+              << reranking_text(report.rerank) << std::flush;
+  }
   job.log.info("wrote {}", (config->out / "report.html").string());
   return 0;
 }

@@ -9,6 +9,7 @@
 #include "launch/verbs.h"
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
+#include "retrieval/rerank/fusion_config.h"
 #include "trainers/run_model.h"
 
 namespace trireme {
@@ -22,7 +23,7 @@ constexpr auto choice_names(ExportDtype) {
 
 struct ExportVerb {
   struct Options {
-    std::optional<std::filesystem::path> run, model, adapter, out;
+    std::optional<std::filesystem::path> run, model, adapter, out, fusion;
     std::string checkpoint = "last";
     std::vector<ExportFormat> format = {ExportFormat::kAdapter, ExportFormat::kMerged};
     ExportDtype dtype = ExportDtype::kFloat32;
@@ -42,6 +43,9 @@ struct ExportVerb {
       v.field("dtype", dtype, "Of the merged weights; the sum is made in float32.");
       v.field("adapter_naming", adapter_naming, "Which class of transformers the adapter's keys are spelled for.");
       v.field("base_name", base_name, "base_model_name_or_path of the adapter; the base's path when not set.");
+      v.field("fusion", fusion,
+              "Weights of reranking to put beside them; default: the run's fusion.yaml, if it has one.")
+          .placeholder("FILE");
       v.field("max_shard_gb", max_shard_gb, "Largest size of a file of merged weights, 10^9 bytes.").positive();
     }
     void check(Problems& problems) const {
@@ -58,7 +62,7 @@ struct ExportVerb {
   } options;
   JobOptions job;
 };
-static_assert(field_count<ExportVerb::Options>() == 10, "describe() must list every field");
+static_assert(field_count<ExportVerb::Options>() == 11, "describe() must list every field");
 
 c10::ScalarType torch_dtype(ExportDtype dtype) {
   switch (dtype) {
@@ -84,6 +88,13 @@ RunModel source_model(const ExportVerb::Options& options) {
   return source;
 }
 
+/// What `rerank --fuse fitted` reads, if the run was evaluated with reranking.
+std::optional<FusionFile> fusion_of(const ExportVerb::Options& options) {
+  if (options.fusion) return read_fusion_file(*options.fusion);
+  if (!options.run || !std::filesystem::exists(*options.run / kFusionFileName)) return std::nullopt;
+  return read_fusion_file(*options.run / kFusionFileName);
+}
+
 int run_export(const ExportVerb::Options& options, Job& job) {
   if (job.communicator.rank() != 0) return 0;
   constexpr double kBytesPerGb = 1e9;
@@ -93,9 +104,13 @@ int run_export(const ExportVerb::Options& options, Job& job) {
   forms.merged = {source.base, torch_dtype(options.dtype), static_cast<int64_t>(options.max_shard_gb * kBytesPerGb)};
   const std::filesystem::path folder = options.out ? *options.out : *options.run / "export";
   if (!source.checkpoint.empty()) job.log.info("from {}, {}", source.checkpoint.string(), source.standing);
+  const std::optional<FusionFile> fusion = fusion_of(options);
   for (const ExportFormat format : options.format) {
     const Exported exported = export_model(source.model, format, folder, forms);
     job.log.info("{}: read back, embeddings within {:.1e} of the model's", exported.path.string(), exported.difference);
+    if (!fusion || !std::filesystem::is_directory(exported.path)) continue;
+    write_fusion_file(exported.path / kFusionFileName, *fusion);
+    job.log.info("{}: the weights of reranking", (exported.path / kFusionFileName).string());
   }
   return 0;
 }

@@ -19,6 +19,7 @@ VerbAction add_embed(CLI::App& program);
 VerbAction add_search(CLI::App& program);
 VerbAction add_eval(CLI::App& program);
 VerbAction add_mine(CLI::App& program);
+VerbAction add_rerank(CLI::App& program);
 VerbAction add_report(CLI::App& program);
 VerbAction add_export(CLI::App& program);
 VerbAction add_inspect(CLI::App& program);

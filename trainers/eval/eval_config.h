@@ -10,6 +10,7 @@
 #include "trainers/eval/eval_set.h"
 #include "trainers/eval/evaluate.h"
 #include "trainers/eval/examples.h"
+#include "trainers/eval/rerank_config.h"
 
 namespace trireme {
 
@@ -24,6 +25,7 @@ struct EvalConfig {
   GalleryConfig gallery;
   std::optional<std::filesystem::path> embeddings, floors, published;
   StoreDtype store = StoreDtype::kFloat32;
+  std::optional<EvalRerankConfig> rerank;
 
   template <class V>
   void describe(V& v) {
@@ -41,13 +43,23 @@ struct EvalConfig {
             "the same weights, records and options are used again. Default: in memory.")
         .no_effect_on_values();
     v.field("store", store, "Embeddings in those files.");
+    v.field("rerank", rerank, "Columns with the lists reranked beside the retriever's own.");
     v.field("floors", floors, "Table of floors to stand beside the results.").no_effect_on_values();
     v.field("published", published, "Table of published numbers to stand beside the results.").no_effect_on_values();
+  }
+  void check(Problems& problems) const {
+    if (rerank && std::max(rerank->depth, rerank->listwise_depth) > metrics.depth)
+      problems.add("rerank", fmt::format("must not go deeper than metrics.depth; got {} and {}; lower it",
+                                         std::max(rerank->depth, rerank->listwise_depth), metrics.depth));
+    if (rerank && rerank->fit && rerank->fit->split == benchmark.split)
+      problems.add("rerank", fmt::format("must be fitted on other queries than those that are reported; got fit.split "
+                                         "{} twice; take val for one",
+                                         benchmark.split));
   }
   void fill_unset() {
     if (label.empty()) label = (out.has_filename() ? out : out.parent_path()).filename().string();
   }
 };
-static_assert(field_count<EvalConfig>() == 11, "describe() must list every field");
+static_assert(field_count<EvalConfig>() == 12, "describe() must list every field");
 
 }  // namespace trireme

@@ -3,6 +3,7 @@
 #include <ATen/ops/cat.h>
 
 #include "core/error.h"
+#include "trainers/eval/eval_lists.h"
 
 namespace trireme {
 namespace {
@@ -47,26 +48,6 @@ std::vector<std::unique_ptr<VectorSource>> embed_files(const EvalSet& set, const
     if (part) vectors[i] = std::make_unique<RowsOf>(*vectors[part->file], part->rows);
   }
   return vectors;
-}
-
-Run run_of(const EvalFile& queries, const EvalFile& pool, const Neighbours& found) {
-  Run run;
-  const auto rows = found.rows.accessor<int64_t, 2>();
-  for (int64_t query = 0; query < rows.size(0); ++query) {
-    run.query_ids.emplace_back(queries.ids[query]);
-    for (int64_t i = 0; i < rows.size(1); ++i) run.doc_ids.emplace_back(pool.ids[rows[query][i]]);
-  }
-  run.scores = found.scores;
-  return run;
-}
-
-Judgements judgements_of(const EvalSearch& search, const EvalFile& queries) {
-  Judgements judgements;
-  for (std::size_t query = 0; query < search.relevant.size(); ++query) {
-    auto& judged = judgements[std::string(queries.ids[static_cast<int64_t>(query)])];
-    for (const RelevantDocument& document : search.relevant[query]) judged.push_back({document.did, document.grade});
-  }
-  return judgements;
 }
 
 /// A metric's value over a search or a mean, under the name in the config.
@@ -184,6 +165,44 @@ ResultTable table_of(const Benchmark& benchmark, const std::vector<ScoredRow>& t
   return table;
 }
 
+/// A line for each task, to be filled search by search.
+std::vector<ScoredRow> empty_rows(const Benchmark& benchmark) {
+  std::vector<ScoredRow> rows;
+  for (const BenchmarkTask& of : benchmark.tasks) {
+    rows.push_back({{.id = of.task.id,
+                     .label = of.task.label,
+                     .row = of.task.row,
+                     .set = of.task.set,
+                     .task_id = of.task.task_id,
+                     .queries = 0,
+                     .in_mean = true,
+                     .headline = of.headline}});
+  }
+  return rows;
+}
+
+Neighbours find(const EvalSet& set, const EvalSearch& search, const std::vector<std::unique_ptr<VectorSource>>& vectors,
+                int64_t depth, Communicator& communicator) {
+  const EvalFile &queries = *set.files()[search.queries], &pool = *set.files()[search.pool];
+  const int64_t available = pool.records.size() - search.most_excluded;
+  TRIREME_CHECK(
+      available > 0, DataError, pool.path.string(),
+      "a pool must hold more than a query excludes; got {} candidates and {} excluded; correct the benchmark.",
+      pool.records.size(), search.most_excluded);
+  return trireme::search(vectors[search.queries]->read(0, queries.records.size()), *vectors[search.pool], pool.ids,
+                         std::min(depth, available), {}, communicator, search.excluded);
+}
+
+TaskMetrics score(const EvalSet& set, const EvalSearch& search, const Neighbours& lists,
+                  const std::vector<Metric>& metrics, const EvalMetricConfig& config) {
+  MetricOptions options{
+      .metrics = metrics, .bootstrap_samples = config.bootstrap_samples, .seed = static_cast<uint64_t>(config.seed)};
+  // Where the whole pool is listed, a cutoff beyond it says the same as one at its end.
+  for (Metric& metric : options.metrics) metric.cutoff = std::min(metric.cutoff, lists.rows.size(1));
+  const EvalTask& task = set.benchmark().tasks[search.task].task;
+  return evaluate_run(task.id, run_of(set, search, lists), judgements_of(set, search), options);
+}
+
 }  // namespace
 
 std::vector<Metric> resolve_metrics(const EvalMetricConfig& config, const Benchmark& benchmark) {
@@ -203,42 +222,40 @@ std::vector<Metric> resolve_metrics(const EvalMetricConfig& config, const Benchm
 
 ResultTable evaluate(const EvalSet& set, const EvalMetricConfig& config, const EmbedFile& embed,
                      Communicator& communicator, const SearchDone& done) {
+  return evaluate_columns(
+             set, config, embed, {}, communicator,
+             [&](const EvalSearch& search, std::size_t, const Neighbours& lists, const TaskMetrics& scored) {
+               if (done) done(search, lists, scored);
+             })
+      .front();
+}
+
+std::vector<ResultTable> evaluate_columns(const EvalSet& set, const EvalMetricConfig& config, const EmbedFile& embed,
+                                          const ReorderLists& reorder, Communicator& communicator,
+                                          const ColumnDone& done) {
   const std::vector<Metric> metrics = resolve_metrics(config, set.benchmark());
   const auto vectors = embed_files(set, embed);
-  std::vector<ScoredRow> tasks;
-  for (const BenchmarkTask& of : set.benchmark().tasks) {
-    tasks.push_back({{.id = of.task.id,
-                      .label = of.task.label,
-                      .row = of.task.row,
-                      .set = of.task.set,
-                      .task_id = of.task.task_id,
-                      .queries = 0,
-                      .in_mean = true,
-                      .headline = of.headline}});
-  }
+  std::vector<std::vector<ScoredRow>> columns(1, empty_rows(set.benchmark()));
   for (const EvalSearch& search : set.searches()) {
-    const EvalFile &queries = *set.files()[search.queries], &pool = *set.files()[search.pool];
-    const int64_t available = pool.records.size() - search.most_excluded;
-    TRIREME_CHECK(
-        available > 0, DataError, pool.path.string(),
-        "a pool must hold more than a query excludes; got {} candidates and {} excluded; correct the benchmark.",
-        pool.records.size(), search.most_excluded);
-    const int64_t k = std::min(config.depth, available);
-    const Neighbours found = trireme::search(vectors[search.queries]->read(0, queries.records.size()),
-                                             *vectors[search.pool], pool.ids, k, {}, communicator, search.excluded);
-    // Where the whole pool is listed, a cutoff beyond it says the same as one at its end.
-    MetricOptions options{
-        .metrics = metrics, .bootstrap_samples = config.bootstrap_samples, .seed = static_cast<uint64_t>(config.seed)};
-    for (Metric& metric : options.metrics) metric.cutoff = std::min(metric.cutoff, k);
-    const EvalTask& task = set.benchmark().tasks[search.task].task;
-    TaskMetrics scored = evaluate_run(task.id, run_of(queries, pool, found), judgements_of(search, queries), options);
-    if (done) done(search, found, scored);
-    NamedValues values;
-    for (std::size_t i = 0; i < metrics.size(); ++i) values.emplace_back(config.names[i], std::move(scored.values[i]));
-    tasks[search.task].row.queries = queries.records.size();
-    tasks[search.task].set(search.scope, pool.records.size(), std::move(values));
+    std::vector<Neighbours> lists = {find(set, search, vectors, config.depth, communicator)};
+    if (reorder) {
+      for (Neighbours& others : reorder(search, lists.front())) lists.push_back(std::move(others));
+    }
+    columns.resize(lists.size(), empty_rows(set.benchmark()));
+    for (std::size_t column = 0; column < lists.size(); ++column) {
+      TaskMetrics scored = score(set, search, lists[column], metrics, config);
+      if (done) done(search, column, lists[column], scored);
+      NamedValues values;
+      for (std::size_t i = 0; i < metrics.size(); ++i)
+        values.emplace_back(config.names[i], std::move(scored.values[i]));
+      ScoredRow& row = columns[column][search.task];
+      row.row.queries = set.files()[search.queries]->records.size();
+      row.set(search.scope, set.files()[search.pool]->records.size(), std::move(values));
+    }
   }
-  return table_of(set.benchmark(), tasks);
+  std::vector<ResultTable> tables;
+  for (const auto& rows : columns) tables.push_back(table_of(set.benchmark(), rows));
+  return tables;
 }
 
 }  // namespace trireme

@@ -49,4 +49,15 @@ using SearchDone = std::function<void(const EvalSearch& search, const Neighbours
 ResultTable evaluate(const EvalSet& set, const EvalMetricConfig& config, const EmbedFile& embed,
                      Communicator& communicator, const SearchDone& done = {});
 
+/// Other orders of the lists that a search found, best first: one for each column behind the first, always as many.
+using ReorderLists = std::function<std::vector<Neighbours>(const EvalSearch& search, const Neighbours& found)>;
+/// One column of a search as it is done.
+using ColumnDone = std::function<void(const EvalSearch& search, std::size_t column, const Neighbours& lists,
+                                      const TaskMetrics& metrics)>;
+
+/// evaluate() with columns: first the lists as they were found, then what `reorder` makes of them.
+std::vector<ResultTable> evaluate_columns(const EvalSet& set, const EvalMetricConfig& config, const EmbedFile& embed,
+                                          const ReorderLists& reorder, Communicator& communicator,
+                                          const ColumnDone& done = {});
+
 }  // namespace trireme

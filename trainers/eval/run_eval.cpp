@@ -10,6 +10,7 @@
 #include "retrieval/embeddings_output.h"
 #include "retrieval/report/report.h"
 #include "trainers/eval/references.h"
+#include "trainers/eval/reranked_columns.h"
 
 namespace trireme {
 namespace {
@@ -41,42 +42,40 @@ class FileSource : public VectorSource {
   EmbeddingsSource source_;
 };
 
+/// What was embedded so far, of all sets.
+struct EmbedTotals {
+  int64_t records_to_embed = 0;  ///< in all
+  int64_t records = 0, reused = 0;
+  double embed_s = 0;
+};
+
 /// Embeds the files of a set with one checkpoint, in memory or in a folder.
 class FileEmbedder {
  public:
-  FileEmbedder(const EvalConfig& config, const EvalSet& set, CheckpointEmbedder& checkpoint, Communicator& communicator,
-               const EvalProgress& progress)
+  /// info: what stands in files of embeddings, but for their config_sha256.
+  FileEmbedder(const EvalConfig& config, const EvalSet& set, const CheckpointEmbedder& checkpoint, EmbeddingsInfo info,
+               EmbedTotals& totals, Communicator& communicator, const EvalProgress& progress)
       : config_(config),
         set_(set),
         embedder_(checkpoint.embedder(set.benchmark().image_root)),
+        info_(std::move(info)),
+        totals_(totals),
         communicator_(communicator),
-        progress_(progress) {
-    info_ = {.model = config.embed.model.string(),
-             .model_sha256 = checkpoint.model_sha256(communicator),
-             .adapter_sha256 = checkpoint.adapter_sha256(),
-             .rope_mode = std::string(choice_name(config.embed.rope_mode)),
-             .config_sha256 = "",
-             .normalized = true};
-  }
+        progress_(progress) {}
 
   std::unique_ptr<VectorSource> embed(const EvalFile& file) {
     const auto begin = Clock::now();
     auto vectors = config_.embeddings ? from_folder(file) : in_memory(file);
-    embed_s_ += seconds_since(begin);
+    totals_.embed_s += seconds_since(begin);
     return vectors;
   }
 
-  const EmbeddingsInfo& info() const { return info_; }
-  int64_t records() const { return records_; }
-  int64_t reused() const { return reused_; }
-  double embed_s() const { return embed_s_; }
-
  private:
   EmbedProgress progress_of(const EvalFile& file) {
-    const int64_t before = std::exchange(records_, records_ + file.records.size());
+    const int64_t before = std::exchange(totals_.records, totals_.records + file.records.size());
     // A rank's share is told as its part of the file, so that the sum over files ends at the total.
     return [this, before, size = file.records.size()](int64_t done, int64_t of) {
-      progress_("embed", before + (of > 0 ? done * size / of : size), set_.records_to_embed());
+      progress_("embed", before + (of > 0 ? done * size / of : size), totals_.records_to_embed);
     };
   }
 
@@ -98,7 +97,7 @@ class FileEmbedder {
     if (communicator_.rank() == 0 && fs::exists(path)) usable[0] = is_of(path, info, file) ? 1 : 0;
     communicator_.broadcast(usable, 0).wait();
     if (usable.item<int64_t>() == 1) {
-      reused_ += file.records.size();
+      totals_.reused += file.records.size();
     } else {
       write(path, file, info);
     }
@@ -127,12 +126,20 @@ class FileEmbedder {
   const EvalConfig& config_;
   const EvalSet& set_;
   Embedder embedder_;
+  EmbeddingsInfo info_;
+  EmbedTotals& totals_;
   Communicator& communicator_;
   const EvalProgress& progress_;
-  EmbeddingsInfo info_;
-  int64_t records_ = 0, reused_ = 0;
-  double embed_s_ = 0;
 };
+
+EmbeddingsInfo info_of(const EvalConfig& config, CheckpointEmbedder& checkpoint, Communicator& communicator) {
+  return {.model = config.embed.model.string(),
+          .model_sha256 = checkpoint.model_sha256(communicator),
+          .adapter_sha256 = checkpoint.adapter_sha256(),
+          .rope_mode = std::string(choice_name(config.embed.rope_mode)),
+          .config_sha256 = "",
+          .normalized = true};
+}
 
 void write_file(const fs::path& path, const std::string& text) {
   AtomicFile file(path);
@@ -140,12 +147,18 @@ void write_file(const fs::path& path, const std::string& text) {
   file.commit();
 }
 
-void write_outputs(const fs::path& out, const EvalResults& results, Gallery gallery) {
-  write_file(out / "results.json", results_json(results));
-  write_file(out / "gallery.json", gallery_json(gallery));
-  write_file(
-      out / "report.html",
-      report_html({.results = {results}, .curves = {}, .gallery = LabelledGallery{results.label, std::move(gallery)}}));
+/// Each column's numbers and examples in a folder of its own, the first one's in `out`; all in one page.
+void write_outputs(const fs::path& out, const std::vector<EvalResults>& columns, std::vector<Gallery> galleries) {
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const fs::path folder = columns[i].reranked_by ? out / fmt::format("{}_{}", i, columns[i].reranked_by->mode) : out;
+    fs::create_directories(folder);
+    write_file(folder / "results.json", results_json(columns[i]));
+    write_file(folder / "gallery.json", gallery_json(galleries[i]));
+  }
+  write_file(out / "report.html",
+             report_html({.results = columns,
+                          .curves = {},
+                          .gallery = LabelledGallery{columns.back().label, std::move(galleries.back())}}));
 }
 
 }  // namespace
@@ -160,38 +173,69 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
   CheckpointEmbedder checkpoint(config->embed, device);
   const EvalSet set(std::move(benchmark), config->queries);
   for (const auto& file : set.files()) checkpoint.require_fits(file->records, set.benchmark().image_root);
+  std::optional<RerankedColumns> reranked;
+  if (config->rerank) reranked.emplace(*config, set, communicator, progress, device);
+  if (reranked && reranked->fit_set())
+    for (const auto& file : reranked->fit_set()->files())
+      checkpoint.require_fits(file->records, set.benchmark().image_root);
   fs::create_directories(config->out);
   if (config->embeddings) fs::create_directories(*config->embeddings);
   checkpoint.load(communicator);
+  if (reranked) reranked->load();
 
   EvalReport report;
   for (const EvalSearch& search : set.searches()) report.missing_positives += search.missing;
-  FileEmbedder embedder(*config, set, checkpoint, communicator, progress);
+  const EmbeddingsInfo info = info_of(*config, checkpoint, communicator);
+  EmbedTotals totals{.records_to_embed = set.records_to_embed()};
+  if (reranked && reranked->fit_set()) totals.records_to_embed += reranked->fit_set()->records_to_embed();
   report.prepare_s = seconds_since(begin);
   const auto work_begin = Clock::now();
+  if (reranked && reranked->fit_set()) {
+    FileEmbedder embedder(*config, *reranked->fit_set(), checkpoint, info, totals, communicator, progress);
+    reranked->fit([&](const EvalFile& file) { return embedder.embed(file); }, info);
+  }
   const bool writes = communicator.rank() == 0;
-  GalleryBuilder gallery(set, config->gallery, config->metrics.depth);
+  std::vector<GalleryBuilder> galleries(1 + (reranked ? config->rerank->modes.size() : 0),
+                                        GalleryBuilder(set, config->gallery, config->metrics.depth));
+  FileEmbedder embedder(*config, set, checkpoint, info, totals, communicator, progress);
+  ReorderLists reorder;
+  if (reranked)
+    reorder = [&](const EvalSearch& search, const Neighbours& found) { return reranked->reorder(search, found); };
   int64_t searched = 0;
-  report.results.table = evaluate(
-      set, config->metrics, [&](const EvalFile& file) { return embedder.embed(file); }, communicator,
-      [&](const EvalSearch& search, const Neighbours& found, const TaskMetrics&) {
-        if (writes) gallery.add(search, found);
-        progress("search", ++searched, std::ssize(set.searches()));
+  const std::vector<ResultTable> tables = evaluate_columns(
+      set, config->metrics, [&](const EvalFile& file) { return embedder.embed(file); }, reorder, communicator,
+      [&](const EvalSearch& search, std::size_t column, const Neighbours& lists, const TaskMetrics&) {
+        if (writes) galleries[column].add(search, lists);
+        if (!reranked) progress("search", ++searched, std::ssize(set.searches()));
       });
-  report.embed_s = embedder.embed_s();
-  report.search_s = seconds_since(work_begin) - report.embed_s;
-  report.records = embedder.records();
-  report.reused = embedder.reused();
-  report.results.label = config->label;
-  report.results.benchmark = fmt::format("{}, {}", set.benchmark().name, config->benchmark.split);
-  report.results.model = config->embed.model.string();
-  report.results.model_sha256 = embedder.info().model_sha256;
-  report.results.adapter_sha256 = embedder.info().adapter_sha256;
-  report.results.config_sha256 = config.sha256();
-  report.results.instruction = set.instruction();
-  report.results.depth = config->metrics.depth;
-  report.results.references = std::move(references);
-  if (writes) write_outputs(config->out, report.results, gallery.take());
+  report.embed_s = totals.embed_s;
+  report.rerank = reranked ? reranked->report() : RerankEvalReport{};
+  report.search_s = seconds_since(work_begin) - report.embed_s - report.rerank.score_s;
+  report.records = totals.records;
+  report.reused = totals.reused;
+  for (std::size_t column = 0; column < tables.size(); ++column) {
+    EvalResults results{.label = config->label,
+                        .benchmark = fmt::format("{}, {}", set.benchmark().name, config->benchmark.split),
+                        .model = config->embed.model.string(),
+                        .model_sha256 = info.model_sha256,
+                        .adapter_sha256 = info.adapter_sha256,
+                        .config_sha256 = config.sha256(),
+                        .instruction = set.instruction(),
+                        .depth = config->metrics.depth,
+                        .table = tables[column],
+                        .references = references};
+    if (column > 0) {
+      results.reranked_by = reranked->reranked_by(config->rerank->modes[column - 1]);
+      results.label += " + " + results.reranked_by->mode;
+    }
+    report.columns.push_back(std::move(results));
+  }
+  if (writes) {
+    std::vector<Gallery> shown;
+    for (GalleryBuilder& gallery : galleries) shown.push_back(gallery.take());
+    write_outputs(config->out, report.columns, std::move(shown));
+    if (reranked) reranked->write();
+  }
   communicator.barrier();
   return report;
 }

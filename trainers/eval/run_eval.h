@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "core/config/config.h"
 #include "core/dist/communicator.h"
 #include "retrieval/report/results.h"
 #include "trainers/eval/eval_config.h"
+#include "trainers/eval/reranked_columns.h"
 
 namespace trireme {
 
@@ -16,12 +18,13 @@ using EvalProgress = std::function<void(const std::string& phase, int64_t done, 
 
 /// What was done. Seconds on the wall clock.
 struct EvalReport {
-  EvalResults results;
-  int64_t records = 0;            ///< embedded, of all ranks
-  int64_t reused = 0;             ///< found in the folder of embeddings
-  int64_t missing_positives = 0;  ///< relevant documents that pools lack, over all searches
-  double prepare_s = 0;           ///< checking the inputs, reading weights
+  std::vector<EvalResults> columns;  ///< the retriever's lists, and reranked ones behind them
+  int64_t records = 0;               ///< embedded, of all ranks
+  int64_t reused = 0;                ///< found in the folder of embeddings
+  int64_t missing_positives = 0;     ///< relevant documents that pools lack, over all searches
+  double prepare_s = 0;              ///< checking the inputs, reading weights
   double embed_s = 0, search_s = 0;
+  RerankEvalReport rerank;
 };
 
 /// Evaluates a checkpoint on every task of a benchmark and writes OUT/results.json, OUT/gallery.json and

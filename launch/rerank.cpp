@@ -1,0 +1,90 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "core/config/config.h"
+#include "core/io/file.h"
+#include "launch/job.h"
+#include "launch/options.h"
+#include "launch/phase_progress.h"
+#include "launch/verbs.h"
+#include "retrieval/rerank/rerank_files.h"
+
+namespace trireme {
+namespace {
+
+struct RerankVerb {
+  RerankVerbConfig config;
+  JobOptions job;
+  DeviceOptions device;
+  struct Output {
+    std::optional<std::filesystem::path> metrics;
+    template <class V>
+    void describe(V& v) {
+      v.field("metrics", metrics, "JSON file for counts and times of this run (rank 0's).").no_effect_on_values();
+    }
+  } output;
+};
+static_assert(field_count<RerankVerb::Output>() == 1, "describe() must list every field");
+
+double candidates_per_s(const RerankReport& report) {
+  return report.score_s > 0 ? static_cast<double>(report.queries * report.depth) / report.score_s : 0;
+}
+
+void write_metrics(const std::filesystem::path& path, const RerankReport& report) {
+  const RerankCounts& counts = report.counts;
+  const nlohmann::ordered_json json = {{"queries", report.queries},
+                                       {"depth", report.depth},
+                                       {"fusion", fusion_text(report.fusion)},
+                                       {"prompts", counts.prompts},
+                                       {"prompt_tokens", counts.prompt_tokens},
+                                       {"computed_tokens", counts.computed_tokens},
+                                       {"prefix_tokens", counts.prefix_tokens},
+                                       {"saved_share", counts.saved_share()},
+                                       {"images", counts.images},
+                                       {"encoded_images", counts.encoded_images},
+                                       {"unread_answers", report.unread_answers},
+                                       {"prepare_s", report.prepare_s},
+                                       {"score_s", report.score_s},
+                                       {"candidates_per_s", candidates_per_s(report)}};
+  AtomicFile file(path);
+  file.write(json.dump(2) + "\n");
+  file.commit();
+}
+
+int rerank(RerankVerb& verb, Job& job) {
+  // Hashed as it is used: said or not.
+  if (!verb.config.reranker.model.empty() && !verb.config.rerank.depth) verb.config.rerank.depth = kDefaultRerankDepth;
+  PhaseProgress progress(job);
+  const RerankReport report = rerank_files(
+      verb.config, config_sha256(verb.config), job.communicator,
+      [&](int64_t done, int64_t of) { progress.show("rerank", "candidates", done, of); }, job.device);
+  progress.finish();
+  if (verb.output.metrics && job.communicator.rank() == 0) write_metrics(*verb.output.metrics, report);
+  if (report.unread_answers > 0)
+    job.log.warning("{} listwise answers could not be read; their lists stayed as they were", report.unread_answers);
+  const std::string out = verb.config.rerank.out.string();
+  if (report.counts.prompts == 0) {
+    job.log.info("{} lists fused anew with {}; wrote {}", report.queries, fusion_text(report.fusion), out);
+    return 0;
+  }
+  job.log.info(
+      "{} queries x {} candidates in {:.1f} s after {:.1f} s of preparation, {:.1f} candidates/s; shared prefixes "
+      "saved {:.1f} % of {} prompt tokens; fused with {}; wrote {}",
+      report.queries, report.depth, report.score_s, report.prepare_s, candidates_per_s(report),
+      100 * report.counts.saved_share(), report.counts.prompt_tokens, fusion_text(report.fusion), out);
+  return 0;
+}
+
+}  // namespace
+
+VerbAction add_rerank(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("rerank", "The head of every list in a new order, by LamRA-Rank.");
+  auto verb = std::make_shared<RerankVerb>();
+  bind_options(*command, verb->config.reranker, verb->config.rerank, verb->output, verb->job, verb->device);
+  return [verb](const LaunchInfo& launch) {
+    return run_job(
+        launch, verb->job, [verb](Job& job) { return rerank(*verb, job); }, verb->device.device);
+  };
+}
+
+}  // namespace trireme

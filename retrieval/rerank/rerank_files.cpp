@@ -1,0 +1,192 @@
+#include "retrieval/rerank/rerank_files.h"
+
+#include <chrono>
+
+#include <ATen/ops/empty.h>
+
+#include "core/config/choice.h"
+#include "core/elapsed.h"
+#include "core/error.h"
+#include "core/io/quote.h"
+#include "retrieval/rerank/fusion_config.h"
+#include "retrieval/rerank/rerank_lists.h"
+#include "retrieval/rerank/reranked_run.h"
+#include "retrieval/search/id_table.h"
+
+namespace trireme {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::string_view kWhere = "rerank";
+
+Fusion fusion_of(const RerankVerbConfig& config) {
+  const RerankOptions& options = config.rerank;
+  if (options.fuse == "fitted") {
+    const fs::path& beside = config.reranker.adapter ? *config.reranker.adapter : config.reranker.model;
+    TRIREME_CHECK(!beside.empty(), ConfigError, kWhere,
+                  "fitted is the {} beside --adapter or --model; got neither; give the file's path.", kFusionFileName);
+    return read_fusion(beside / kFusionFileName, options.mode).of_row(options.row);
+  }
+  if (options.fuse.ends_with(".yaml")) return read_fusion(options.fuse, options.mode).of_row(options.row);
+  return parse_fusion(options.fuse);
+}
+
+const fs::path& given(const std::optional<fs::path>& path, std::string_view option) {
+  TRIREME_CHECK(path.has_value(), ConfigError, kWhere,
+                "{} must be given, for the texts and pictures of the run; got none; name the jsonl file.", option);
+  return *path;
+}
+
+/// The run's lists are there, and long enough.
+void check_lists(const Run& run, int64_t depth, const fs::path& path) {
+  TRIREME_CHECK(run.queries() > 0 && run.depth() > 0, DataError, kWhere,
+                "{} must hold a candidate for every query; got {} queries with {} candidates each; search again.",
+                quote_path(path), run.queries(), run.depth());
+  TRIREME_CHECK(depth <= run.depth(), ConfigError, kWhere,
+                "depth must be at most the length of the run's lists; got {} and {}; lower --depth.", depth,
+                run.depth());
+}
+
+IdTable ids_of(const RecordFile& records, const fs::path& path) {
+  return {records.size(),
+          [&](int64_t first_row, int64_t count) {
+            std::vector<std::string> ids;
+            for (int64_t row = first_row; row < first_row + count; ++row) ids.push_back(records.read(row).id);
+            return ids;
+          },
+          path.string()};
+}
+
+/// What a record file lacks of what a run names: the first, and how many.
+class Missing {
+ public:
+  Missing(std::string_view what, const fs::path& path, const fs::path& run) : what_(what), path_(path), run_(run) {}
+  void add(std::string_view id) {
+    if (count_++ == 0) first_ = id;
+  }
+  void check() const {
+    TRIREME_CHECK(count_ == 0, DataError, kWhere,
+                  "{} must have every {} of the run {}; got none with id {} (and {} others missing); give the file "
+                  "that was searched.",
+                  quote_path(path_), what_, quote_path(run_), quote_text(first_), count_ - 1);
+  }
+
+ private:
+  std::string_view what_;
+  const fs::path &path_, &run_;
+  std::string first_;
+  int64_t count_ = 0;
+};
+
+/// The files of the run's records, opened, and where in them the records are.
+class RunRecords {
+ public:
+  RunRecords(const RerankOptions& options, const Run& run, int64_t depth)
+      : queries_(given(options.queries, "--queries"), query_options(options)),
+        candidates_(given(options.candidates, "--candidates"), {}),
+        lists_{queries_, candidates_, {}, at::empty({run.queries(), depth}, torch::kInt64)} {
+    const IdTable query_ids = ids_of(queries_, *options.queries), ids = ids_of(candidates_, *options.candidates);
+    Missing queries("query", *options.queries, options.run);
+    Missing documents("document", *options.candidates, options.run);
+    auto rows = lists_.candidate_rows.accessor<int64_t, 2>();
+    for (int64_t query = 0; query < run.queries(); ++query) {
+      const std::string& qid = run.query_ids[static_cast<std::size_t>(query)];
+      const auto row = query_ids.find(qid);
+      if (!row) queries.add(qid);
+      lists_.query_rows.push_back(row.value_or(0));
+      for (int64_t i = 0; i < depth; ++i) {
+        const std::string& did = run.docs_of(query)[static_cast<std::size_t>(i)];
+        const auto at = ids.find(did);
+        if (!at) documents.add(did);
+        rows[query][i] = at.value_or(0);
+      }
+    }
+    queries.check();
+    documents.check();
+  }
+  const ListHeads& lists() const { return lists_; }
+
+ private:
+  static RecordOptions query_options(const RerankOptions& options) {
+    RecordOptions records{.instructions = std::nullopt, .prompt_number = options.prompt_number};
+    if (options.instructions) records.instructions.emplace(*options.instructions);
+    return records;
+  }
+
+  RecordFile queries_, candidates_;
+  ListHeads lists_;
+};
+
+ScoredRun score_run(const RerankVerbConfig& config, const std::string& config_sha256, Communicator& communicator,
+                    const RerankProgress& progress, c10::Device device, RerankReport& report) {
+  const auto begin = Clock::now();
+  const RerankOptions& options = config.rerank;
+  ScoredRun scored;
+  scored.run = read_run(options.run);
+  report.depth = options.depth.value_or(kDefaultRerankDepth);
+  check_lists(scored.run, report.depth, options.run);
+  const RunRecords records(options, scored.run, report.depth);
+  CheckpointReranker checkpoint(config.reranker, device);
+  checkpoint.require_fits(records.lists().queries, options.image_root);
+  checkpoint.require_fits(records.lists().candidates, options.image_root);
+  checkpoint.load(communicator);
+  const RerankScorer scorer = checkpoint.scorer(options.image_root);
+  report.prepare_s = seconds_since(begin);
+  const auto score_begin = Clock::now();
+  ScoredHeads heads = score_lists(
+      records.lists(), options.mode, config.reranker.block_queries,
+      [&](std::span<const RerankQuery> queries, RerankModes modes) { return scorer.score(queries, modes); },
+      communicator, progress);
+  report.score_s = seconds_since(score_begin);
+  report.counts = heads.counts;
+  report.unread_answers = heads.unread_answers;
+  scored.scores = std::move(heads.scores);
+  scored.model = config.reranker.model.string();
+  scored.model_sha256 = checkpoint.model_sha256(communicator);
+  scored.adapter_sha256 = checkpoint.adapter_sha256();
+  scored.config_sha256 = config_sha256;
+  return scored;
+}
+
+/// The scores that a reranked run holds.
+ScoredRun stored_scores(const RerankOptions& options, RerankReport& report) {
+  ScoredRun scored = read_scored_run(options.run);
+  TRIREME_CHECK(scored.scores.has(options.mode), ConfigError, kWhere,
+                "the run must hold the scores of --mode; got {} that was not asked then; give the mode it was "
+                "reranked with, or --model.",
+                choice_name(options.mode));
+  report.depth = options.depth.value_or(scored.depth());
+  TRIREME_CHECK(report.depth <= scored.depth(), ConfigError, kWhere,
+                "depth must be at most that of the scores in the run; got {} and {}; lower --depth, or give --model.",
+                report.depth, scored.depth());
+  for (torch::Tensor* scores : {&scored.scores.pointwise, &scored.scores.listwise})
+    if (scores->defined()) *scores = scores->narrow(1, 0, report.depth).contiguous();
+  return scored;
+}
+
+void write_trec(const RerankOptions& options, const Run& run) {
+  if (!options.trec) return;
+  TrecWriter trec(*options.trec, options.tag);
+  trec.write(run.query_ids, run.doc_ids, run.scores);
+  trec.commit();
+}
+
+}  // namespace
+
+RerankReport rerank_files(const RerankVerbConfig& config, const std::string& config_sha256, Communicator& communicator,
+                          const RerankProgress& progress, c10::Device device) {
+  RerankReport report;
+  report.fusion = fusion_of(config);
+  const ScoredRun scored = config.reranker.model.empty()
+                               ? stored_scores(config.rerank, report)
+                               : score_run(config, config_sha256, communicator, progress, device, report);
+  report.queries = scored.run.queries();
+  if (communicator.rank() == 0)
+    write_trec(config.rerank, write_reranked_run(config.rerank.out, scored, config.rerank.mode, report.fusion));
+  communicator.barrier();
+  return report;
+}
+
+}  // namespace trireme

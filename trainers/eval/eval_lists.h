@@ -1,0 +1,15 @@
+#pragma once
+
+#include "retrieval/metrics/metrics.h"
+#include "retrieval/search/search.h"
+#include "trainers/eval/eval_set.h"
+
+namespace trireme {
+
+/// The lists that a search found, by ids. RunInfo is left empty.
+Run run_of(const EvalSet& set, const EvalSearch& search, const Neighbours& found);
+
+/// What was judged for its queries.
+Judgements judgements_of(const EvalSet& set, const EvalSearch& search);
+
+}  // namespace trireme

@@ -1,0 +1,208 @@
+#include "trainers/eval/reranked_columns.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/config/choice.h"
+#include "core/config/config.h"
+#include "core/error.h"
+#include "core/io/file.h"
+#include "retrieval/rerank/reranked_run.h"
+#include "trainers/eval/eval_config.h"
+#include "trainers/eval/eval_lists.h"
+#include "trainers/eval/fit_fusion.h"
+
+namespace trireme {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::map<RerankModes, FusionConfig> weights_of(const EvalRerankConfig& config) {
+  std::map<RerankModes, FusionConfig> weights;
+  for (const RerankModes mode : config.modes)
+    weights[mode] = config.fuse_file ? read_fusion(*config.fuse_file, mode) : config.fuse;
+  return weights;
+}
+
+std::unique_ptr<const EvalSet> fit_set_of(const EvalConfig& config) {
+  if (!config.rerank->fit) return nullptr;
+  metric_of_name(config.rerank->fit->metric);
+  BenchmarkConfig benchmark = config.benchmark;
+  benchmark.split = config.rerank->fit->split;
+  EvalQueryConfig queries = config.queries;
+  queries.pools = {PoolScope::kLocal};
+  return std::make_unique<const EvalSet>(read_benchmark(benchmark), queries);
+}
+
+/// Candidates that the reranker is asked about in a set.
+int64_t candidates_of(const EvalSet& set, const EvalRerankConfig& config) {
+  const auto asked = [&](bool (*asks)(RerankModes)) {
+    return std::any_of(config.modes.begin(), config.modes.end(), asks);
+  };
+  int64_t candidates = 0;
+  for (const EvalSearch& search : set.searches()) {
+    const int64_t queries = set.files()[search.queries]->records.size();
+    const int64_t available = set.files()[search.pool]->records.size() - search.most_excluded;
+    if (asked(asks_pointwise)) candidates += queries * std::min(config.depth, available);
+    if (asked(asks_listwise)) candidates += queries * std::min(config.listwise_depth, available);
+  }
+  return candidates;
+}
+
+nlohmann::ordered_json json_of(const PositionBias& bias) {
+  return {{"queries", bias.queries},
+          {"candidates", bias.candidates},
+          {"orders", bias.orders},
+          {"share", bias.share},
+          {"consistency", bias.consistency}};
+}
+
+void write_file(const fs::path& path, const std::string& text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.commit();
+}
+
+}  // namespace
+
+struct RerankedColumns::State {
+  State(const EvalConfig& eval_config, const EvalSet& eval_set, Communicator& of, RerankedColumns::Progress shown,
+        c10::Device device)
+      : config(*eval_config.rerank),
+        eval(eval_config),
+        set(eval_set),
+        communicator(of),
+        progress(std::move(shown)),
+        weights(weights_of(config)),
+        checkpoint(config.reranker, device),
+        fit_set(fit_set_of(eval)),
+        reranker(
+            config,
+            [this](std::span<const RerankQuery> queries, RerankModes modes) { return scorer->score(queries, modes); },
+            communicator, [this](int64_t done) { progress("rerank", done, to_score); }) {}
+
+  const EvalRerankConfig& config;
+  const EvalConfig& eval;
+  const EvalSet& set;
+  Communicator& communicator;
+  RerankedColumns::Progress progress;
+  std::map<RerankModes, FusionConfig> weights;
+  CheckpointReranker checkpoint;
+  std::unique_ptr<const EvalSet> fit_set;
+  std::optional<RerankScorer> scorer;
+  SearchReranker reranker;
+  int64_t to_score = 0;  ///< about, of this rank
+  std::string model_sha256;
+  std::map<std::string, PositionBias> position_bias;
+  std::optional<FusionFile> fitted;
+
+  void keep_runs(const RerankedSearch& reranked) const {
+    const Run run = run_of(set, *reranked.search, reranked.found);
+    const std::string& task = set.benchmark().tasks[reranked.search->task].task.id;
+    for (const RerankModes mode : config.modes) {
+      ScoredRun scored{.run = run,
+                       .scores = {},
+                       .model = config.reranker.model.string(),
+                       .model_sha256 = model_sha256,
+                       .adapter_sha256 = checkpoint.adapter_sha256(),
+                       .config_sha256 = config_sha256(config.reranker)};
+      if (mode != RerankModes::kListwise) scored.scores.pointwise = reranked.scores.pointwise;
+      if (mode != RerankModes::kPointwise) scored.scores.listwise = reranked.scores.listwise;
+      if (mode == RerankModes::kBoth) {
+        const int64_t depth = rank_score(reranked.scores, mode).size(1);
+        scored.scores.pointwise = scored.scores.pointwise.narrow(1, 0, depth).contiguous();
+        scored.scores.listwise = scored.scores.listwise.narrow(1, 0, depth).contiguous();
+      }
+      const std::string name = fmt::format(
+          "{}{}.{}.h5", task, reranked.search->scope == PoolScope::kLocal ? "" : ".global", choice_name(mode));
+      write_reranked_run(*config.runs / name, scored, mode, fusion_of(*reranked.search, mode));
+    }
+  }
+
+  Fusion fusion_of(const EvalSearch& search, RerankModes mode) const {
+    return weights.at(mode).of_row(set.benchmark().tasks[search.task].task.row);
+  }
+};
+
+RerankedColumns::RerankedColumns(const EvalConfig& config, const EvalSet& set, Communicator& communicator,
+                                 Progress progress, c10::Device device)
+    : state_(std::make_unique<State>(config, set, communicator, std::move(progress), device)) {
+  const fs::path& image_root = set.benchmark().image_root;
+  for (const EvalSet* each : {&set, state_->fit_set.get()}) {
+    if (each == nullptr) continue;
+    for (const auto& file : each->files()) state_->checkpoint.require_fits(file->records, image_root);
+    state_->to_score += candidates_of(*each, state_->config);
+  }
+  state_->to_score = (state_->to_score + communicator.size() - 1) / communicator.size();
+}
+RerankedColumns::~RerankedColumns() = default;
+
+void RerankedColumns::load() {
+  state_->checkpoint.load(state_->communicator);
+  state_->scorer.emplace(state_->checkpoint.scorer(state_->set.benchmark().image_root));
+  state_->model_sha256 = state_->checkpoint.model_sha256(state_->communicator);
+  if (state_->config.runs) fs::create_directories(*state_->config.runs);
+}
+
+const EvalSet* RerankedColumns::fit_set() const { return state_->fit_set.get(); }
+
+void RerankedColumns::fit(const EmbedFile& embed, const EmbeddingsInfo& retriever) {
+  State& state = *state_;
+  std::vector<RerankedSearch> searches;
+  EvalMetricConfig metrics = state.eval.metrics;
+  metrics.bootstrap_samples = 0;
+  evaluate(*state.fit_set, metrics, embed, state.communicator,
+           [&](const EvalSearch& search, const Neighbours& found, const TaskMetrics&) {
+             searches.push_back(state.reranker.score(*state.fit_set, search, found));
+           });
+  FusionFile fitted = fit_fusion(*state.fit_set, searches, state.config.modes, *state.config.fit);
+  fitted.model_sha256 = state.model_sha256;
+  fitted.adapter_sha256 = state.checkpoint.adapter_sha256();
+  fitted.retriever_model_sha256 = retriever.model_sha256;
+  fitted.retriever_adapter_sha256 = retriever.adapter_sha256;
+  for (const RerankModes mode : state.config.modes)
+    state.weights[mode] = fitted.modes.at(std::string(choice_name(mode)));
+  state.fitted = std::move(fitted);
+}
+
+std::vector<Neighbours> RerankedColumns::reorder(const EvalSearch& search, const Neighbours& found) {
+  State& state = *state_;
+  const RerankedSearch reranked = state.reranker.score(state.set, search, found);
+  if (state.config.position_bias && search.scope == PoolScope::kLocal)
+    state.position_bias[state.set.benchmark().tasks[search.task].task.id] =
+        state.reranker.position_bias(state.set, reranked);
+  if (state.config.runs && state.communicator.rank() == 0) state.keep_runs(reranked);
+  std::vector<Neighbours> columns;
+  for (const RerankModes mode : state.config.modes)
+    columns.push_back(fused(state.set, reranked, mode, state.fusion_of(search, mode)));
+  return columns;
+}
+
+RerankedBy RerankedColumns::reranked_by(RerankModes mode) const {
+  const FusionConfig& weights = state_->weights.at(mode);
+  RerankedBy by{.mode = std::string(choice_name(mode)),
+                .model = state_->config.reranker.model.string(),
+                .model_sha256 = state_->model_sha256,
+                .adapter_sha256 = state_->checkpoint.adapter_sha256(),
+                .depth = mode == RerankModes::kPointwise ? state_->config.depth : state_->config.listwise_depth,
+                .fusion = fusion_text({weights.form, weights.value}),
+                .fusion_by_row = {}};
+  for (const auto& [row, value] : weights.by_row) by.fusion_by_row[row] = fusion_text({weights.form, value});
+  return by;
+}
+
+RerankEvalReport RerankedColumns::report() const {
+  const SearchReranker& reranker = state_->reranker;
+  return {reranker.candidates(), reranker.unread_answers(), reranker.counts(),
+          reranker.score_s(),    state_->position_bias,     state_->fitted};
+}
+
+void RerankedColumns::write() const {
+  const fs::path& out = state_->eval.out;
+  if (state_->fitted) write_fusion_file(state_->config.fit->out.value_or(out / kFusionFileName), *state_->fitted);
+  if (!state_->config.position_bias) return;
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const auto& [task, bias] : state_->position_bias) json[task] = json_of(bias);
+  write_file(out / "position_bias.json", json.dump(2) + "\n");
+}
+
+}  // namespace trireme
