@@ -34,7 +34,7 @@ int run(const LaunchInfo& launch, Arguments arguments) {
       {"train", add_train(program)},   {"embed", add_embed(program)},     {"search", add_search(program)},
       {"eval", add_eval(program)},     {"report", add_report(program)},   {"inspect", add_inspect(program)},
       {"doctor", add_doctor(program)}, {"prepare", add_prepare(program)}, {"export", add_export(program)},
-      {"mine", add_mine(program)},     {"rerank", add_rerank(program)},
+      {"mine", add_mine(program)},     {"rerank", add_rerank(program)},   {"generate", add_generate(program)},
   };
   program.add_subcommand("bench", bench.get_description());
   return run_verb(program, verbs, launch, arguments);

@@ -16,6 +16,7 @@ using VerbAction = std::function<int(const LaunchInfo&)>;
 /// Each adds its subcommand to `program` and returns what runs it. One verb, one file.
 VerbAction add_train(CLI::App& program);
 VerbAction add_embed(CLI::App& program);
+VerbAction add_generate(CLI::App& program);
 VerbAction add_search(CLI::App& program);
 VerbAction add_eval(CLI::App& program);
 VerbAction add_mine(CLI::App& program);

@@ -14,11 +14,12 @@ namespace trireme {
 /// What stands around a record's text and picture.
 enum class PromptForm {
   kLamra,  ///< the chat frame around embedding_turn()
+  kChat,   ///< the chat frame around [image]{text}: a user who says just that
   kBare,   ///< [image]{text}<|im_end|>\n<|im_start|>assistant\n and nothing else
 };
 constexpr auto choice_names(PromptForm) {
   return std::to_array<std::pair<PromptForm, std::string_view>>(
-      {{PromptForm::kLamra, "lamra"}, {PromptForm::kBare, "bare"}});
+      {{PromptForm::kLamra, "lamra"}, {PromptForm::kChat, "chat"}, {PromptForm::kBare, "bare"}});
 }
 
 struct EmbeddingPromptOptions {

@@ -29,7 +29,8 @@ struct Generation {
 };
 
 /// Continues every prompt, several times where there are more seeds than prompts: completion i continues prompt
-/// i / (seeds / prompts), and prompts are computed once. All go on together, a token at a time, until the last has ended.
+/// i / (seeds / prompts), and prompts are computed once. All go on together, a token at a time, until the last has
+/// ended.
 /// prompts  B packed sequences, pictures included; their `rows` are not looked at. Under M-RoPE the first new token
 ///          stands behind the largest position.
 /// seeds    B or a multiple. Token t of a sequence is drawn from the stream (seed, t): what a sequence becomes does not

@@ -34,7 +34,7 @@ struct PictureUse {
 
 /// Reads, resizes and encodes them. Without gradient. Memory: the features of all, D values an image token, and the
 /// patches of a few pictures at a time; a picture's features do not depend on the others.
-/// throws DataError naming the record and its picture: missing, unreadable, of an impossible size, or a text-only model.
+/// throws DataError naming the record and its picture: missing, unreadable, of an impossible size; a text-only model.
 EncodedPictures encode_pictures(const Model& model, const RerankInput& input, std::span<const PictureUse> uses);
 
 }  // namespace trireme

@@ -34,8 +34,8 @@ struct RerankResult {
 /// Scores candidates with LamRA-Rank. Source: LamRA (arXiv:2412.01720), sec. 3.4 and 3.5.
 ///
 /// Pointwise: softmax over the raw logits of Yes and No behind the prompt, from one prefill; nothing is generated. A
-/// score depends on its query and candidate alone, to the bit in float32 on a CPU whose kernels ours are, to 1e-5
-/// elsewhere.
+/// score depends on its query and candidate alone, within 1e-5; to the bit in the tests on a CPU with AVX-512, in
+/// bfloat16 too.
 /// Listwise: one prompt shows up to `window` candidates; the score is the softmax over the numbers' logits behind
 /// "Ans: (". A longer list is ranked as RankGPT does (arXiv:2304.09542, sec. 3.2): the last `window` places are put in
 /// order, then those `window_step` places higher, to the top; since probabilities of two windows do not compare, the

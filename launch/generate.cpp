@@ -1,0 +1,53 @@
+#include <CLI/CLI.hpp>
+
+#include "launch/job.h"
+#include "launch/options.h"
+#include "launch/verbs.h"
+#include "retrieval/generate_records.h"
+
+namespace trireme {
+namespace {
+
+/// A user turn of picture and text stands alone, without the question that embeddings are asked with.
+EmbedderConfig chat_model() {
+  EmbedderConfig config;
+  config.prompt = PromptForm::kChat;
+  return config;
+}
+
+struct GenerateVerb {
+  EmbedderConfig model = chat_model();
+  GenerateRecordsOptions records;
+  SamplingConfig sampling;
+  JobOptions job;
+  DeviceOptions device;
+};
+
+int generate(const GenerateVerb& verb, Job& job) {
+  std::optional<Progress> progress;
+  const GenerateCounts counts =
+      generate_records(verb.model, verb.records, verb.sampling, job.communicator, job.device,
+                       [&, shown = int64_t{0}](int64_t done, int64_t of) mutable {
+                         if (!progress) progress.emplace(job.console, job.progress("generate", "records", of));
+                         progress->advance(done - std::exchange(shown, done));
+                       });
+  if (progress) progress->finish();
+  job.log.info("{} records; this rank: {} prompt tokens, {} new ones in {:.1f} s, {:.0f} new tokens/s; wrote {}",
+               counts.records_global, counts.prompt_tokens, counts.new_tokens, counts.generate_s,
+               static_cast<double>(counts.new_tokens) / counts.generate_s, verb.records.out.string());
+  return 0;
+}
+
+}  // namespace
+
+VerbAction add_generate(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("generate", "Records continued by a model, as lines of JSON.");
+  auto verb = std::make_shared<GenerateVerb>();
+  bind_options(*command, verb->model, verb->records, verb->sampling, verb->job, verb->device);
+  return [verb](const LaunchInfo& launch) {
+    return run_job(
+        launch, verb->job, [verb](Job& job) { return generate(*verb, job); }, verb->device.device);
+  };
+}
+
+}  // namespace trireme

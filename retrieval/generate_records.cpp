@@ -1,0 +1,119 @@
+#include "retrieval/generate_records.h"
+
+#include <chrono>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "core/dist/agreement.h"
+#include "core/elapsed.h"
+#include "core/error.h"
+#include "core/io/file.h"
+#include "core/rng.h"
+#include "data/tokenizer/tokenizer.h"
+#include "models/batch_device.h"
+#include "models/generation/generate.h"
+#include "models/json_object.h"
+#include "retrieval/checkpoint_embedder.h"
+
+namespace trireme {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// eos_token_id of a settings file: a number, a list, or nothing.
+std::vector<int64_t> stop_tokens_in(const fs::path& file) {
+  if (!fs::exists(file)) return {};
+  constexpr std::string_view kKey = "eos_token_id";
+  const JsonObject json = JsonObject::read(file);
+  if (json.is_array(kKey)) return json.get<std::vector<int64_t>>(kKey);
+  const auto one = json.find<int64_t>(kKey);
+  return one ? std::vector<int64_t>{*one} : std::vector<int64_t>{};
+}
+
+std::vector<int64_t> stop_tokens_of(const fs::path& model, const Tokenizer& tokenizer) {
+  for (const char* file : {"generation_config.json", "config.json"}) {
+    const auto tokens = stop_tokens_in(model / file);
+    if (!tokens.empty()) return tokens;
+  }
+  return {tokenizer.token_to_id("<|im_end|>").value()};
+}
+
+std::string line_of(const std::string& id, const Generation& generation, const Tokenizer& tokenizer) {
+  const auto& all = generation.log_probabilities;
+  const nlohmann::ordered_json line = {{"id", id},
+                                       {"text", tokenizer.decode(generation.tokens, /*skip_special_tokens=*/true)},
+                                       {"finish", generation.stopped ? "stop" : "length"},
+                                       {"tokens", generation.tokens},
+                                       {"log_probability", std::accumulate(all.begin(), all.end(), 0.0)}};
+  return line.dump() + "\n";
+}
+
+/// A rank's lines as text: row, tab, line. JSON holds neither tabs nor line breaks of its own.
+std::string as_text(const std::map<int64_t, std::string>& lines) {
+  std::string text;
+  for (const auto& [row, line] : lines) text += fmt::format("{}\t{}", row, line);
+  return text;
+}
+
+std::map<int64_t, std::string> from_texts(const std::vector<std::string>& texts) {
+  std::map<int64_t, std::string> lines;
+  for (const std::string& text : texts) {
+    for (std::size_t begin = 0; begin < text.size();) {
+      const std::size_t tab = text.find('\t', begin), end = text.find('\n', tab) + 1;
+      lines.emplace(std::stoll(text.substr(begin, tab - begin)), text.substr(tab + 1, end - tab - 1));
+      begin = end;
+    }
+  }
+  return lines;
+}
+
+}  // namespace
+
+GenerateCounts generate_records(const EmbedderConfig& model, const GenerateRecordsOptions& options,
+                                const SamplingConfig& sampling, Communicator& communicator, c10::Device device,
+                                const std::function<void(int64_t done, int64_t of)>& progress) {
+  // Check everything that can be wrong before a weight is read.
+  CheckpointEmbedder checkpoint(model, device);
+  const RecordFile records(options.records, {});
+  checkpoint.require_fits(records, options.image_root);
+  const Tokenizer& tokenizer = checkpoint.tokenizer();
+  GenerateOptions generation;
+  generation.sampling = sampling;
+  generation.max_new_tokens = options.max_new_tokens;
+  generation.stop_tokens = stop_tokens_of(model.model, tokenizer);
+  std::optional<AtomicFile> out;
+  if (communicator.rank() == 0) out.emplace(options.out);
+  checkpoint.load(communicator, VocabularyHead::kLoad);
+
+  const auto begin = std::chrono::steady_clock::now();
+  const Embedder embedder = checkpoint.embedder(options.image_root);
+  RecordLoader loader(records, embedder.prompt, embedder.loader, communicator.rank(), communicator.size());
+  GenerateCounts counts{.records_global = records.size()};
+  std::map<int64_t, std::string> lines;
+  while (const auto loaded = loader.next()) {
+    std::vector<uint64_t> seeds;
+    for (std::size_t i = 0; i < loaded->ids.size(); ++i) {
+      const int64_t row = loaded->first_row + static_cast<int64_t>(i);
+      seeds.push_back(random_stream(static_cast<uint64_t>(options.seed), "generate.record", row).next_uint64());
+    }
+    const auto results = generate(embedder.model, on_device(loaded->batch, embedder.model.device), seeds, generation);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      lines.emplace(loaded->first_row + static_cast<int64_t>(i), line_of(loaded->ids[i], results[i], tokenizer));
+      counts.new_tokens += std::ssize(results[i].tokens);
+    }
+    counts.records += std::ssize(results);
+    counts.prompt_tokens += loaded->batch.tokens.size(0);
+    if (progress) progress(counts.records, loader.records());
+  }
+  counts.generate_s = seconds_since(begin);
+  if (communicator.size() > 1) lines = from_texts(all_gather_string(communicator, as_text(lines)));
+  if (out) {
+    for (const auto& [row, line] : lines) out->write(line);
+    out->commit();
+  }
+  if (communicator.size() > 1) communicator.barrier();  // the file is there when any rank leaves
+  return counts;
+}
+
+}  // namespace trireme

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include <c10/core/Device.h>
+
+#include "core/config/field_count.h"
+#include "core/dist/communicator.h"
+#include "models/generation/sampling.h"
+#include "retrieval/embedder.h"
+
+namespace trireme {
+
+/// What `trireme generate` continues, and where to.
+struct GenerateRecordsOptions {
+  std::filesystem::path records, out;
+  std::optional<std::filesystem::path> image_root;
+  int64_t max_new_tokens = 128;
+  int64_t seed = 0;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("records", records, "jsonl file of prompts: {id, txt, img_path}; a user turn of the picture and the text.")
+        .required()
+        .no_effect_on_values();
+    v.field("out", out, "jsonl file to write, one line a record; replaced only on success.")
+        .required()
+        .no_effect_on_values();
+    v.field("image_root", image_root, "Folder that image paths are relative to; needed when a record has an image.")
+        .no_effect_on_values();
+    v.field("max_new_tokens", max_new_tokens, "A text ends after so many tokens at the latest.").at_least(1);
+    v.field("seed", seed, "Of sampling: each record draws from a stream of its own.").at_least(0);
+  }
+};
+static_assert(field_count<GenerateRecordsOptions>() == 5, "describe() must list every field");
+
+/// This rank's share of the work. Seconds on the wall clock.
+struct GenerateCounts {
+  int64_t records_global = 0;
+  int64_t records = 0, prompt_tokens = 0, new_tokens = 0;
+  double generate_s = 0;
+};
+
+/// Continues every record with a Qwen2, Qwen2-VL or Qwen2.5-VL checkpoint and writes
+///   {"id", "text", "finish": "stop" | "length", "tokens": [ids], "log_probability": of all tokens, nats}
+/// lines in the file's order, whatever the number of ranks. A record's text depends on the record, its line, the weights
+/// and the seed. It ends at one of generation_config.json's eos_token_id (config.json's where that has none, else
+/// <|im_end|>), which is a token of the answer but not of "text". temperature 0 takes the likeliest token.
+/// Everything about the inputs is checked before weights are read. collective: every rank enters.
+/// throws what its parts throw; on any throw no output file is left behind. Memory: the texts.
+GenerateCounts generate_records(const EmbedderConfig& model, const GenerateRecordsOptions& options,
+                                const SamplingConfig& sampling, Communicator& communicator, c10::Device device,
+                                const std::function<void(int64_t done, int64_t of)>& progress);
+
+}  // namespace trireme
