@@ -69,6 +69,14 @@ TEST_F(EmbeddingPromptTest, BareIsPictureTextAndTheOpenTurn) {
   EXPECT_THAT(message_of<ConfigError>([&] { bare.encode("", std::nullopt, "w"); }), HasSubstr("got neither"));
 }
 
+TEST_F(EmbeddingPromptTest, ChatIsAUserTurnOfPictureAndText) {
+  const auto chat = prompt(PromptForm::kChat, std::nullopt);
+  EXPECT_EQ(decoded(chat.encode("pears", 1, "w")),
+            "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+            "<|vision_start|><|image_pad|><|vision_end|>pears<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_THAT(message_of<ConfigError>([&] { chat.encode("", std::nullopt, "w"); }), HasSubstr("got neither"));
+}
+
 TEST_F(EmbeddingPromptTest, RefusesVisionTokensInTheText) {
   EXPECT_THAT(message_of<DataError>(
                   [&] { prompt(PromptForm::kBare, 480).encode("see <|image_pad|>", std::nullopt, "q.jsonl:3"); }),
