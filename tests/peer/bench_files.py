@@ -20,8 +20,9 @@ VISION = dict(depth=6, embed_dim=256, num_heads=4, mlp_ratio=4, in_chans=3, hidd
               spatial_merge_size=2, spatial_patch_size=14, temporal_patch_size=2)
 
 
-def write_checkpoint(folder: pathlib.Path) -> None:
-    tokenizer = qwen_files.train_tokenizer(MERGES)
+def write_checkpoint(folder: pathlib.Path, further_words: str = "") -> None:
+    """further_words: words beside the prompts' that are to be single tokens."""
+    tokenizer = qwen_files.train_tokenizer(MERGES, further_words)
     decoder = dict(vocab_size=qwen_files.vocab_rows(tokenizer), hidden_size=HIDDEN, intermediate_size=FFN,
                    num_hidden_layers=LAYERS, num_attention_heads=HEADS, num_key_value_heads=KV_HEADS, rms_norm_eps=1e-6,
                    hidden_act="silu", max_position_embeddings=32768, use_sliding_window=False, sliding_window=32768,
@@ -70,13 +71,18 @@ def write_picture(rng: random.Random, path: pathlib.Path) -> None:
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
 
 
+def words_of(checkpoint: pathlib.Path) -> list[str]:
+    """English words that are one token each behind a blank."""
+    vocabulary = json.loads((checkpoint / "tokenizer.json").read_text())["model"]["vocab"]
+    return sorted(token[1:] for token in vocabulary if token[0] == "Ġ" and token[1:].isascii() and
+                  token[1:].isalpha() and token[1:].islower() and len(token) > 2)
+
+
 def write_records(folder: pathlib.Path, count: int, checkpoint: pathlib.Path, seed: int = 1) -> pathlib.Path:
     """A third each of text, image, and image with text, in mixed order."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(seed)
-    vocabulary = json.loads((checkpoint / "tokenizer.json").read_text())["model"]["vocab"]
-    words = sorted(token[1:] for token in vocabulary if token[0] == "Ġ" and token[1:].isascii() and
-                   token[1:].isalpha() and token[1:].islower() and len(token) > 2)
+    words = words_of(checkpoint)
     lines = []
     for number in range(count):
         kind = ("text", "image", "both")[number % 3]
