@@ -92,10 +92,20 @@ TEST_F(TrainVerbTest, RefusesWhatCannotBeMeant) {
       {{"recipe=lamra"}, 2, {"recipe", "lamra_ret"}},
       {{"model.path=" + at("absent").string()}, 3, {"absent"}},
       {{"train.epochs=1"}, 2, {"train.steps"}},
+      {{"--device", "cuda"}, 2, {"[device] --device cuda needs"}},  // a GPU, or a program built for one
   };
   for (const auto& [overrides, exit_code, parts] : cases) {
     expect_refused(train(overrides), exit_code, parts);
     EXPECT_FALSE(fs::exists(at("run"))) << overrides.front();
+  }
+}
+
+TEST_F(TrainVerbTest, HelpTellsTheKeysOfItsFile) {
+  const ProgramResult help = run_program({TRIREME_BINARY, "train", "--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  for (const char* part : {"--device auto|cpu|cuda", "Keys of CONFIG", "pairs_global", "validation:", "best_metric",
+                           "spike_z", "resume:"}) {
+    EXPECT_THAT(help.out, HasSubstr(part));
   }
 }
 
