@@ -23,8 +23,8 @@ struct Side {
   std::vector<torch::Tensor> features;  ///< of the frozen vision tower, by chunk, between GradCache's passes
 };
 
-/// [2 B + B H]: dropout tells the step's sequences apart by number: queries first, then targets, then hard negatives, of
-/// all ranks.
+/// [2 B + B H]: dropout tells the step's sequences apart by number: queries first, then targets, then hard negatives,
+/// of all ranks.
 torch::Tensor sequence_ids(const PairBatch& batch, int64_t pairs_global) {
   const int64_t per_query = batch.hard_negative_id.size(1);
   const torch::Tensor first_negatives = 2 * pairs_global + batch.global_row.unsqueeze(1) * per_query;
@@ -45,7 +45,7 @@ PairLabels labels_of(const PairBatch& batch) {
           .candidate_id = batch.target_id,
           .hard_negative_id = batch.hard_negative_id,
           .concept_id = batch.concept_id,
-          .hard_negative_concept = {},
+          .hard_negative_concept = batch.hard_negative_concept,
           .known_offset = batch.positive_offset,
           .known_id = batch.positive_id};
 }
