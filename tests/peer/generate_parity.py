@@ -3,7 +3,7 @@
     .venv-peer/bin/python tests/peer/generate_parity.py --configs 12 [--first-seed 1] [--build build/release]
 
 Greedy, in float32; half of the configurations with an adapter. Bars: the same tokens as transformers picks, but where
-two of its scores are within 1e-3 of each other; the log-probability of a text within 1e-4 a token of that of its scores.
+two of its scores are within 1e-3 of each other; the log-probability of a text within 1e-4 a token of that of those.
 Prints one line per configuration and a summary; exit status 1 when a bar is missed.
 """
 import argparse
@@ -145,8 +145,8 @@ def main() -> None:
                 tokens, ties, ended, worst = tokens + total, ties + tied, ended + stopped, max(worst, difference)
                 missed = difference > LOG_PROBABILITY_BAR
                 failures += missed
-                figures = (f"{total} tokens, {tied} near ties, {stopped} ended, log-probability {difference:.1e} a token"
-                           f"{'  MISSED' if missed else ''}")
+                figures = (f"{total} tokens, {tied} near ties, {stopped} ended, log-probability {difference:.1e} a "
+                           f"token{'  MISSED' if missed else ''}")
             except (AssertionError, RuntimeError, ValueError) as error:
                 failures += 1
                 figures = f"FAILED: {error}\n" + ("" if isinstance(error, RuntimeError) else traceback.format_exc())

@@ -6,8 +6,8 @@ A query with a picture of 64 visual tokens and 120 tokens of text has 50 candida
 random (22 M parameters in the decoder, 5 M in the vision tower). transformers repeats the query in each of its prompts,
 in batches of 10: as it comes, and with the two settings that Trireme gives itself (see bench.py). Trireme shares the
 prefix, and is measured without that too. Repetitions are taken in turn. Items a second, decoding, resizing and
-tokenising included, and for transformers of its model alone. Exit status 1 when the bar is missed, or when scores differ
-by more than 1e-3 in float32.
+tokenising included, and for transformers of its model alone. Exit status 1 when the bar is missed, or when scores
+differ by more than 1e-3 in float32.
 """
 import argparse
 import json
@@ -119,7 +119,7 @@ def compare(options: argparse.Namespace, checkpoint: pathlib.Path, lists: pathli
           f"candidates of a query share; {saved:.1%} of the tokens saved, {counts['images']} images, "
           f"{counts['encoded_images']} encoded; scores within {difference:.1e} of transformers', which span "
           f"{spread:.2f}\n")
-    print("| transformers | items/s | its model alone | trireme | ratio | to its model alone | trireme without sharing |\n"
+    print("| transformers | items/s | its model alone | trireme | ratio | to its model alone | trireme, not sharing |\n"
           "|---|---|---|---|---|---|---|")
     met = dtype != "float32" or difference <= SCORE_BAR
     for peer in peers:

@@ -2,9 +2,9 @@
 //
 //   rerank_scoring --model DIR --lists FILE [--dtype bfloat16] [--threads N] [--alone]
 //
-// FILE has lines {"query": {id, txt, img_path}, "candidates": [{..}]}; images lie beside it. Loads, says so in a line of
-// JSON on stdout, then scores all lists pointwise, each by itself, once for every line on stdin and answers with a line:
-// seconds, reading and tokenising included, what was computed, the scores. --alone: prefixes are not shared.
+// FILE has lines {"query": {id, txt, img_path}, "candidates": [{..}]}; images lie beside it. Loads, says so in a line
+// of JSON on stdout, then scores all lists pointwise, each by itself, once for every line on stdin and answers with a
+// line: seconds, reading and tokenising included, what was computed, the scores. --alone: prefixes are not shared.
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <fstream>
