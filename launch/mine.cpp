@@ -25,6 +25,7 @@ struct MineVerb {
     }
   } arguments;
   JobOptions job;
+  DeviceOptions device;
 };
 static_assert(field_count<MineVerb::Arguments>() == 2, "describe() must list every field");
 
@@ -64,7 +65,8 @@ int mine(const MineVerb& verb, Job& job) {
   const MineReport report = mine(config, job.communicator,
                                  {.progress = [&](std::string_view phase, std::string_view unit, int64_t done,
                                                   int64_t of) { progress.show(phase, unit, done, of); },
-                                  .notice = [&](const std::string& text) { job.log.warning("{}", text); }});
+                                  .notice = [&](const std::string& text) { job.log.warning("{}", text); }},
+                                 job.device);
   progress.finish();
   if (job.communicator.rank() == 0) tell(report, *config, job.log);
   return 0;
@@ -77,9 +79,10 @@ VerbAction add_mine(CLI::App& program) {
       "mine", "Hard negatives: a retriever's nearest documents of every training query; started again, it goes on.");
   command->footer("Keys of CONFIG:\n\n" + config_help<MineConfig>());
   auto verb = std::make_shared<MineVerb>();
-  bind_options(*command, verb->arguments, verb->job);
+  bind_options(*command, verb->arguments, verb->job, verb->device);
   return [verb](const LaunchInfo& launch) {
-    return run_job(launch, verb->job, [verb](Job& job) { return mine(*verb, job); });
+    return run_job(
+        launch, verb->job, [verb](Job& job) { return mine(*verb, job); }, verb->device.device);
   };
 }
 

@@ -12,6 +12,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "losses/grad_cache.h"
+#include "models/batch_device.h"
 
 namespace trireme {
 namespace {
@@ -70,13 +71,6 @@ NumberedSequences filled_up(NumberedSequences sequences, int64_t unused_id, int6
   append(batch.cu_seqlens, at::arange(tokens + 1, tokens + extra + 1, torch::kInt64));
   append(sequences.ids, at::arange(unused_id, unused_id + extra, torch::kInt64));
   return sequences;
-}
-
-PackedBatch on_device(PackedBatch batch, c10::Device device) {
-  for (torch::Tensor* tensor : {&batch.tokens, &batch.position_ids, &batch.patches, &batch.image_rows, &batch.rows}) {
-    if (tensor->defined()) *tensor = tensor->to(device, /*non_blocking=*/true);
-  }
-  return batch;
 }
 
 /// What one step embeds, by ranges of its sequences.

@@ -40,7 +40,8 @@ struct PairBatch {
   /// [B + 1] and [K] int64: ids of all documents known to answer query b, its target included, at
   /// positive_id[positive_offset[b] .. positive_offset[b + 1]). To be compared with the gathered target_id.
   torch::Tensor positive_offset, positive_id;
-  torch::Tensor hard_negative_id;  ///< [B, H] int64; H = 0 when there are none
+  torch::Tensor hard_negative_id;       ///< [B, H] int64; H = 0 when there are none
+  torch::Tensor hard_negative_concept;  ///< [B, H] int64: what each is about, to be compared with concept_id
 
   std::vector<std::string> query_ids, target_ids;  ///< [B] as the files have them, for messages
   std::vector<SkippedPair> skipped;                ///< this rank's, in order of their rows; empty under on_error: stop

@@ -57,7 +57,7 @@ void PairStep::assemble() {
   batch.step = share_.step;
   batch.clashes_global = share_.clashes;
   std::vector<EncodedSequence> sequences, targets, negatives;
-  std::vector<int64_t> target_ids, concept_ids, offsets{0}, positive_ids, negative_ids;
+  std::vector<int64_t> target_ids, concept_ids, offsets{0}, positive_ids, negative_ids, negative_concepts;
   for (EncodedPair& row : encoded_) {
     sequences.push_back(std::move(row.query));
     targets.push_back(std::move(row.target));
@@ -67,6 +67,8 @@ void PairStep::assemble() {
     positive_ids.insert(positive_ids.end(), row.pair.positive_ids.begin(), row.pair.positive_ids.end());
     offsets.push_back(std::ssize(positive_ids));
     negative_ids.insert(negative_ids.end(), row.pair.hard_negative_ids.begin(), row.pair.hard_negative_ids.end());
+    negative_concepts.insert(negative_concepts.end(), row.pair.hard_negative_concepts.begin(),
+                             row.pair.hard_negative_concepts.end());
     batch.query_ids.push_back(std::move(row.pair.query.id));
     batch.target_ids.push_back(std::move(row.pair.target.id));
   }
@@ -79,6 +81,7 @@ void PairStep::assemble() {
   batch.positive_id = int64_tensor(positive_ids);
   const auto count = std::ssize(encoded_);
   batch.hard_negative_id = int64_tensor(negative_ids).view({count, std::ssize(negative_ids) / count});
+  batch.hard_negative_concept = int64_tensor(negative_concepts).view_as(batch.hard_negative_id);
   for (auto& skipped : skipped_) std::move(skipped.begin(), skipped.end(), std::back_inserter(batch.skipped));
   encoded_.clear();
 }

@@ -141,8 +141,12 @@ TrainingPair MbeirSource::read(int64_t row, RandomStream stream, int64_t hard_ne
   pair.target_id = pool_->document_id(target_row);
   pair.concept_id = concept_of(query.concept_key, target.concept_key, pair.target_id);
   for (uint32_t positive : positives(row)) pair.positive_ids.push_back(pool_->document_id(positive));
-  pair.hard_negatives = draw_hard_negatives(query, row, hard_negatives, stream, pair.where);
-  for (const Record& negative : pair.hard_negatives) pair.hard_negative_ids.push_back(document_id(negative.id));
+  for (const int64_t negative_row : draw_hard_negatives(query, row, hard_negatives, stream, pair.where)) {
+    Candidate negative = pool_->read(negative_row);
+    pair.hard_negative_ids.push_back(pool_->document_id(negative_row));
+    pair.hard_negative_concepts.push_back(concept_of({}, negative.concept_key, pair.hard_negative_ids.back()));
+    pair.hard_negatives.push_back(std::move(negative.record));
+  }
   return pair;
 }
 
@@ -168,8 +172,8 @@ Record MbeirSource::document(std::string_view did, std::string_view where) const
   return pool_->read(row_of_negative(did, where)).record;
 }
 
-std::vector<Record> MbeirSource::draw_hard_negatives(const QueryLine& query, int64_t row, int64_t count,
-                                                     RandomStream& stream, const std::string& where) const {
+std::vector<int64_t> MbeirSource::draw_hard_negatives(const QueryLine& query, int64_t row, int64_t count,
+                                                      RandomStream& stream, const std::string& where) const {
   if (count == 0) return {};
   const std::vector<std::string> dids = hard_negatives_ ? hard_negatives_->of(query.qid) : query.negatives;
   const auto gold = positives(row);
@@ -183,9 +187,8 @@ std::vector<Record> MbeirSource::draw_hard_negatives(const QueryLine& query, int
                 "data.hard_negatives.",
                 query.qid, count, rows.size());
   stream.shuffle(std::span(rows));
-  std::vector<Record> out;
-  for (int64_t i = 0; i < count; ++i) out.push_back(pool_->read(rows[static_cast<std::size_t>(i)]).record);
-  return out;
+  rows.resize(static_cast<std::size_t>(count));
+  return rows;
 }
 
 }  // namespace trireme

@@ -52,8 +52,9 @@ class MbeirSource final : public PairSource {
   int64_t draw_target(int64_t row, RandomStream& stream) const;
   std::string instructed(const QueryLine& query, Modality target, RandomStream& stream, const std::string& where) const;
   int64_t row_of_negative(std::string_view did, std::string_view where) const;
-  std::vector<Record> draw_hard_negatives(const QueryLine& query, int64_t row, int64_t count, RandomStream& stream,
-                                          const std::string& where) const;
+  /// Rows of the pool.
+  std::vector<int64_t> draw_hard_negatives(const QueryLine& query, int64_t row, int64_t count, RandomStream& stream,
+                                           const std::string& where) const;
 
   std::vector<LineIndex> files_;
   std::shared_ptr<const CandidatePool> pool_;

@@ -17,7 +17,9 @@ struct TrainingPair {
   int64_t target_id = 0, concept_id = 0;
   std::vector<int64_t> positive_ids;       ///< documents known to answer the query, the target's included
   std::vector<int64_t> hard_negative_ids;  ///< as many as hard_negatives
-  std::string where;                       ///< file and line of the query
+  /// As many: what each is about, as concept_id says of a target: its concept, or its own id where it has none.
+  std::vector<int64_t> hard_negative_concepts;
+  std::string where;  ///< file and line of the query
 };
 
 /// How large a pair is, for dealing pairs to ranks.

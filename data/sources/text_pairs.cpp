@@ -142,6 +142,7 @@ TrainingPair TextPairSource::read(int64_t row, RandomStream, int64_t hard_negati
                 texts.negative.empty() ? 0 : 1);
   if (hard_negatives == 1) {
     pair.hard_negative_ids.push_back(text_id(texts.negative));
+    pair.hard_negative_concepts = pair.hard_negative_ids;
     pair.hard_negatives.push_back({texts.id + "/negative", std::move(texts.negative), {}});
   }
   pair.target = {texts.id + "/positive", std::move(texts.positive), {}};

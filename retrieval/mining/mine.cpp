@@ -80,9 +80,9 @@ class MiningJob {
         events_(events),
         work_(config->out) {}
 
-  MineReport run() {
+  MineReport run(c10::Device device) {
     const auto begin = Clock::now();
-    CheckpointEmbedder checkpoint(config_->embed);
+    CheckpointEmbedder checkpoint(config_->embed, device);
     if (!config_->filters.known_positives.empty()) open_known_positives();
     const std::string plan = broadcast_string(communicator_, is_first() ? begin_work() : "", 0);
     const MiningSet set(source_, *Resolved<MiningPlan>::from(ConfigSource::parse(plan, "plan")), work_.path());
@@ -302,8 +302,9 @@ class MiningJob {
 
 }  // namespace
 
-MineReport mine(const Resolved<MineConfig>& config, Communicator& communicator, const MineEvents& events) {
-  return MiningJob(config, communicator, events).run();
+MineReport mine(const Resolved<MineConfig>& config, Communicator& communicator, const MineEvents& events,
+                c10::Device device) {
+  return MiningJob(config, communicator, events).run(device);
 }
 
 }  // namespace trireme

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include <c10/core/Device.h>
+
 #include "core/config/config.h"
 #include "core/dist/communicator.h"
 #include "core/io/hard_negatives_file.h"
@@ -40,7 +42,9 @@ struct MineReport {
 /// data and weights is used again; what is not is named in a notice and mined again. It is removed at the end, unless
 /// config.keep_work.
 /// Everything about config and data is checked before weights are read; memory does not grow with the queries.
+/// device: where this rank's model embeds; the search is on the CPU.
 /// collective: every rank enters; rank 0 writes. throws what its parts throw; an old config.out then stays as it was.
-MineReport mine(const Resolved<MineConfig>& config, Communicator& communicator, const MineEvents& events);
+MineReport mine(const Resolved<MineConfig>& config, Communicator& communicator, const MineEvents& events,
+                c10::Device device = c10::kCPU);
 
 }  // namespace trireme

@@ -49,12 +49,15 @@ PairBatch share(const ModelConfig& config, SequenceRange pairs, HardNegatives ha
   batch.positive_offset = torch::arange(0, pairs.count + 1, torch::kInt64);
   batch.positive_id = batch.target_id.clone();
   batch.hard_negative_id = torch::empty({pairs.count, 0}, torch::kInt64);
+  batch.hard_negative_concept = batch.hard_negative_id;
   std::vector<GoldenCase> chosen;
   append(chosen, cases, 0, pairs, 1);
   append(chosen, cases, 2, pairs, 1);
   if (hard == HardNegatives::kTwo) {
     append(chosen, cases, 1, pairs, kHard);
     batch.hard_negative_id = (batch.global_row.unsqueeze(1) * kHard + torch::arange(kHard)) + 100;
+    // Those of pair b are about b, which is what pair b, and for 0 and 1 another pair too, is about.
+    batch.hard_negative_concept = batch.global_row.unsqueeze(1).repeat({1, kHard});
   }
   batch.sequences = packed(chosen, config);
   return batch;
@@ -62,6 +65,7 @@ PairBatch share(const ModelConfig& config, SequenceRange pairs, HardNegatives ha
 
 struct Outcome {
   double loss = 0;
+  double excluded = 0;  ///< columns a query, mean
   std::map<std::string, torch::Tensor> gradients;
 };
 
@@ -69,6 +73,7 @@ struct Setting {
   StepConfig step;
   HardNegatives hard = HardNegatives::kNone;
   TrainableParts parts = TrainableParts::kLora;
+  PairRelation exclude = PairRelation::kSameCandidate;
 };
 
 /// The loss and every trainable tensor's gradient, in float64, on `ranks` ranks.
@@ -92,7 +97,7 @@ Outcome run(int64_t ranks, const Setting& setting) {
     }
     GradientReducer reducer(values_of(leaves), communicator);
     InfoNceConfig loss;
-    loss.exclude = {PairRelation::kSameCandidate};
+    loss.exclude = {setting.exclude};
     const ContrastiveTask task{.model = model,
                                .step = setting.step,
                                .loss = loss,
@@ -103,11 +108,12 @@ Outcome run(int64_t ranks, const Setting& setting) {
     const int64_t each = kPairs / communicator.size();
     const PairBatch batch = share(model.config, {each * communicator.rank(), each}, setting.hard);
     const InfoNceResult result = contrastive_step(task, batch, reducer, communicator);
-    torch::Tensor total = result.loss.reshape({1}).clone();
+    torch::Tensor total = torch::stack({result.loss, result.metrics.excluded.to(result.loss.dtype())});
     communicator.all_reduce(total, ReduceOp::kSum).wait();
     if (communicator.rank() != 0) return;
     const std::lock_guard lock(mutex);
-    out.loss = total.item<double>();
+    out.loss = total[0].item<double>();
+    out.excluded = total[1].item<double>();
     for (const auto& [name, leaf] : leaves) out.gradients[name] = leaf.grad().clone();
   });
   return out;
@@ -145,6 +151,17 @@ TEST(ContrastiveStep, RanksTogetherHaveTheGradientOfOne) {
     expect_equal(run(ranks, plain), one, 1e-9);
     expect_equal(run(ranks, cached), one, 1e-9);
   }
+}
+
+TEST(ContrastiveStep, HardNegativesOfAQuerysConceptAreExcluded) {
+  const Setting masked{.step = {}, .hard = HardNegatives::kTwo, .exclude = PairRelation::kSameConcept};
+  const Outcome one = run(1, masked);
+  // Of 8 queries, each has the two hard negatives that are about its concept, and four have a target that is.
+  EXPECT_NEAR(one.excluded, 2.5, 1e-6);
+  EXPECT_NEAR(run(1, {.step = {}, .hard = HardNegatives::kTwo}).excluded, 0.5, 1e-6) << "the targets alone";
+  expect_equal(run(2, masked), one, 1e-9);
+  expect_equal(run(2, {.step = grad_cache(60), .hard = HardNegatives::kTwo, .exclude = PairRelation::kSameConcept}),
+               one, 1e-9);
 }
 
 TEST(ContrastiveStep, RecomputedBlocksChangeNothing) {

@@ -170,6 +170,7 @@ TEST_F(PairLoaderTest, HardNegativesLieByTheirQueries) {
   ASSERT_EQ(batch.hard_negatives().count, 32);
   EXPECT_EQ(batch.sequences.rows.size(0), 64);
   EXPECT_EQ(batch.hard_negative_id.sizes(), (std::vector<int64_t>{16, 2}));
+  EXPECT_EQ(batch.hard_negative_concept.sizes(), (std::vector<int64_t>{16, 2}));
   const CandidatePool pool(benchmark_.path() / "pool.jsonl");
   for (int64_t i = 0; i < 32; ++i) {
     const int64_t id = batch.hard_negative_id.view({-1})[i].item<int64_t>();
@@ -177,8 +178,13 @@ TEST_F(PairLoaderTest, HardNegativesLieByTheirQueries) {
     const auto* tokens = one.tokens.const_data_ptr<int64_t>();
     const std::string text = tokenizer_.decode(std::span(tokens, static_cast<std::size_t>(one.tokens.size(0))));
     bool found = false;
-    for (int64_t row = 0; row < pool.size(); ++row)
-      found |= pool.document_id(row) == id && text.find(pool.read(row).record.text + "\nSummarize") != text.npos;
+    for (int64_t row = 0; row < pool.size(); ++row) {
+      const Candidate candidate = pool.read(row);
+      if (pool.document_id(row) != id || text.find(candidate.record.text + "\nSummarize") == text.npos) continue;
+      found = true;
+      EXPECT_EQ(batch.hard_negative_concept.view({-1})[i].item<int64_t>(),
+                candidate.concept_key.empty() ? id : document_id(candidate.concept_key));
+    }
     EXPECT_TRUE(found) << text;
   }
 }

@@ -144,6 +144,7 @@ TEST_F(MbeirSourceTest, DrawsHardNegativesButNoPositive) {
   const TrainingPair pair = own.read(0, stream(0), 2);
   ASSERT_EQ(pair.hard_negatives.size(), 2u);
   EXPECT_EQ(pair.hard_negative_ids[0], document_id(pair.hard_negatives[0].id));
+  EXPECT_EQ(pair.hard_negative_concepts, pair.hard_negative_ids) << "these documents name no concept";
   EXPECT_EQ(own.read(0, stream(0), 0).query.text, pair.query.text);
   EXPECT_THAT(message_of<DataError>([&] { own.read(0, stream(0), 3); }), HasSubstr("got 2"));
 
@@ -151,6 +152,16 @@ TEST_F(MbeirSourceTest, DrawsHardNegativesButNoPositive) {
   EXPECT_EQ(mined.read(0, stream(0), 1).hard_negatives.at(0).id, "9:4");
   EXPECT_THAT(message_of<DataError>([&] { mined.read(0, stream(0), 2); }),
               AllOf(HasSubstr("9:11"), HasSubstr("must have 2 hard negatives"), HasSubstr("got 1")));
+}
+
+TEST_F(MbeirSourceTest, HardNegativesBringTheirConcepts) {
+  const auto source = open(R"({"qid": "9:20", "query_txt": "a cat", "query_modality": "text", "task_id": 1, )"
+                           R"("pos_cand_list": ["9:2"], "neg_cand_list": ["9:1", "9:4"]})");
+  const TrainingPair pair = source.read(0, stream(0), 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::string concept_key = pair.hard_negatives[i].id == "9:1" ? "dog" : pair.hard_negatives[i].id;
+    EXPECT_EQ(pair.hard_negative_concepts[i], document_id(concept_key));
+  }
 }
 
 TEST_F(MbeirSourceTest, APositiveOutsideThePoolIsRefusedOrCounted) {

@@ -44,6 +44,7 @@ TEST_F(TextPairsTest, ReadsNliVerbatim) {
   EXPECT_EQ(first.query.text, "One Navy.");
   EXPECT_EQ(first.target.text, "The \"Navy\", again");
   EXPECT_EQ(first.hard_negatives.at(0).text, "No navy");
+  EXPECT_EQ(first.hard_negative_concepts, first.hard_negative_ids);
   const TrainingPair second = source.read(1, stream(), 0);
   EXPECT_EQ(second.query.text, "two\nlines");
   EXPECT_EQ(second.target.text, "b ");
