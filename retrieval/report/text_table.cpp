@@ -146,7 +146,7 @@ class Comparison {
  public:
   Comparison(std::span<const EvalResults> columns, std::optional<PoolResult> ResultRow::*pool)
       : columns_(columns), pool_(pool) {
-    constexpr std::size_t kShownMetrics = 3;
+    constexpr std::size_t kShownMetrics = 2;
     for (const ResultRow& task : columns.front().table.tasks) {
       if (!(task.*pool)) continue;
       for (const auto& [name, estimate] : (task.*pool)->metrics)
@@ -162,7 +162,7 @@ class Comparison {
     for (const std::string& metric : metrics_) {
       for (const EvalResults& column : columns_) {
         metrics.push_back(&column == &columns_.front() ? metric_title(metric) : "");
-        labels.push_back(column.label);
+        labels.push_back(short_label(column));
       }
     }
     std::vector<Cells> lines = {metrics, labels};
@@ -184,6 +184,12 @@ class Comparison {
   }
 
  private:
+  /// "+ listwise" of "Ret + listwise" beside "Ret".
+  std::string short_label(const EvalResults& column) const {
+    const std::string& first = columns_.front().label;
+    return column.label.starts_with(first + " + ") ? column.label.substr(first.size() + 1) : column.label;
+  }
+
   Cells line(const ResultRow& row, const std::string& label, std::vector<ResultRow> ResultTable::*rows) const {
     return cells_of(label, row.queries,
                     [&](const EvalResults& column) { return find_row(column.table.*rows, row.id); });

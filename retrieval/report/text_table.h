@@ -11,8 +11,9 @@ namespace trireme {
 /// reference beside the metrics that it has. Lines end in '\n'; about 120 columns with three recalls, MRR and nDCG.
 std::string results_text(const EvalResults& results);
 
-/// Several results of one benchmark side by side: one table a pool, the columns under each of the first three metrics.
-/// Rows and tasks are those of the first; what another lacks is a dash.
+/// Several results of one benchmark side by side: one table a pool, the columns under each of the first two metrics.
+/// Rows and tasks are those of the first; what another lacks is a dash. A label that goes on from the first one's is
+/// told from its plus sign on.
 std::string comparison_text(std::span<const EvalResults> columns);
 
 }  // namespace trireme

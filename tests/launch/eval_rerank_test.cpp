@@ -4,6 +4,7 @@
 #include "core/io/file.h"
 #include "retrieval/report/results.h"
 #include "retrieval/rerank/fusion_config.h"
+#include "retrieval/rerank/reranked_run.h"
 #include "tests/support/run_program.h"
 #include "tests/support/toy_benchmark.h"
 #include "tests/support/toy_reranker.h"
@@ -59,8 +60,7 @@ class EvalRerankVerbTest : public ::testing::Test {
 TEST_F(EvalRerankVerbTest, PutsTheRerankedColumnsBesideTheRetrievers) {
   const ProgramResult ran = eval();
   ASSERT_EQ(ran.exit_code, 0) << ran.err;
-  EXPECT_THAT(ran.out, AllOf(HasSubstr("Ret + pointwise"), HasSubstr("Ret + listwise"), HasSubstr("Ret + both"),
-                             HasSubstr("mean over rows")));
+  EXPECT_THAT(ran.out, AllOf(HasSubstr(" Ret  + pointwise  + listwise  + both"), HasSubstr("mean over rows")));
   EXPECT_THAT(ran.err, HasSubstr("candidates reranked"));
   const EvalResults retriever = read_results(at("out/results.json"));
   EXPECT_FALSE(retriever.reranked_by.has_value());
@@ -87,6 +87,9 @@ TEST_F(EvalRerankVerbTest, OneAndTwoRanksWriteTheSameFiles) {
   const ProgramResult together = eval(options, 2);
   ASSERT_EQ(together.exit_code, 0) << together.err;
   for (std::size_t i = 0; i < names.size(); ++i) EXPECT_TRUE(read(names[i]) == alone[i]) << names[i];
+  const RunInfo retriever = read_scored_run(at("runs/pictures_test.both.h5")).run.info;
+  EXPECT_EQ(retriever.candidates, 2) << "of three, without the query's own";
+  EXPECT_EQ(retriever.model_sha256, read_results(at("out/results.json")).model_sha256);
 }
 
 TEST_F(EvalRerankVerbTest, FitsWeightsOnAnotherSplitAndUsesThem) {
@@ -100,6 +103,9 @@ TEST_F(EvalRerankVerbTest, FitsWeightsOnAnotherSplitAndUsesThem) {
   // The same queries: what was fitted is what comes out, and as read from the file.
   const EvalResults pointwise = read_results(at("out/1_pointwise/results.json"));
   EXPECT_DOUBLE_EQ(pointwise.table.rows[0].local->find("recall@1")->value, file.fitted[1].value);
+  // Tasks are kept by their rows there, since they have other names.
+  ASSERT_EQ(eval({"rerank.fit.split=val", "benchmark.tasks=[names_test]"}).exit_code, 0);
+  EXPECT_EQ(read_fusion_file(at("out/fusion.yaml")).fitted.size(), 6u);
   ASSERT_EQ(eval({"rerank.fuse_file=" + at("rank/fusion.yaml").string()}).exit_code, 0);
   EXPECT_EQ(read_results(at("out/1_pointwise/results.json")).table, pointwise.table);
 }

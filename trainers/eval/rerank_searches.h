@@ -26,7 +26,7 @@ class SearchReranker {
   using Progress = std::function<void(int64_t candidates)>;
   SearchReranker(const EvalRerankConfig& config, ScoreBatch score, Communicator& communicator, Progress progress);
 
-  /// Scores the heads of one search's lists. collective: every rank enters, with the same lists; the same on every rank.
+  /// Scores the heads of one search's lists. collective: every rank enters, with the same lists, and gets the same.
   RerankedSearch score(const EvalSet& set, const EvalSearch& search, const Neighbours& found);
   /// How listwise answers depend on the order of what was found. collective, likewise.
   PositionBias position_bias(const EvalSet& set, const RerankedSearch& reranked);

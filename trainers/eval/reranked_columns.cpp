@@ -23,14 +23,32 @@ std::map<RerankModes, FusionConfig> weights_of(const EvalRerankConfig& config) {
   return weights;
 }
 
-std::unique_ptr<const EvalSet> fit_set_of(const EvalConfig& config) {
+/// The tasks of the other split that belong to the rows which are evaluated, whatever the tasks are called there.
+Benchmark fit_benchmark(const EvalConfig& config, const Benchmark& evaluated) {
+  BenchmarkConfig other = config.benchmark;
+  other.split = config.rerank->fit->split;
+  other.sets.clear();
+  other.tasks.clear();
+  Benchmark benchmark = read_benchmark(other);
+  const auto has_row = [](const Benchmark& of, std::string_view row) {
+    return std::any_of(of.tasks.begin(), of.tasks.end(),
+                       [&](const BenchmarkTask& task) { return task.task.row == row; });
+  };
+  std::erase_if(benchmark.tasks, [&](const BenchmarkTask& task) { return !has_row(evaluated, task.task.row); });
+  std::erase_if(benchmark.rows, [&](const TableRow& row) { return !has_row(benchmark, row.id); });
+  TRIREME_CHECK(!benchmark.tasks.empty(), ConfigError, "eval",
+                "rerank.fit.split must have tasks of the rows that are evaluated; got none in {}; evaluate other rows, "
+                "or give the weights.",
+                other.split);
+  return benchmark;
+}
+
+std::unique_ptr<const EvalSet> fit_set_of(const EvalConfig& config, const Benchmark& evaluated) {
   if (!config.rerank->fit) return nullptr;
   metric_of_name(config.rerank->fit->metric);
-  BenchmarkConfig benchmark = config.benchmark;
-  benchmark.split = config.rerank->fit->split;
   EvalQueryConfig queries = config.queries;
   queries.pools = {PoolScope::kLocal};
-  return std::make_unique<const EvalSet>(read_benchmark(benchmark), queries);
+  return std::make_unique<const EvalSet>(fit_benchmark(config, evaluated), queries);
 }
 
 /// Candidates that the reranker is asked about in a set.
@@ -74,7 +92,7 @@ struct RerankedColumns::State {
         progress(std::move(shown)),
         weights(weights_of(config)),
         checkpoint(config.reranker, device),
-        fit_set(fit_set_of(eval)),
+        fit_set(fit_set_of(eval, set.benchmark())),
         reranker(
             config,
             [this](std::span<const RerankQuery> queries, RerankModes modes) { return scorer->score(queries, modes); },
@@ -91,12 +109,19 @@ struct RerankedColumns::State {
   std::optional<RerankScorer> scorer;
   SearchReranker reranker;
   int64_t to_score = 0;  ///< about, of this rank
+  EmbeddingsInfo retriever;
   std::string model_sha256;
   std::map<std::string, PositionBias> position_bias;
   std::optional<FusionFile> fitted;
 
   void keep_runs(const RerankedSearch& reranked) const {
-    const Run run = run_of(set, *reranked.search, reranked.found);
+    Run run = run_of(set, *reranked.search, reranked.found);
+    run.info = {.method = "exact",
+                .model = retriever.model,
+                .model_sha256 = retriever.model_sha256,
+                .adapter_sha256 = retriever.adapter_sha256,
+                .config_sha256 = config_sha256(eval.embed),
+                .candidates = set.files()[reranked.search->pool]->records.size() - reranked.search->most_excluded};
     const std::string& task = set.benchmark().tasks[reranked.search->task].task.id;
     for (const RerankModes mode : config.modes) {
       ScoredRun scored{.run = run,
@@ -136,7 +161,8 @@ RerankedColumns::RerankedColumns(const EvalConfig& config, const EvalSet& set, C
 }
 RerankedColumns::~RerankedColumns() = default;
 
-void RerankedColumns::load() {
+void RerankedColumns::load(const EmbeddingsInfo& retriever) {
+  state_->retriever = retriever;
   state_->checkpoint.load(state_->communicator);
   state_->scorer.emplace(state_->checkpoint.scorer(state_->set.benchmark().image_root));
   state_->model_sha256 = state_->checkpoint.model_sha256(state_->communicator);
@@ -145,7 +171,7 @@ void RerankedColumns::load() {
 
 const EvalSet* RerankedColumns::fit_set() const { return state_->fit_set.get(); }
 
-void RerankedColumns::fit(const EmbedFile& embed, const EmbeddingsInfo& retriever) {
+void RerankedColumns::fit(const EmbedFile& embed) {
   State& state = *state_;
   std::vector<RerankedSearch> searches;
   EvalMetricConfig metrics = state.eval.metrics;
@@ -157,8 +183,8 @@ void RerankedColumns::fit(const EmbedFile& embed, const EmbeddingsInfo& retrieve
   FusionFile fitted = fit_fusion(*state.fit_set, searches, state.config.modes, *state.config.fit);
   fitted.model_sha256 = state.model_sha256;
   fitted.adapter_sha256 = state.checkpoint.adapter_sha256();
-  fitted.retriever_model_sha256 = retriever.model_sha256;
-  fitted.retriever_adapter_sha256 = retriever.adapter_sha256;
+  fitted.retriever_model_sha256 = state.retriever.model_sha256;
+  fitted.retriever_adapter_sha256 = state.retriever.adapter_sha256;
   for (const RerankModes mode : state.config.modes)
     state.weights[mode] = fitted.modes.at(std::string(choice_name(mode)));
   state.fitted = std::move(fitted);

@@ -34,8 +34,8 @@ struct RerankEvalReport {
 /// The columns of an evaluation behind the retriever's: the lists of every search scored by a reranker, and fused with
 /// weights that are given, read, or fitted on another split first.
 ///   RerankedColumns columns(config, set, communicator, progress);
-///   columns.load();
-///   if (columns.fit_set()) columns.fit(embed, info);
+///   columns.load(info);
+///   if (columns.fit_set()) columns.fit(embed);
 ///   evaluate_columns(set, .., columns.reorder, ..);
 class RerankedColumns {
  public:
@@ -47,13 +47,13 @@ class RerankedColumns {
   RerankedColumns(const EvalConfig& config, const EvalSet& set, Communicator& communicator, Progress progress,
                   c10::Device device);
   ~RerankedColumns();
-  /// Reads the weights. Collective.
-  void load();
+  /// Reads the weights. retriever: whose embeddings the lists are found with. Collective.
+  void load(const EmbeddingsInfo& retriever);
 
   /// What weights are fitted on; null where they are not. Its files are to be embedded as those of `set`.
   const EvalSet* fit_set() const;
-  /// Collective. retriever: whose embeddings they are.
-  void fit(const EmbedFile& embed, const EmbeddingsInfo& retriever);
+  /// Collective.
+  void fit(const EmbedFile& embed);
 
   /// The fused lists of one search, one for each of config.rerank.modes. Collective.
   std::vector<Neighbours> reorder(const EvalSearch& search, const Neighbours& found);

@@ -181,18 +181,18 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
   fs::create_directories(config->out);
   if (config->embeddings) fs::create_directories(*config->embeddings);
   checkpoint.load(communicator);
-  if (reranked) reranked->load();
 
   EvalReport report;
   for (const EvalSearch& search : set.searches()) report.missing_positives += search.missing;
   const EmbeddingsInfo info = info_of(*config, checkpoint, communicator);
+  if (reranked) reranked->load(info);
   EmbedTotals totals{.records_to_embed = set.records_to_embed()};
   if (reranked && reranked->fit_set()) totals.records_to_embed += reranked->fit_set()->records_to_embed();
   report.prepare_s = seconds_since(begin);
   const auto work_begin = Clock::now();
   if (reranked && reranked->fit_set()) {
     FileEmbedder embedder(*config, *reranked->fit_set(), checkpoint, info, totals, communicator, progress);
-    reranked->fit([&](const EvalFile& file) { return embedder.embed(file); }, info);
+    reranked->fit([&](const EvalFile& file) { return embedder.embed(file); });
   }
   const bool writes = communicator.rank() == 0;
   std::vector<GalleryBuilder> galleries(1 + (reranked ? config->rerank->modes.size() : 0),

@@ -182,7 +182,7 @@ TEST(TextTable, PutsResultsSideBySide) {
   better.table.tasks.erase(better.table.tasks.begin());
   const std::vector<EvalResults> columns = {results(), better};
   const std::string text = comparison_text(columns);
-  EXPECT_THAT(text, AllOf(HasSubstr("toys, test, each task in its own pool\n"), HasSubstr("ours + listwise")));
+  EXPECT_THAT(text, AllOf(HasSubstr("toys, test, each task in its own pool\n"), HasSubstr("  ours  + listwise")));
   EXPECT_THAT(text, ::testing::ContainsRegex("  Noto -> Symbola +20 +25.0 +75.0 +12.5 +37.5\n"));
   EXPECT_THAT(text, ::testing::ContainsRegex("</script> +20 +50.0 +- +25.0 +-\n")) << "what is not there is a dash";
   EXPECT_THAT(text, Not(HasSubstr("pool of all tasks")));
