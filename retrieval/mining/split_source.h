@@ -62,8 +62,8 @@ std::filesystem::path query_group_file(const std::filesystem::path& folder, cons
 /// Divides queries and pool into files below `folder`; equal inputs give equal bytes. One rank does it.
 /// memory: CandidatePool's, and about 100 bytes a query.
 /// throws DataError, with file and line: what parse_query() and CandidatePool refuse (a query without gold); a positive
-/// that the pool lacks, unless allowed; one qid for two queries; no query at all. ConfigError: depth beyond what a query
-/// of a group can be given.
+/// that the pool lacks, unless allowed; one qid for two queries; no query at all. ConfigError: depth beyond what a
+/// query of a group can be given.
 MiningPlan split_source(const MineSourceConfig& source, int64_t depth, const std::filesystem::path& folder);
 
 }  // namespace trireme
