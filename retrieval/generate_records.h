@@ -48,8 +48,8 @@ struct GenerateCounts {
 /// Continues every record with a Qwen2, Qwen2-VL or Qwen2.5-VL checkpoint and writes
 ///   {"id", "text", "finish": "stop" | "length", "tokens": [ids], "log_probability": of all tokens, nats}
 /// lines in the file's order, whatever the number of ranks. A record's text depends on the record, its line, the
-/// weights and the seed. It ends at one of generation_config.json's eos_token_id (config.json's where that has none, else
-/// <|im_end|>), which is a token of the answer but not of "text". temperature 0 takes the likeliest token.
+/// weights and the seed. It ends at one of generation_config.json's eos_token_id (config.json's where that has none,
+/// else <|im_end|>), which is a token of the answer but not of "text". temperature 0 takes the likeliest token.
 /// Everything about the inputs is checked before weights are read. collective: every rank enters.
 /// throws what its parts throw; on any throw no output file is left behind. Memory: the texts.
 GenerateCounts generate_records(const EmbedderConfig& model, const GenerateRecordsOptions& options,

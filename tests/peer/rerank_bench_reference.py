@@ -4,7 +4,7 @@
 
 Every row is a whole prompt, the query and its picture included. One prefill a batch, logits of the last position alone
 (logits_to_keep=1), no cache: the best that the class offers. Loads, prints one JSON line, then scores all lists once
-for each line on stdin and answers with one JSON line: seconds for preparing the batches and for the model, and the scores.
+for each line on stdin and answers with one JSON line: seconds for preparing the batches and for the model, and scores.
 """
 import argparse
 import json
