@@ -1,6 +1,7 @@
 #include "trainers/rerank_step.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
@@ -41,14 +42,15 @@ torch::Tensor features_of(const RerankSequences& sequences, const torch::Tensor&
 
 void add(torch::Tensor& sum, const torch::Tensor& value) { sum = sum.defined() ? sum + value : value; }
 
-/// Counts the decisions that are right: where no other option is scored above the label.
+/// Counts the decisions that are right: where every other option is scored below the label. In bfloat16 scores that are
+/// nearly equal are equal, and no decision.
 void add_decisions(RerankStepResult& result, const RerankSequences& sequences, const torch::Tensor& logits) {
   const c10::Device device = logits.device();
-  const torch::Tensor decision = sequences.decision.to(device);
+  const torch::Tensor decision = sequences.decision.to(device), options = sequences.options.to(device);
   const torch::Tensor scores = logits.detach().index_select(0, decision);
-  const torch::Tensor right = sequences.label.to(device).index_select(0, decision).unsqueeze(1);
-  const torch::Tensor best = scores.gather(1, sequences.options.to(device)).amax(1);
-  const torch::Tensor is_right = scores.gather(1, right).squeeze(1).ge(best);
+  const torch::Tensor label = sequences.label.to(device).index_select(0, decision).unsqueeze(1);
+  const torch::Tensor others = scores.gather(1, options).masked_fill(options.eq(label), -INFINITY).amax(1);
+  const torch::Tensor is_right = scores.gather(1, label).squeeze(1).gt(others);
   const torch::Tensor is_list = sequences.listwise.to(device).index_select(0, decision);
   const torch::Tensor is_pair = is_list.logical_not();
   add(result.pointwise_right, is_right.logical_and(is_pair).sum());

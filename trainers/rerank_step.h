@@ -40,7 +40,7 @@ struct RerankTask {
 /// Of this rank's share; the SUM over ranks is the global batch's. Each a 0-dim tensor on the model's device.
 struct RerankStepResult {
   RerankLossResult loss;                         ///< without gradient
-  torch::Tensor pointwise_right, pointwise_all;  ///< pairs where Yes or No is scored as it should be; pairs
+  torch::Tensor pointwise_right, pointwise_all;  ///< pairs where the right one of Yes and No is scored higher; pairs
   torch::Tensor listwise_right, listwise_all;    ///< lists where the gold document's number is scored highest; lists
 };
 

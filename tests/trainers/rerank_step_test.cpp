@@ -213,6 +213,10 @@ TEST(RerankStep, CountsDecisionsThatAreRight) {
   EXPECT_EQ(result.listwise_right.item<int64_t>(), lists_right);
   EXPECT_EQ(result.pointwise_all.item<int64_t>(), 2 * kQueries);
   EXPECT_EQ(result.listwise_all.item<int64_t>(), kQueries);
+
+  model.head.weight = at::zeros_like(model.head.weight);
+  const RerankStepResult ties = rerank_step({model, {}, {}, 9}, batch, reducer, self);
+  EXPECT_EQ(ties.pointwise_right.item<int64_t>() + ties.listwise_right.item<int64_t>(), 0) << "a tie is no decision";
 }
 
 }  // namespace
