@@ -45,9 +45,9 @@ struct RerankStepResult {
 };
 
 /// The loss of the global batch and its gradient: the mean is over all of the step's answer tokens, counted before the
-/// first micro-batch, so it does not depend on how sequences are cut into micro-batches or dealt to ranks. The reducer's
-/// gradients then hold the sum over ranks. The vocabulary's scores are computed for label rows only. Shared pictures are
-/// encoded once, without gradient. Dropout masks are a function of (seed, step, sequence).
+/// first micro-batch, so it does not depend on how sequences are cut into micro-batches or dealt to ranks. The
+/// reducer's gradients then hold the sum over ranks. The vocabulary's scores are computed for label rows only. Shared
+/// pictures are encoded once, without gradient. Dropout masks are a function of (seed, step, sequence).
 /// Collective; what is called depends on nothing in the batch.
 /// throws what count_answers, rerank_loss, the model and the reducer throw.
 RerankStepResult rerank_step(const RerankTask& task, const RerankBatch& batch, GradientReducer& reducer,

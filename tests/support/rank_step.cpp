@@ -1,5 +1,5 @@
-// One step of LamRA-Rank without dropout, for tests/peer/rank_parity.py: prompts, labels, loss and gradients as `trireme
-// train` makes them.
+// One step of LamRA-Rank without dropout, for tests/peer/rank_parity.py: prompts, labels, loss and gradients as
+// `trireme train` makes them.
 //   rank_step MODEL ADAPTER REQUESTS.json IMAGE_ROOT OUT.safetensors [micro_batch_tokens=8192] [spacing=master]
 //     [text_tokens=256] [rope_mode=mrope]
 // REQUESTS: [{"query": ITEM, "target": ITEM, "negative": ITEM, "listed": [ITEM, ..], "gold_number": 2}, ..], an ITEM
