@@ -38,12 +38,12 @@ printf '\n==> mine\n'
 run mine "$experiments/mine.yaml"
 printf '\n==> train rank\n'
 run train "$experiments/rank.yaml" "seed=$seed"
-"$trireme" export --run "$rank" --format adapter
+"$trireme" export --run "$rank" --format merged
 printf '\n==> evaluate\n'
 run eval "$experiments/eval_rank.yaml"
 "$trireme" report "$rank"
-# What was fitted belongs to the adapter: rerank --fuse fitted finds it there.
-"$trireme" export --run "$rank" --format adapter
+# What was fitted belongs to the weights: rerank --fuse fitted finds it beside them.
+"$trireme" export --run "$rank" --format merged
 printf '\n==> rerank a run: the weight fitted for the row, and the retriever alone\n'
 lists=$rank/eval/runs/task4_noto_to_emojione_test.pointwise.h5
 "$trireme" rerank --run "$lists" --fuse "$rank/fusion.yaml" --row task4 --depth 5 --out "$rank/eval/first_five.h5"
