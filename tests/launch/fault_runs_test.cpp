@@ -25,7 +25,7 @@ TEST_F(FaultRun, ARankThatIsKilledIsNamedAndTheOthersEndAtOnce) {
   EXPECT_EQ(killed.error_lines(), 1) << killed.err;
   EXPECT_THAT(killed.err,
               ContainsRegex("error: rank 0/2 \\[dist\\] every rank must live until the job ends; got rank 1 "
-                            "gone .* while rank 0 waited in \\[[0-9]+\\] (all|barrier|broadcast)"));
+                            "gone .* while rank 0 waited in \\[[0-9]+\\] (all|reduce|barrier|broadcast)"));
   EXPECT_LT(killed.wall_s, 20) << "well before the timeout";
   EXPECT_EQ(train({"run_dir=" + at("run").string()}, 2).exit_code, 0) << "and goes on";
 }
