@@ -1,0 +1,68 @@
+#include "retrieval/checkpoint_model.h"
+
+#include "core/dist/agreement.h"
+#include "core/error.h"
+#include "core/io/hash.h"
+#include "retrieval/checkpoint_inputs.h"
+
+namespace trireme {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The checkpoint's image preprocessing with the caller's pixel limits.
+std::optional<ImageProcessorConfig> limited_image_processor(const CheckpointSource& source, const ModelConfig& model) {
+  auto processor = image_processor_of(source.model, model);
+  if (!processor) return std::nullopt;
+  processor->min_pixels = source.min_pixels.value_or(processor->min_pixels);
+  processor->max_pixels = source.max_pixels.value_or(processor->max_pixels);
+  TRIREME_CHECK(processor->min_pixels <= processor->max_pixels, ConfigError, source.where,
+                "min_pixels must be at most max_pixels; got {} and {}; change --min-pixels or --max-pixels.",
+                processor->min_pixels, processor->max_pixels);
+  return processor;
+}
+
+std::optional<Adapter> adapter_of(const CheckpointSource& source, const ModelConfig& model) {
+  if (!source.adapter) return std::nullopt;
+  return read_adapter(*source.adapter, model);
+}
+
+}  // namespace
+
+CheckpointModel::CheckpointModel(CheckpointSource source)
+    : source_(std::move(source)),
+      checkpoint_(source_.model),
+      adapter_(adapter_of(source_, config())),
+      image_processor_(limited_image_processor(source_, config())),
+      tokenizer_(Tokenizer::from_file(source_.model / "tokenizer.json")),
+      encoder_(tokenizer_, config().image_token_id, source_.system_prompt) {}
+
+void CheckpointModel::require_fits(const RecordFile& records, const std::optional<fs::path>& image_root) const {
+  trireme::require_fits(records, config(), image_root);
+}
+
+void CheckpointModel::load(const Communicator& communicator, bool head) {
+  model_.emplace(load_model(checkpoint_, {.dtype = source_.dtype, .device = source_.device, .head = head}));
+  if (adapter_) attach_adapter(*model_, *adapter_);
+  if (communicator.rank() == 0) {
+    sha256_ =
+        std::async(std::launch::async, [files = checkpoint_.weight_files()] { return sha256_hex_of_files(files); });
+  }
+}
+
+PackOptions CheckpointModel::pack_options(RopeMode rope_mode) const {
+  PackOptions pack{.rope_mode = rope_mode, .image_token_id = config().image_token_id};
+  if (config().vision) pack.merge_size = config().vision->merge_size;
+  return pack;
+}
+
+const Model& CheckpointModel::model() const {
+  TRIREME_ASSERT(model_.has_value(), "model() of {} before load()", source_.model.string());
+  return *model_;
+}
+
+std::string CheckpointModel::model_sha256(Communicator& communicator) {
+  return broadcast_string(communicator, sha256_.valid() ? sha256_.get() : "", 0);
+}
+
+}  // namespace trireme

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <filesystem>
+#include <future>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/dist/communicator.h"
+#include "data/image/preprocess.h"
+#include "data/loader/packer.h"
+#include "data/prompt/chat.h"
+#include "data/sources/records.h"
+#include "data/tokenizer/tokenizer.h"
+#include "models/qwen2_vl.h"
+#include "models/weights/adapter.h"
+#include "models/weights/hub_checkpoint.h"
+
+namespace trireme {
+
+/// Which checkpoint, and how it is read.
+struct CheckpointSource {
+  std::string_view where;  ///< the verb, for messages
+  std::filesystem::path model;
+  std::optional<std::filesystem::path> adapter;
+  std::string system_prompt;
+  std::optional<int64_t> min_pixels, max_pixels;  ///< in place of the checkpoint's own
+  c10::ScalarType dtype = torch::kFloat32;
+  c10::Device device = torch::kCPU;  ///< where the model will be
+};
+
+/// A checkpoint in a folder, with an adapter where one is named: what embedding, generating and reranking start from.
+/// Everything that can be wrong about files and options is found by the constructor, before load() reads a weight.
+class CheckpointModel {
+ public:
+  /// Reads config.json, the adapter, the image processor's settings, the tokenizer and the weights' headers.
+  /// throws what these throw; DataError: config.json and preprocessor_config.json cut patches differently.
+  ///        ConfigError: min_pixels above max_pixels.
+  explicit CheckpointModel(CheckpointSource source);
+  CheckpointModel(const CheckpointModel&) = delete;
+  CheckpointModel& operator=(const CheckpointModel&) = delete;
+
+  /// throws DataError, naming the record: it has an image, and the model has no vision tower or no image root is given.
+  void require_fits(const RecordFile& records, const std::optional<std::filesystem::path>& image_root) const;
+  /// Reads the weights, an untied vocabulary head only if asked; rank 0 takes their hash meanwhile, on a thread of its
+  /// own.
+  void load(const Communicator& communicator, bool head);
+
+  const ModelConfig& config() const { return checkpoint_.config(); }
+  const std::optional<ImageProcessorConfig>& image_processor() const { return image_processor_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  const ChatEncoder& encoder() const { return encoder_; }
+  PackOptions pack_options(RopeMode rope_mode) const;
+  /// After load().
+  const Model& model() const;
+  /// After load(), once. Waits for the hash. Collective: the same on every rank.
+  std::string model_sha256(Communicator& communicator);
+  /// "" without an adapter.
+  std::string adapter_sha256() const { return adapter_ ? adapter_->sha256 : ""; }
+
+ private:
+  const CheckpointSource source_;
+  HubCheckpoint checkpoint_;
+  std::optional<Adapter> adapter_;
+  std::optional<ImageProcessorConfig> image_processor_;
+  Tokenizer tokenizer_;
+  ChatEncoder encoder_;
+  std::optional<Model> model_;
+  std::future<std::string> sha256_;  ///< rank 0's
+};
+
+}  // namespace trireme
