@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "core/elapsed.h"
+#include "data/loader/picture_reader.h"
 #include "retrieval/checkpoint_inputs.h"
 #include "trainers/best_so_far.h"
 
@@ -12,18 +13,13 @@ namespace {
 RecordLoaderOptions loader_options(const ValidationConfig& config, const DataConfig& data, const TrainingModel& model) {
   RecordLoaderOptions options{
       .image_root = {},
-      .image_processor = model.image_processor,
+      .image_processor = with_pixel_limits(model.image_processor, data),
       .alpha = data.alpha,
       .pack = {.rope_mode = data.rope_mode, .image_token_id = model.model.config.image_token_id},
       .tokens_per_batch = config.batch_tokens,
       .threads = data.loader_threads,
   };
-  if (options.image_processor) {
-    ImageProcessorConfig& processor = *options.image_processor;
-    processor.min_pixels = data.min_pixels.value_or(processor.min_pixels);
-    processor.max_pixels = data.max_pixels.value_or(processor.max_pixels);
-    options.pack.merge_size = processor.merge_size;
-  }
+  if (options.image_processor) options.pack.merge_size = options.image_processor->merge_size;
   return options;
 }
 

@@ -5,24 +5,20 @@
 #include "data/sources/records.h"
 
 namespace trireme {
-namespace {
-
-std::optional<ImageProcessorConfig> processor_of(const DataConfig& config, const ModelInput& model) {
-  if (!model.image_processor) return std::nullopt;
-  ImageProcessorConfig processor = *model.image_processor;
-  processor.min_pixels = config.min_pixels.value_or(processor.min_pixels);
-  processor.max_pixels = config.max_pixels.value_or(processor.max_pixels);
-  TRIREME_CHECK(processor.min_pixels <= processor.max_pixels, ConfigError, "data",
+std::optional<ImageProcessorConfig> with_pixel_limits(std::optional<ImageProcessorConfig> processor,
+                                                      const DataConfig& config) {
+  if (!processor) return std::nullopt;
+  processor->min_pixels = config.min_pixels.value_or(processor->min_pixels);
+  processor->max_pixels = config.max_pixels.value_or(processor->max_pixels);
+  TRIREME_CHECK(processor->min_pixels <= processor->max_pixels, ConfigError, "data",
                 "min_pixels must be at most max_pixels; got {} and {}, the checkpoint's where not set; change data's.",
-                processor.min_pixels, processor.max_pixels);
+                processor->min_pixels, processor->max_pixels);
   return processor;
 }
 
-}  // namespace
-
 PictureReader::PictureReader(const DataConfig& config, const ModelInput& model)
     : image_root_(config.image_root.value_or(config.root)),
-      processor_(processor_of(config, model)),
+      processor_(with_pixel_limits(model.image_processor, config)),
       alpha_(config.alpha),
       augment_(config.augment),
       pack_{.rope_mode = config.rope_mode,

@@ -14,6 +14,11 @@
 
 namespace trireme {
 
+/// The checkpoint's image preprocessing with data's pixel limits, where these are set; empty for a text-only model.
+/// throws ConfigError: min_pixels above max_pixels.
+std::optional<ImageProcessorConfig> with_pixel_limits(std::optional<ImageProcessorConfig> processor,
+                                                      const DataConfig& config);
+
 /// Pictures as training takes them: decoded, augmented, resized, cut into patches. Safe to use from several threads.
 class PictureReader {
  public:
