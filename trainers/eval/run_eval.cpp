@@ -5,9 +5,8 @@
 #include "core/config/choice.h"
 #include "core/elapsed.h"
 #include "core/io/file.h"
-#include "core/io/hash.h"
 #include "retrieval/checkpoint_embedder.h"
-#include "retrieval/embeddings_output.h"
+#include "retrieval/kept_embeddings.h"
 #include "retrieval/report/report.h"
 #include "trainers/eval/references.h"
 #include "trainers/eval/reranked_columns.h"
@@ -35,7 +34,6 @@ class FileSource : public VectorSource {
   int64_t rows() const override { return source_.rows(); }
   int64_t dim() const override { return source_.dim(); }
   torch::Tensor read(int64_t first_row, int64_t count) const override { return source_.read(first_row, count); }
-  const EmbeddingsInfo& info() const { return reader_.info(); }
 
  private:
   EmbeddingsReader reader_;
@@ -71,16 +69,17 @@ class FileEmbedder {
   }
 
  private:
-  EmbedProgress progress_of(const EvalFile& file) {
-    const int64_t before = std::exchange(totals_.records, totals_.records + file.records.size());
+  EmbedProgress progress_of(const EvalFile& file) const {
     // A rank's share is told as its part of the file, so that the sum over files ends at the total.
-    return [this, before, size = file.records.size()](int64_t done, int64_t of) {
+    return [this, before = totals_.records, size = file.records.size()](int64_t done, int64_t of) {
       progress_("embed", before + (of > 0 ? done * size / of : size), totals_.records_to_embed);
     };
   }
 
   std::unique_ptr<VectorSource> in_memory(const EvalFile& file) {
-    return std::make_unique<TensorSource>(embed_in_memory(embedder_, file.records, communicator_, progress_of(file)));
+    auto vectors = embed_in_memory(embedder_, file.records, communicator_, progress_of(file));
+    totals_.records += file.records.size();
+    return std::make_unique<TensorSource>(std::move(vectors));
   }
 
   std::unique_ptr<VectorSource> from_folder(const EvalFile& file) {
@@ -88,39 +87,10 @@ class FileEmbedder {
     std::string name = file.path.string();
     std::replace(name.begin(), name.end(), '/', '.');
     const fs::path path = *config_.embeddings / (name + ".h5");
-    EmbeddingsInfo info = info_;
-    const std::string of = config_sha256(config_.embed) + sha256_hex_of_files(std::span(&records, 1)) +
-                           set_.instruction() + std::string(choice_name(config_.store));
-    info.config_sha256 = sha256_hex(std::as_bytes(std::span(of)));
-    // Rank 0 decides for all, before any rank writes.
-    auto usable = torch::zeros({1}, torch::kInt64);
-    if (communicator_.rank() == 0 && fs::exists(path)) usable[0] = is_of(path, info, file) ? 1 : 0;
-    communicator_.broadcast(usable, 0).wait();
-    if (usable.item<int64_t>() == 1) {
-      totals_.reused += file.records.size();
-    } else {
-      write(path, file, info);
-    }
+    const KeptEmbeddings kept{info_, config_sha256(config_.embed) + set_.instruction(), config_.store};
+    const bool found = keep_embeddings(path, file.records, records, embedder_, kept, communicator_, progress_of(file));
+    (found ? totals_.reused : totals_.records) += file.records.size();
     return std::make_unique<FileSource>(path);
-  }
-
-  static bool is_of(const fs::path& path, const EmbeddingsInfo& wanted, const EvalFile& file) {
-    const FileSource source(path);
-    EmbeddingsInfo found = source.info();
-    found.model = wanted.model;  // the folder may have moved; the hash tells
-    return found == wanted && source.rows() == file.records.size();
-  }
-
-  void write(const fs::path& path, const EvalFile& file, const EmbeddingsInfo& info) {
-    EmbeddingsOutput output(path, file.records.size(), embedder_.model.config.decoder.hidden_size,
-                            torch_dtype(config_.store), communicator_);
-    embed_share(
-        embedder_, file.records, communicator_,
-        [&](int64_t first_row, const std::vector<std::string>& ids, const torch::Tensor& rows) {
-          output.write(first_row, ids, rows);
-        },
-        progress_of(file));
-    output.commit(info);
   }
 
   const EvalConfig& config_;
