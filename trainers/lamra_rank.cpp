@@ -37,12 +37,6 @@ void fly_ahead(LamraRankParts& parts, TrainingJob& job) {
                memory_by_category(parts.base.model, parts.optimizer, job.peak_memory_bytes()).text());
 }
 
-Counters counters_of(const Guard& guard, const RerankTotals& totals) {
-  Counters counters = guard.state();
-  counters.merge(totals.state());
-  return counters;
-}
-
 StepRecord curve_record(int64_t step, const RerankTotals::Means& means, int64_t queries_global, double lr,
                         double seconds_per_step) {
   return {step,
@@ -134,7 +128,7 @@ TrainingEnd train_lamra_rank(const Resolved<LamraRankConfig>& resolved, Training
     progress.advance(1);
     const bool stops = any_rank_stops(communicator, job.stop_requested());
     if (stops || last || (step + 1) % config.checkpoint.every_steps == 0) {
-      run.checkpoint(step + 1, parts.leaves, parts.optimizer, counters_of(guard, totals));
+      run.checkpoint(step + 1, parts.leaves, parts.optimizer, merged({guard.state(), totals.state()}));
     }
     if (stops && !last) {
       run.finish();

@@ -30,12 +30,6 @@ void fly_ahead(LamraRetParts& parts, TrainingJob& job) {
                memory_by_category(parts.base.model, parts.optimizer, job.peak_memory_bytes()).text());
 }
 
-Counters merged(std::initializer_list<Counters> parts) {
-  Counters all;
-  for (const Counters& part : parts) all.insert(part.begin(), part.end());
-  return all;
-}
-
 StepRecord curve_record(int64_t step, const StepTotals::Means& means, const ContrastiveTask& task, double lr,
                         double seconds_per_step) {
   StepRecord record{step,

@@ -41,6 +41,12 @@ std::vector<torch::Tensor> values_of(const NamedTensors& tensors) {
   return values;
 }
 
+Counters merged(std::initializer_list<Counters> parts) {
+  Counters all;
+  for (const Counters& part : parts) all.insert(part.begin(), part.end());
+  return all;
+}
+
 RunState::RunState(const std::filesystem::path& folder, const RunIdentity& identity, const ResumeConfig& resume,
                    const CheckpointConfig& checkpoint, Communicator& communicator, Log& log)
     : folder_(folder), communicator_(communicator), log_(log) {

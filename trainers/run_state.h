@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,6 +21,8 @@ namespace trireme {
 
 /// What a recipe remembers between steps beside its tensors: Checkpoint::counters.
 using Counters = std::map<std::string, double>;
+/// The counters of several parts, whose names differ.
+Counters merged(std::initializer_list<Counters> parts);
 
 /// A run directory as all ranks see it: rank 0 reads and writes, the others follow. Every member is collective where it
 /// says so, and does nothing on ranks other than 0 where it does not.
