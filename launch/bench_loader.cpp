@@ -4,6 +4,7 @@
 
 #include "core/config/config.h"
 #include "launch/benches.h"
+#include "launch/config_arguments.h"
 #include "launch/environment.h"
 #include "launch/job.h"
 #include "launch/options.h"
@@ -13,23 +14,20 @@ namespace trireme {
 namespace {
 
 struct BenchLoaderVerb {
+  ConfigArguments arguments;
   struct Options {
-    std::filesystem::path config;
-    std::vector<std::string> overrides;
     int64_t steps = 50;
     template <class V>
     void describe(V& v) {
-      v.field("config", config, "YAML file of a run.").required().positional();
-      v.field("overrides", overrides, "section.key=value, laid over the file.").positional();
       v.field("steps", steps, "Steps that are measured.").at_least(1);
     }
   } options;
   JobOptions job;
 };
-static_assert(field_count<BenchLoaderVerb::Options>() == 3, "describe() must list every field");
+static_assert(field_count<BenchLoaderVerb::Options>() == 1, "describe() must list every field");
 
 int bench_loader(const BenchLoaderVerb& verb, Job& job) {
-  const auto config = load_config<LamraRetConfig>(verb.options.config, verb.options.overrides);
+  const auto config = load_config<LamraRetConfig>(verb.arguments.config, verb.arguments.overrides);
   const TrainingJob training = job.training([] { return false; });
   const LoaderSpeed speed = bench_lamra_ret_loader(*config, verb.options.steps, training);
   const nlohmann::ordered_json line = {
@@ -60,7 +58,7 @@ VerbAction add_bench_loader(CLI::App& program) {
       "A run's batches, loaded with nothing to wait for: records read, decoded, tokenised and packed a second, "
       "of rank 0. No weights are read.");
   auto verb = std::make_shared<BenchLoaderVerb>();
-  bind_options(*command, verb->options, verb->job);
+  bind_options(*command, verb->arguments, verb->options, verb->job);
   return [verb](const LaunchInfo& launch) {
     return run_job(launch, verb->job, [verb](Job& job) { return bench_loader(*verb, job); });
   };

@@ -9,7 +9,6 @@
 #include "core/elapsed.h"
 #include "launch/benches.h"
 #include "launch/environment.h"
-#include "launch/gemm_rate.h"
 #include "launch/generated_corpus.h"
 #include "launch/job.h"
 #include "launch/options.h"
@@ -22,64 +21,51 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 struct BenchSearchOptions {
-  int64_t queries = 20'000, corpus = 500'000, dim = 512, k = 50;
-  int64_t seed = 0;
-  CorpusPlace place = CorpusPlace::kFile;
-  std::optional<fs::path> scratch;
+  int64_t k = 50;
 
   template <class V>
   void describe(V& v) {
-    v.field("queries", queries, "Queries.").at_least(1);
-    v.field("corpus", corpus, "Corpus vectors, of all ranks together.").at_least(1);
-    v.field("dim", dim, "Dimensions.").at_least(1);
     v.field("k", k, "Neighbours of each query.").at_least(1);
-    v.field("seed", seed, "Of the generated vectors.");
-    v.field("place", place, "Corpus in an HDF5 file that is read while it is searched, or in memory.");
-    v.field("scratch", scratch,
-            "Folder for that file, which is removed at the end; default: the system's for temporary files.");
   }
 };
-static_assert(field_count<BenchSearchOptions>() == 7, "describe() must list every field");
+static_assert(field_count<BenchSearchOptions>() == 1, "describe() must list every field");
 
 struct BenchSearchVerb {
+  GeneratedCorpusOptions corpus;
   BenchSearchOptions bench;
   SearchOptions search;
   JobOptions job;
 };
 
 int bench_search(const BenchSearchVerb& verb, Job& job) {
-  const BenchSearchOptions& options = verb.bench;
+  const GeneratedCorpusOptions& options = verb.corpus;
   const int64_t made_at_rss = peak_memory_bytes();
   const torch::Tensor queries =
       generated_unit_rows(options.seed, "bench.search.queries", 0, options.queries, options.dim);
-  const GeneratedCorpus corpus({options.corpus, options.dim, options.seed}, options.place, options.scratch,
-                               job.communicator);
+  const GeneratedCorpus corpus(options, job.communicator);
   const int64_t rss_before = peak_memory_bytes();
 
-  job.communicator.barrier();
-  const double gemm_before = sum_over_ranks(measure_gemm(torch::kFloat32).flops_per_s, job.communicator);
+  const double gemm_before = gemm_flops_per_s(job.communicator);
   job.communicator.barrier();
   const auto begin = Clock::now();
   const IdTable ids = corpus.ids();
   const double ids_s = seconds_since(begin);
   Progress progress(job.console, job.progress("search", "rows", options.corpus / job.communicator.size()));
   search(
-      queries, corpus.source(), ids, options.k, verb.search, job.communicator, {},
+      queries, corpus.source(), ids, verb.bench.k, verb.search, job.communicator, {},
       [&, shown = int64_t{0}](int64_t done, int64_t) mutable { progress.advance(done - std::exchange(shown, done)); });
   const double search_s = seconds_since(begin);
   progress.finish();
-  job.communicator.barrier();
-  const double gemm_after = sum_over_ranks(measure_gemm(torch::kFloat32).flops_per_s, job.communicator);
+  const double gemm_after = gemm_flops_per_s(job.communicator);
 
-  const double flops = 2.0 * static_cast<double>(options.queries) * static_cast<double>(options.corpus) *
-                       static_cast<double>(options.dim);
+  const double flops = options.product_flops();
   const double gemm = std::max(gemm_before, gemm_after);
   const nlohmann::ordered_json line = {
       {"bench", "search"},
       {"queries", options.queries},
       {"corpus", options.corpus},
       {"dim", options.dim},
-      {"k", options.k},
+      {"k", verb.bench.k},
       {"place", choice_name(options.place)},
       {"block_rows", verb.search.block_rows},
       {"ranks", job.communicator.size()},
@@ -104,7 +90,7 @@ VerbAction add_bench_search(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "search", "Exact search in generated unit vectors, beside the float32 GEMM rate of the same run.");
   auto verb = std::make_shared<BenchSearchVerb>();
-  bind_options(*command, verb->bench, verb->search, verb->job);
+  bind_options(*command, verb->corpus, verb->bench, verb->search, verb->job);
   return [verb](const LaunchInfo& launch) {
     return run_job(launch, verb->job, [verb](Job& job) { return bench_search(*verb, job); });
   };

@@ -7,6 +7,7 @@
 #include "core/config/config.h"
 #include "core/tensor_memory.h"
 #include "launch/benches.h"
+#include "launch/config_arguments.h"
 #include "launch/environment.h"
 #include "launch/gemm_rate.h"
 #include "launch/job.h"
@@ -17,14 +18,11 @@ namespace trireme {
 namespace {
 
 struct BenchStepVerb {
+  ConfigArguments arguments;
   struct Options {
-    std::filesystem::path config;
-    std::vector<std::string> overrides;
     int64_t steps = 20, warmup = 3;
     template <class V>
     void describe(V& v) {
-      v.field("config", config, "YAML file of a run.").required().positional();
-      v.field("overrides", overrides, "section.key=value, laid over the file.").positional();
       v.field("steps", steps, "Steps that are measured.").at_least(1);
       v.field("warmup", warmup, "Steps before them.").at_least(0);
     }
@@ -32,10 +30,10 @@ struct BenchStepVerb {
   JobOptions job;
   DeviceOptions device;
 };
-static_assert(field_count<BenchStepVerb::Options>() == 4, "describe() must list every field");
+static_assert(field_count<BenchStepVerb::Options>() == 2, "describe() must list every field");
 
 int bench_step(const BenchStepVerb& verb, Job& job) {
-  const auto config = load_config<LamraRetConfig>(verb.options.config, verb.options.overrides);
+  const auto config = load_config<LamraRetConfig>(verb.arguments.config, verb.arguments.overrides);
   TensorMemory& memory = TensorMemory::install();
   TrainingJob training = job.training([] { return false; });
   const bool bfloat16 = config->model.dtype == ComputeDtype::kBfloat16;
@@ -78,7 +76,7 @@ VerbAction add_bench_step(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "step", "Steps of a training run, without a run directory, beside the GEMM rate of the same run.");
   auto verb = std::make_shared<BenchStepVerb>();
-  bind_options(*command, verb->options, verb->job, verb->device);
+  bind_options(*command, verb->arguments, verb->options, verb->job, verb->device);
   return [verb](const LaunchInfo& launch) {
     return run_job(
         launch, verb->job, [verb](Job& job) { return bench_step(*verb, job); }, verb->device.device);

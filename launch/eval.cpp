@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "core/config/help.h"
+#include "launch/config_arguments.h"
 #include "launch/job.h"
 #include "launch/options.h"
 #include "launch/phase_progress.h"
@@ -13,22 +14,10 @@ namespace trireme {
 namespace {
 
 struct EvalVerb {
-  struct Arguments {
-    std::filesystem::path config;
-    std::vector<std::string> overrides;
-
-    template <class V>
-    void describe(V& v) {
-      v.field("config", config, "YAML file of the evaluation.").required().positional().placeholder("CONFIG");
-      v.field("overrides", overrides, "Changes to it: section.key=value.")
-          .positional()
-          .placeholder("section.key=value");
-    }
-  } arguments;
+  ConfigArguments arguments;
   JobOptions job;
   DeviceOptions device;
 };
-static_assert(field_count<EvalVerb::Arguments>() == 2, "describe() must list every field");
 
 std::string_view unit_of(std::string_view phase) {
   return phase == "embed" ? "records" : phase == "rerank" ? "candidates" : "searches";

@@ -2,6 +2,7 @@
 
 #include "launch/job.h"
 #include "launch/options.h"
+#include "launch/phase_progress.h"
 #include "launch/verbs.h"
 #include "retrieval/generate_records.h"
 
@@ -24,14 +25,11 @@ struct GenerateVerb {
 };
 
 int generate(const GenerateVerb& verb, Job& job) {
-  std::optional<Progress> progress;
+  PhaseProgress progress(job);
   const GenerateCounts counts =
       generate_records(verb.model, verb.records, verb.sampling, job.communicator, job.device,
-                       [&, shown = int64_t{0}](int64_t done, int64_t of) mutable {
-                         if (!progress) progress.emplace(job.console, job.progress("generate", "records", of));
-                         progress->advance(done - std::exchange(shown, done));
-                       });
-  if (progress) progress->finish();
+                       [&](int64_t done, int64_t of) { progress.show("generate", "records", done, of); });
+  progress.finish();
   job.log.info("{} records; this rank: {} prompt tokens, {} new ones in {:.1f} s, {:.0f} new tokens/s; wrote {}",
                counts.records_global, counts.prompt_tokens, counts.new_tokens, counts.generate_s,
                static_cast<double>(counts.new_tokens) / counts.generate_s, verb.records.out.string());

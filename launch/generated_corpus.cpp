@@ -8,6 +8,7 @@
 #include <ATen/ops/tensor.h>
 
 #include "core/rng.h"
+#include "launch/gemm_rate.h"
 
 namespace trireme {
 namespace {
@@ -38,17 +39,16 @@ torch::Tensor generated_unit_rows(int64_t seed, const std::string& name, int64_t
   return rows;
 }
 
-GeneratedCorpus::GeneratedCorpus(const Size& size, CorpusPlace place, const std::optional<fs::path>& scratch,
-                                 Communicator& communicator)
-    : file_(scratch, "trireme-bench-search.h5") {
+GeneratedCorpus::GeneratedCorpus(const GeneratedCorpusOptions& options, Communicator& communicator)
+    : file_(options.scratch, "trireme-bench-search.h5") {
   constexpr int64_t kRowsAtOnce = 16384;
   const auto rows_from = [&](int64_t first) {
-    return generated_unit_rows(size.seed, "bench.search.corpus", first / kRowsAtOnce,
-                               std::min(kRowsAtOnce, size.rows - first), size.dim);
+    return generated_unit_rows(options.seed, "bench.search.corpus", first / kRowsAtOnce,
+                               std::min(kRowsAtOnce, options.corpus - first), options.dim);
   };
-  if (place == CorpusPlace::kMemory) {
-    torch::Tensor rows = at::empty({size.rows, size.dim}, torch::kFloat32);
-    for (int64_t first = 0; first < size.rows; first += kRowsAtOnce) {
+  if (options.place == CorpusPlace::kMemory) {
+    torch::Tensor rows = at::empty({options.corpus, options.dim}, torch::kFloat32);
+    for (int64_t first = 0; first < options.corpus; first += kRowsAtOnce) {
       const torch::Tensor block = rows_from(first);
       rows.narrow(0, first, block.size(0)).copy_(block);
     }
@@ -56,8 +56,8 @@ GeneratedCorpus::GeneratedCorpus(const Size& size, CorpusPlace place, const std:
     return;
   }
   if (communicator.rank() == 0) {
-    EmbeddingsWriter writer(file_.path(), size.rows, size.dim, torch::kFloat32);
-    for (int64_t first = 0; first < size.rows; first += kRowsAtOnce) {
+    EmbeddingsWriter writer(file_.path(), options.corpus, options.dim, torch::kFloat32);
+    for (int64_t first = 0; first < options.corpus; first += kRowsAtOnce) {
       const torch::Tensor block = rows_from(first);
       writer.write(first, numbered_ids(first, block.size(0)), block);
     }
@@ -76,10 +76,11 @@ IdTable GeneratedCorpus::ids() const {
           "bench"};
 }
 
-double sum_over_ranks(double mine, Communicator& communicator) {
-  auto value = at::tensor(mine, torch::kFloat64).reshape({1});
-  communicator.all_reduce(value, ReduceOp::kSum).wait();
-  return value.item<double>();
+double gemm_flops_per_s(Communicator& communicator) {
+  communicator.barrier();
+  auto rate = at::tensor(measure_gemm(torch::kFloat32).flops_per_s, torch::kFloat64).reshape({1});
+  communicator.all_reduce(rate, ReduceOp::kSum).wait();
+  return rate.item<double>();
 }
 
 }  // namespace trireme

@@ -12,6 +12,7 @@
 
 #include <torch/types.h>
 
+#include "core/config/field_count.h"
 #include "core/dist/communicator.h"
 #include "core/io/embeddings_file.h"
 #include "retrieval/search/search.h"
@@ -24,6 +25,30 @@ constexpr auto choice_names(CorpusPlace) {
   return std::to_array<std::pair<CorpusPlace, std::string_view>>(
       {{CorpusPlace::kFile, "file"}, {CorpusPlace::kMemory, "memory"}});
 }
+
+/// What a measurement of searching is made on, and where.
+struct GeneratedCorpusOptions {
+  int64_t queries = 20'000, corpus = 500'000, dim = 512;
+  int64_t seed = 0;
+  CorpusPlace place = CorpusPlace::kFile;
+  std::optional<std::filesystem::path> scratch;
+
+  template <class V>
+  void describe(V& v) {
+    v.field("queries", queries, "Queries.").at_least(1);
+    v.field("corpus", corpus, "Corpus vectors, of all ranks together.").at_least(1);
+    v.field("dim", dim, "Dimensions.").at_least(1);
+    v.field("seed", seed, "Of the generated vectors.");
+    v.field("place", place, "Corpus in an HDF5 file that is read while it is searched, or in memory.");
+    v.field("scratch", scratch,
+            "Folder for files, which are removed at the end; default: the system's for temporary files.");
+  }
+  /// Of all queries with the whole corpus.
+  double product_flops() const {
+    return 2.0 * static_cast<double>(queries) * static_cast<double>(corpus) * static_cast<double>(dim);
+  }
+};
+static_assert(field_count<GeneratedCorpusOptions>() == 6, "describe() must list every field");
 
 /// A file in a scratch folder, gone at the end whatever happens.
 class ScratchFile {
@@ -45,12 +70,8 @@ torch::Tensor generated_unit_rows(int64_t seed, const std::string& name, int64_t
 /// Independent directions of unit length with ids "corpus:0", ..: what searches are measured on.
 class GeneratedCorpus {
  public:
-  struct Size {
-    int64_t rows, dim, seed;
-  };
   /// Writes (rank 0) and opens the corpus, or makes it in memory. Collective.
-  GeneratedCorpus(const Size& size, CorpusPlace place, const std::optional<std::filesystem::path>& scratch,
-                  Communicator& communicator);
+  GeneratedCorpus(const GeneratedCorpusOptions& options, Communicator& communicator);
   const VectorSource& source() const { return *source_; }
   IdTable ids() const;
 
@@ -60,7 +81,7 @@ class GeneratedCorpus {
   std::unique_ptr<VectorSource> source_;
 };
 
-/// The sum of a number over ranks. Collective.
-double sum_over_ranks(double mine, Communicator& communicator);
+/// What all ranks multiply in a second together, float32, each measured while the others measure. Collective.
+double gemm_flops_per_s(Communicator& communicator);
 
 }  // namespace trireme

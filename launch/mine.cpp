@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "core/config/help.h"
+#include "launch/config_arguments.h"
 #include "launch/job.h"
 #include "launch/options.h"
 #include "launch/phase_progress.h"
@@ -12,22 +13,10 @@ namespace trireme {
 namespace {
 
 struct MineVerb {
-  struct Arguments {
-    std::filesystem::path config;
-    std::vector<std::string> overrides;
-
-    template <class V>
-    void describe(V& v) {
-      v.field("config", config, "YAML file of what is mined.").required().positional().placeholder("CONFIG");
-      v.field("overrides", overrides, "Changes to it: section.key=value.")
-          .positional()
-          .placeholder("section.key=value");
-    }
-  } arguments;
+  ConfigArguments arguments;
   JobOptions job;
   DeviceOptions device;
 };
-static_assert(field_count<MineVerb::Arguments>() == 2, "describe() must list every field");
 
 void tell(const MineReport& report, const MineConfig& config, Log& log) {
   const MiningCounts& counts = report.counts;

@@ -2,8 +2,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/config/config.h"
-#include "core/io/file.h"
 #include "launch/job.h"
+#include "launch/metrics_file.h"
 #include "launch/options.h"
 #include "launch/phase_progress.h"
 #include "launch/verbs.h"
@@ -16,39 +16,29 @@ struct RerankVerb {
   RerankVerbConfig config;
   JobOptions job;
   DeviceOptions device;
-  struct Output {
-    std::optional<std::filesystem::path> metrics;
-    template <class V>
-    void describe(V& v) {
-      v.field("metrics", metrics, "JSON file for counts and times of this run (rank 0's).").no_effect_on_values();
-    }
-  } output;
+  MetricsFile metrics;
 };
-static_assert(field_count<RerankVerb::Output>() == 1, "describe() must list every field");
 
 double candidates_per_s(const RerankReport& report) {
   return report.score_s > 0 ? static_cast<double>(report.queries * report.depth) / report.score_s : 0;
 }
 
-void write_metrics(const std::filesystem::path& path, const RerankReport& report) {
+nlohmann::ordered_json metrics_of(const RerankReport& report) {
   const RerankCounts& counts = report.counts;
-  const nlohmann::ordered_json json = {{"queries", report.queries},
-                                       {"depth", report.depth},
-                                       {"fusion", fusion_text(report.fusion)},
-                                       {"prompts", counts.prompts},
-                                       {"prompt_tokens", counts.prompt_tokens},
-                                       {"computed_tokens", counts.computed_tokens},
-                                       {"prefix_tokens", counts.prefix_tokens},
-                                       {"saved_share", counts.saved_share()},
-                                       {"images", counts.images},
-                                       {"encoded_images", counts.encoded_images},
-                                       {"unread_answers", report.unread_answers},
-                                       {"prepare_s", report.prepare_s},
-                                       {"score_s", report.score_s},
-                                       {"candidates_per_s", candidates_per_s(report)}};
-  AtomicFile file(path);
-  file.write(json.dump(2) + "\n");
-  file.commit();
+  return {{"queries", report.queries},
+          {"depth", report.depth},
+          {"fusion", fusion_text(report.fusion)},
+          {"prompts", counts.prompts},
+          {"prompt_tokens", counts.prompt_tokens},
+          {"computed_tokens", counts.computed_tokens},
+          {"prefix_tokens", counts.prefix_tokens},
+          {"saved_share", counts.saved_share()},
+          {"images", counts.images},
+          {"encoded_images", counts.encoded_images},
+          {"unread_answers", report.unread_answers},
+          {"prepare_s", report.prepare_s},
+          {"score_s", report.score_s},
+          {"candidates_per_s", candidates_per_s(report)}};
 }
 
 int rerank(RerankVerb& verb, Job& job) {
@@ -59,7 +49,7 @@ int rerank(RerankVerb& verb, Job& job) {
       verb.config, config_sha256(verb.config), job.communicator,
       [&](int64_t done, int64_t of) { progress.show("rerank", "candidates", done, of); }, job.device);
   progress.finish();
-  if (verb.output.metrics && job.communicator.rank() == 0) write_metrics(*verb.output.metrics, report);
+  verb.metrics.write(metrics_of(report), job);
   if (report.unread_answers > 0)
     job.log.warning("{} listwise answers could not be read; their lists stayed as they were", report.unread_answers);
   const std::string out = verb.config.rerank.out.string();
@@ -80,7 +70,7 @@ int rerank(RerankVerb& verb, Job& job) {
 VerbAction add_rerank(CLI::App& program) {
   CLI::App* command = program.add_subcommand("rerank", "The head of every list in a new order, by LamRA-Rank.");
   auto verb = std::make_shared<RerankVerb>();
-  bind_options(*command, verb->config.reranker, verb->config.rerank, verb->output, verb->job, verb->device);
+  bind_options(*command, verb->config.reranker, verb->config.rerank, verb->metrics, verb->job, verb->device);
   return [verb](const LaunchInfo& launch) {
     return run_job(
         launch, verb->job, [verb](Job& job) { return rerank(*verb, job); }, verb->device.device);

@@ -2,8 +2,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/config/config.h"
-#include "core/io/file.h"
 #include "launch/job.h"
+#include "launch/metrics_file.h"
 #include "launch/options.h"
 #include "launch/phase_progress.h"
 #include "launch/verbs.h"
@@ -15,19 +15,12 @@ namespace {
 struct SearchVerb {
   SearchFilesOptions search;
   JobOptions job;
-  struct Output {
-    std::optional<std::filesystem::path> metrics;
-    template <class V>
-    void describe(V& v) {
-      v.field("metrics", metrics, "JSON file for counts and times of this run (rank 0's).").no_effect_on_values();
-    }
-  } output;
+  MetricsFile metrics;
 };
-static_assert(field_count<SearchVerb::Output>() == 1, "describe() must list every field");
 
 double queries_per_s(const SearchReport& report) { return static_cast<double>(report.queries) / report.search_s; }
 
-void write_metrics(const std::filesystem::path& path, const SearchReport& report) {
+nlohmann::ordered_json metrics_of(const SearchReport& report) {
   nlohmann::ordered_json json = {
       {"queries", report.queries}, {"corpus_rows", report.corpus_rows},
       {"dim", report.dim},         {"prepare_s", report.prepare_s},
@@ -35,9 +28,7 @@ void write_metrics(const std::filesystem::path& path, const SearchReport& report
       {"write_s", report.write_s}, {"queries_per_s", queries_per_s(report)},
   };
   if (report.recall) json["recall_of_exact"] = *report.recall;
-  AtomicFile file(path);
-  file.write(json.dump(2) + "\n");
-  file.commit();
+  return json;
 }
 
 int search_with(const SearchVerb& verb, Job& job) {
@@ -46,7 +37,7 @@ int search_with(const SearchVerb& verb, Job& job) {
       verb.search, config_sha256(verb.search), job.communicator,
       [&](std::string_view phase, int64_t done, int64_t of) { progress.show(phase, "corpus rows", done, of); });
   progress.finish();
-  if (verb.output.metrics && job.communicator.rank() == 0) write_metrics(*verb.output.metrics, report);
+  verb.metrics.write(metrics_of(report), job);
   if (report.recall)
     job.log.info("the index finds {:.2f} % of the exact {} nearest (on {} queries)", 100 * *report.recall,
                  verb.search.k, std::min(verb.search.recall_queries, report.queries));
@@ -61,7 +52,7 @@ int search_with(const SearchVerb& verb, Job& job) {
 VerbAction add_search(CLI::App& program) {
   CLI::App* command = program.add_subcommand("search", "Nearest documents of every query, as ranked lists.");
   auto verb = std::make_shared<SearchVerb>();
-  bind_options(*command, verb->search, verb->output, verb->job);
+  bind_options(*command, verb->search, verb->metrics, verb->job);
   return [verb](const LaunchInfo& launch) {
     return run_job(launch, verb->job, [verb](Job& job) { return search_with(*verb, job); });
   };

@@ -3,6 +3,7 @@
 #include "core/config/choice.h"
 #include "core/config/config.h"
 #include "core/config/help.h"
+#include "launch/config_arguments.h"
 #include "launch/job.h"
 #include "launch/options.h"
 #include "launch/stop_signal.h"
@@ -14,19 +15,10 @@ namespace trireme {
 namespace {
 
 struct TrainVerb {
-  struct Options {
-    std::filesystem::path config;
-    std::vector<std::string> overrides;
-    template <class V>
-    void describe(V& v) {
-      v.field("config", config, "YAML file of the run.").required().positional();
-      v.field("overrides", overrides, "section.key=value, laid over the file.").positional();
-    }
-  } options;
+  ConfigArguments arguments;
   JobOptions job;
   DeviceOptions device;
 };
-static_assert(field_count<TrainVerb::Options>() == 2, "describe() must list every field");
 
 /// A recipe that is not known is refused by the first one's config.
 TrainingEnd train_recipe(const ConfigSource& source, TrainingJob& job) {
@@ -36,7 +28,7 @@ TrainingEnd train_recipe(const ConfigSource& source, TrainingJob& job) {
 }
 
 int train(const TrainVerb& verb, Job& job) {
-  const ConfigSource source = ConfigSource::read(verb.options.config, verb.options.overrides);
+  const ConfigSource source = ConfigSource::read(verb.arguments.config, verb.arguments.overrides);
   const StopSignal stop;
   TrainingJob training = job.training([&] { return stop.requested(); });
   const TrainingEnd end = train_recipe(source, training);
@@ -50,7 +42,7 @@ VerbAction add_train(CLI::App& program) {
   command->footer("Keys of CONFIG under recipe: lamra_ret:\n\n" + config_help<LamraRetConfig>() +
                   "\n\nKeys of CONFIG under recipe: lamra_rank:\n\n" + config_help<LamraRankConfig>());
   auto verb = std::make_shared<TrainVerb>();
-  bind_options(*command, verb->options, verb->job, verb->device);
+  bind_options(*command, verb->arguments, verb->job, verb->device);
   return [verb](const LaunchInfo& launch) {
     return run_job(
         launch, verb->job, [verb](Job& job) { return train(*verb, job); }, verb->device.device);
