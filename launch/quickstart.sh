@@ -5,32 +5,10 @@
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-fail() {
-  printf 'error: [quickstart] %s\n' "$1" >&2
-  exit 2
-}
-
-ranks=1
-seed=1
-while (($#)); do
-  case $1 in
-    --ranks | --seed)
-      [[ ${2:-} =~ ^[0-9]+$ ]] || fail "$1 must be followed by a number; got '${2:-}'; try $1 2."
-      [[ $1 == --ranks ]] && ranks=$2 || seed=$2
-      shift 2
-      ;;
-    *) fail "options must be --ranks N or --seed N; got '$1'; leave it out." ;;
-  esac
-done
+. launch/quickstart_options.sh
 
 bash launch/setup.sh --data
 
-trireme=$PWD/build/release/bin/trireme
-run() {
-  if ((ranks > 1)); then mpirun --oversubscribe -n "$ranks" "$trireme" "$@"; else "$trireme" "$@"; fi
-}
-
-experiments=experiments/pictograms
 begin=$SECONDS
 "$trireme" prepare pictograms --out data/pictograms
 for stage in base ret_stage1 ret_stage2; do

@@ -5,33 +5,12 @@
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-fail() {
-  printf 'error: [quickstart_rank] %s\n' "$1" >&2
-  exit 2
-}
+. launch/quickstart_options.sh
 
-ranks=1
-seed=1
-while (($#)); do
-  case $1 in
-    --ranks | --seed)
-      [[ ${2:-} =~ ^[0-9]+$ ]] || fail "$1 must be followed by a number; got '${2:-}'; try $1 2."
-      [[ $1 == --ranks ]] && ranks=$2 || seed=$2
-      shift 2
-      ;;
-    *) fail "options must be --ranks N or --seed N; got '$1'; leave it out." ;;
-  esac
-done
-
-trireme=$PWD/build/release/bin/trireme
 retriever=runs/pictograms/ret_stage2/export/merged
 [[ -x $trireme && -f $retriever/config.json ]] ||
   fail "the retriever must have been trained; got no $retriever; run launch/quickstart.sh first."
-run() {
-  if ((ranks > 1)); then mpirun --oversubscribe -n "$ranks" "$trireme" "$@"; else "$trireme" "$@"; fi
-}
 
-experiments=experiments/pictograms
 rank=runs/pictograms/rank
 begin=$SECONDS
 printf '\n==> mine\n'

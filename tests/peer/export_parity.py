@@ -13,22 +13,18 @@ import argparse
 import pathlib
 import random
 import subprocess
-import sys
-import tempfile
-import time
-import traceback
 import warnings
 
 import numpy as np
 import peft
 import torch
-import transformers
 from safetensors.torch import load_file
 
 import drawing
 import embedders
 import hub_checkpoints
 import qwen_files
+import seeds
 
 BAR, LEAST_EFFECT = 1e-5, 1e-3
 
@@ -129,29 +125,9 @@ def run(seed: int, folder: pathlib.Path, tokenizers: list, options: argparse.Nam
 
 def main() -> None:
     options = parse_arguments()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    torch.set_num_threads(1)
-    begin = time.monotonic()
     tokenizers = [qwen_files.train_tokenizer(300)]
-    worst: dict[str, float] = {}
-    failures = 0
-    for seed in range(options.first_seed, options.first_seed + options.configs):
-        with tempfile.TemporaryDirectory(prefix="export_parity_") as folder:
-            try:
-                found, about = run(seed, pathlib.Path(folder), tokenizers, options)
-                missed = [form for form, value in found.items() if not value <= BAR]
-                worst = {form: max(found.get(form, 0.0), worst.get(form, 0.0)) for form in {*found, *worst}}
-                text = ", ".join(f"{form} {value:.1e}" for form, value in found.items())
-                print(f"seed {seed}: {text}{'  MISSED' if missed else ''}  ({about})", flush=True)
-                failures += bool(missed)
-            except (AssertionError, RuntimeError, ValueError, UserWarning):
-                print(f"seed {seed}: FAILED\n{traceback.format_exc()}", flush=True)
-                failures += 1
-    figures = ", ".join(f"{form} {value:.1e}" for form, value in sorted(worst.items()))
-    print(f"export_parity: {options.configs} configurations, {failures} failed; worst differences of an element: "
-          f"{figures} (bar {BAR:.0e}); {time.monotonic() - begin:.0f} s")
-    sys.exit(1 if failures else 0)
+    seeds.check(options, lambda seed, folder: run(seed, folder, tokenizers, options), {}, BAR)
+
 
 
 if __name__ == "__main__":

@@ -13,13 +13,8 @@ import json
 import pathlib
 import random
 import subprocess
-import sys
-import tempfile
-import time
-import traceback
 
 import torch
-import transformers
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -27,6 +22,7 @@ import drawing
 import embedders
 import qwen_files
 import rerank_messages
+import seeds
 import train_parity
 
 BAR = 1e-5
@@ -186,29 +182,9 @@ def run(seed: int, folder: pathlib.Path, tokenizer, options: argparse.Namespace)
 
 def main() -> None:
     options = parse_arguments()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    torch.set_num_threads(1)
-    begin = time.monotonic()
     tokenizer = qwen_files.train_tokenizer(300, qwen_files.ANSWER_WORDS)
-    worst: dict[str, float] = {}
-    failures = 0
-    for seed in range(options.first_seed, options.first_seed + options.configs):
-        with tempfile.TemporaryDirectory(prefix="rank_parity_") as folder:
-            try:
-                found, about = run(seed, pathlib.Path(folder), tokenizer, options)
-                missed = [kind for kind, value in found.items() if not value <= BAR]
-                worst = {kind: max(value, worst.get(kind, 0.0)) for kind, value in found.items()}
-                text = ", ".join(f"{kind} {value:.1e}" for kind, value in found.items())
-                print(f"seed {seed}: {text}{'  MISSED' if missed else ''}  ({about})", flush=True)
-                failures += bool(missed)
-            except (AssertionError, RuntimeError, ValueError):
-                print(f"seed {seed}: FAILED\n{traceback.format_exc()}", flush=True)
-                failures += 1
-    figures = ", ".join(f"{kind} {value:.1e}" for kind, value in worst.items())
-    print(f"rank_parity: {options.configs} configurations x {options.queries} queries, {failures} failed; worst "
-          f"relative differences: {figures} (bar {BAR:.0e}); {time.monotonic() - begin:.0f} s")
-    sys.exit(1 if failures else 0)
+    seeds.check(options, lambda seed, folder: run(seed, folder, tokenizer, options), {}, BAR)
+
 
 
 if __name__ == "__main__":

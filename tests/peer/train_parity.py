@@ -13,20 +13,16 @@ import json
 import pathlib
 import random
 import subprocess
-import sys
-import tempfile
-import time
-import traceback
 
 import peft
 import torch
-import transformers
 from safetensors.torch import load_file, save_file
 
 import drawing
 import embedders
 import hub_checkpoints
 import qwen_files
+import seeds
 
 STEP_BAR, CURVE_BAR, STEPS, TEMPERATURE, RATE = 1e-5, 1e-4, 20, 0.05, 1e-3
 LEAST_GRADIENT = 1e-3  # of the largest
@@ -182,31 +178,9 @@ def run(seed: int, folder: pathlib.Path, tokenizers: list, options: argparse.Nam
 
 def main() -> None:
     options = parse_arguments()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    torch.set_num_threads(1)
-    begin = time.monotonic()
     tokenizers = [qwen_files.train_tokenizer(300)]
-    worst: dict[str, float] = {}
-    failures = 0
-    for seed in range(options.first_seed, options.first_seed + options.configs):
-        with tempfile.TemporaryDirectory(prefix="train_parity_") as folder:
-            try:
-                found, about = run(seed, pathlib.Path(folder), tokenizers, options)
-                bars = dict.fromkeys(found, STEP_BAR) | dict(curve=CURVE_BAR)
-                missed = [kind for kind, value in found.items() if not value <= bars[kind]]
-                worst = {kind: max(value, worst.get(kind, 0.0)) for kind, value in found.items()}
-                text = ", ".join(f"{kind} {value:.1e}" for kind, value in found.items())
-                print(f"seed {seed}: {text}{'  MISSED' if missed else ''}  ({about})", flush=True)
-                failures += bool(missed)
-            except (AssertionError, RuntimeError, ValueError):
-                print(f"seed {seed}: FAILED\n{traceback.format_exc()}", flush=True)
-                failures += 1
-    figures = ", ".join(f"{kind} {value:.1e}" for kind, value in worst.items())
-    print(f"train_parity: {options.configs} configurations x {options.pairs} pairs, {failures} failed; worst relative "
-          f"differences: {figures} (bars {STEP_BAR:.0e}, curve of {STEPS} steps {CURVE_BAR:.0e}); "
-          f"{time.monotonic() - begin:.0f} s")
-    sys.exit(1 if failures else 0)
+    seeds.check(options, lambda seed, folder: run(seed, folder, tokenizers, options), dict(curve=CURVE_BAR), STEP_BAR)
+
 
 
 if __name__ == "__main__":
