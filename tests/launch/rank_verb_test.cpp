@@ -11,6 +11,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::lines_of;
 using test::ProgramResult;
+using test::replaced;
 using test::run_program;
 using ::testing::HasSubstr;
 
@@ -36,13 +37,6 @@ optim: {peak_lr: 0.01}
 train: {steps: 60, log_every_steps: 1}
 checkpoint: {every_steps: 7}
 )";
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
-  }
-  return text;
-}
 
 /// The toy run's pairs with mined negatives, and a model whose tokenizer has the answers.
 class RankVerbTest : public test::ToyRun {

@@ -34,14 +34,14 @@ train: {steps: 60, log_every_steps: 1}
 checkpoint: {every_steps: 7}
 )";
 
+}  // namespace
+
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
   for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
     text.replace(at, from.size(), to);
   }
   return text;
 }
-
-}  // namespace
 
 int64_t lines_of(const fs::path& path) {
   const std::string text = read_text_file(path);

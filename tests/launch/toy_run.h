@@ -14,6 +14,7 @@
 namespace trireme::test {
 
 int64_t lines_of(const std::filesystem::path& path);
+std::string replaced(std::string text, const std::string& from, const std::string& to);  ///< everywhere
 
 /// A checkpoint of a few thousand weights and twelve pairs, texts beside pictures, and a run of sixty steps on them, as
 /// `trireme train` runs it.
