@@ -6,6 +6,7 @@
 #include "core/elapsed.h"
 #include "trainers/diverged.h"
 #include "trainers/lamra_rank_parts.h"
+#include "trainers/mined_source.h"
 #include "trainers/preflight.h"
 #include "trainers/rerank_totals.h"
 #include "trainers/run/stop.h"
@@ -17,13 +18,6 @@ namespace trireme {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-void tell_sources(const LamraRankParts& parts, Log& log) {
-  for (const SourceSummary& source : parts.set.summaries()) {
-    log.info("{}: {} queries with negatives of {}, {} without any mined", source.name, source.pairs,
-             parts.negatives.info().model, source.without_negatives);
-  }
-}
 
 /// The longest of the run's first batches goes forward and back once; nothing of it is kept. Before anything is
 /// written: what is wrong with the batches is found here.
@@ -85,7 +79,7 @@ TrainingEnd train_lamra_rank(const Resolved<LamraRankConfig>& resolved, Training
   LamraRankParts parts(config, job);
   const int64_t steps = total_steps(config.train, parts.set.steps_per_epoch());
   const Schedule schedule(config.schedule, steps);
-  tell_sources(parts, job.log);
+  tell_mined(parts.set, parts.negatives, job.log);
   fly_ahead(parts, job);
   RunState run(config.run_dir,
                {.recipe = "lamra_rank",

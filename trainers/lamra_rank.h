@@ -9,6 +9,7 @@
 #include "core/config/config.h"
 #include "data/loader/data_config.h"
 #include "data/rerank/samples_config.h"
+#include "data/sources/mined_config.h"
 #include "losses/rerank.h"
 #include "models/lora.h"
 #include "models/trainable.h"
@@ -35,6 +36,7 @@ struct LamraRankConfig {
   std::optional<LoraConfig> lora;
   TrainableConfig trainable;
   DataConfig data = default_data();
+  MinedConfig mined;
   RerankSamplesConfig samples;
   RerankStepConfig step;
   RerankLossConfig loss;
@@ -56,6 +58,7 @@ struct LamraRankConfig {
     v.field("lora", lora, "Fresh low-rank terms; none when absent.");
     v.field("trainable", trainable, "Which tensors train.");
     v.field("data", data, "Queries, M-BEIR's; sampler.pairs_global counts them.");
+    v.field("mined", mined, "Negatives: what a retriever found for the queries.");
     v.field("samples", samples, "What becomes of a query.");
     v.field("step", step, "How a step's gradient is computed.");
     v.field("loss", loss, "Cross-entropy of the answers.");
@@ -68,7 +71,7 @@ struct LamraRankConfig {
   }
   void check(Problems& problems) const;
 };
-static_assert(field_count<LamraRankConfig>() == 16, "describe() must list every field");
+static_assert(field_count<LamraRankConfig>() == 17, "describe() must list every field");
 
 /// Trains until the run is complete or the job is asked to stop. The run directory's newest valid checkpoint is gone on
 /// from, to the same bits as an unbroken run with the same number of ranks. Collective.

@@ -2,18 +2,12 @@
 
 #include "core/dist/reducer.h"
 #include "data/loader/training_set.h"
-#include "data/rerank/mined_negatives.h"
 #include "data/rerank/rerank_loader.h"
+#include "data/sources/mined_negatives.h"
 #include "trainers/lamra_rank.h"
 #include "trainers/optim/optimizer.h"
 
 namespace trireme {
-
-/// Refuses negatives that were not mined with samples.retriever, or warns of them under samples.allow_stale. Nothing is
-/// compared when it is not set. Collective. cost: rank 0 reads the retriever's weights once.
-/// throws DataError: another retriever, another adapter; a retriever that cannot be read.
-void require_fresh(const HardNegativesInfo& info, const RerankSamplesConfig& samples, Communicator& communicator,
-                   Log& log);
 
 /// What a LamRA-Rank run is built of before its first step.
 struct LamraRankParts {

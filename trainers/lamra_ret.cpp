@@ -1,11 +1,13 @@
 #include "trainers/lamra_ret.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
 #include "core/elapsed.h"
 #include "trainers/diverged.h"
 #include "trainers/lamra_ret_parts.h"
+#include "trainers/mined_source.h"
 #include "trainers/preflight.h"
 #include "trainers/run/stop.h"
 #include "trainers/run_state.h"
@@ -56,15 +58,24 @@ StepRecord curve_record(int64_t step, const StepTotals::Means& means, const Cont
 
 }  // namespace
 
+void LamraRetConfig::check(Problems& problems) const {
+  check_what_trains(model, lora, trainable, problems);
+  if (mined && data.hard_negatives == 0)
+    problems.add("mined", "needs data.hard_negatives of at least 1; got 0; set it, or leave mined out");
+  if (mined && std::ranges::none_of(data.sources, [](const SourceConfig& s) { return s.kind == SourceKind::kMbeir; }))
+    problems.add("mined", "needs a source of kind mbeir, whose queries were mined for; got none; leave mined out");
+}
+
 TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJob& job) {
   const LamraRetConfig& config = *resolved;
   Communicator& communicator = job.communicator;
 
   // Build.
-  LamraRetParts parts(config, communicator, job.device);
+  LamraRetParts parts(config, job);
   const int64_t steps = total_steps(config.train, parts.set.steps_per_epoch());
   const Schedule schedule(config.schedule, steps);
   RunValidation validation(config.validation, config.data, parts.base);
+  if (parts.negatives) tell_mined(parts.set, *parts.negatives, job.log);
   fly_ahead(parts, job);
   RunState run(config.run_dir,
                {.recipe = "lamra_ret",

@@ -8,6 +8,7 @@
 #include "core/checkpoint/same_run.h"
 #include "core/config/config.h"
 #include "data/loader/data_config.h"
+#include "data/sources/mined_config.h"
 #include "losses/info_nce_config.h"
 #include "models/lora.h"
 #include "models/trainable.h"
@@ -35,6 +36,7 @@ struct LamraRetConfig {
   std::optional<LoraConfig> lora;
   TrainableConfig trainable;
   DataConfig data;
+  std::optional<MinedConfig> mined;
   StepConfig step;
   InfoNceConfig loss;
   OptimConfig optim;
@@ -56,6 +58,7 @@ struct LamraRetConfig {
     v.field("lora", lora, "Fresh low-rank terms; none when absent.");
     v.field("trainable", trainable, "Which tensors train.");
     v.field("data", data, "On what.");
+    v.field("mined", mined, "Hard negatives that a retriever found; those of neg_cand_list when absent.");
     v.field("step", step, "How a step's gradient is computed.");
     v.field("loss", loss, "InfoNCE.");
     v.field("optim", optim, "Optimiser.");
@@ -66,9 +69,9 @@ struct LamraRetConfig {
     v.field("guard", guard, "When a run ends that goes wrong.");
     v.field("resume", resume, "What may change when a run goes on.");
   }
-  void check(Problems& problems) const { check_what_trains(model, lora, trainable, problems); }
+  void check(Problems& problems) const;
 };
-static_assert(field_count<LamraRetConfig>() == 16, "describe() must list every field");
+static_assert(field_count<LamraRetConfig>() == 17, "describe() must list every field");
 
 /// Trains until the run is complete or the job is asked to stop. The run directory's newest valid checkpoint is gone on
 /// from, to the same bits as an unbroken run with the same number of ranks. Collective.

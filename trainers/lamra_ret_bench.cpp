@@ -7,6 +7,7 @@
 #include "core/elapsed.h"
 #include "retrieval/checkpoint_inputs.h"
 #include "trainers/lamra_ret_parts.h"
+#include "trainers/mined_source.h"
 #include "trainers/step_totals.h"
 
 namespace trireme {
@@ -41,7 +42,7 @@ double linear_flop(LamraRetParts& parts, const PairBatch& batch) {
 
 StepBenchResult bench_lamra_ret_step(const LamraRetConfig& config, int64_t warmup, int64_t steps, TensorMemory& memory,
                                      TrainingJob& job) {
-  LamraRetParts parts(config, job.communicator, job.device);
+  LamraRetParts parts(config, job);
   PairLoader loader = parts.loader(0);
   StepTotals totals(job.communicator, parts.base.model.device);
   StepBenchResult out;
@@ -84,7 +85,9 @@ StepBenchResult bench_lamra_ret_step(const LamraRetConfig& config, int64_t warmu
 LoaderSpeed bench_lamra_ret_loader(const LamraRetConfig& config, int64_t steps, const TrainingJob& job) {
   const ModelConfig shape = read_model_config(config.model.path);
   const Tokenizer tokenizer = Tokenizer::from_file(config.model.path / "tokenizer.json");
-  const TrainingSet set(config.data);
+  std::optional<MinedNegatives> negatives;
+  if (config.mined) negatives.emplace(open_mined(*config.mined, job.communicator, job.log));
+  const TrainingSet set(config.data, negatives ? &*negatives : nullptr);
   PairLoader loader(set, config.data, {tokenizer, shape.image_token_id, image_processor_of(config.model.path, shape)},
                     static_cast<uint64_t>(config.seed), {job.communicator.rank(), job.communicator.size()});
   return measure_loader(loader, config.data, steps);

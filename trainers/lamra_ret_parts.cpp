@@ -3,11 +3,17 @@
 #include <algorithm>
 #include <iterator>
 
+#include "trainers/mined_source.h"
 #include "trainers/run_state.h"
 #include "trainers/what_trains.h"
 
 namespace trireme {
 namespace {
+
+std::optional<MinedNegatives> mined_for(const LamraRetConfig& config, TrainingJob& job) {
+  if (!config.mined) return std::nullopt;
+  return open_mined(*config.mined, job.communicator, job.log);
+}
 
 TrainingModel trainable_model(const LamraRetConfig& config, c10::Device device) {
   TrainingModel base = load_training_model(config.model, static_cast<uint64_t>(config.seed), {.device = device});
@@ -31,18 +37,19 @@ NamedTensors leaves_of(Model& model, const torch::Tensor& log_inverse_temperatur
 
 }  // namespace
 
-LamraRetParts::LamraRetParts(const LamraRetConfig& run_config, Communicator& ranks, c10::Device device)
+LamraRetParts::LamraRetParts(const LamraRetConfig& run_config, TrainingJob& job)
     : config(run_config),
-      communicator(ranks),
-      set(config.data),
-      base(trainable_model(config, device)),
+      communicator(job.communicator),
+      negatives(mined_for(config, job)),
+      set(config.data, negatives ? &*negatives : nullptr),
+      base(trainable_model(config, job.device)),
       task{.model = base.model,
            .step = config.step,
            .loss = config.loss,
            .pairs_global = config.data.sampler.pairs_global,
            .seed = static_cast<uint64_t>(config.seed),
            .vision_trains = vision_trains(base.model),
-           .log_inverse_temperature = learned_temperature(config.loss, device)},
+           .log_inverse_temperature = learned_temperature(config.loss, job.device)},
       leaves(leaves_of(base.model, task.log_inverse_temperature)),
       optimizer(config.optim, leaves),
       reducer(values_of(leaves), communicator) {}

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "data/rerank/mined_negatives.h"
 #include "data/rerank/samples_config.h"
+#include "data/sources/mined_negatives.h"
 #include "data/sources/pair_source.h"
 
 namespace trireme {

@@ -2,13 +2,10 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
-#include <optional>
 #include <string_view>
 #include <utility>
 
 #include "core/config/field_count.h"
-#include "core/config/report.h"
 #include "data/prompt/rerank_prompt.h"
 
 namespace trireme {
@@ -36,9 +33,6 @@ constexpr auto choice_names(ShortOfNegatives) {
 /// [samples] What LamRA-Rank (arXiv:2412.01720, sec. 3.4) makes of a query: a pair with the gold document, answered
 /// "Yes", one with a negative, answered "No", and a list.
 struct RerankSamplesConfig {
-  std::filesystem::path hard_negatives;
-  std::optional<std::filesystem::path> retriever, retriever_adapter;
-  bool allow_stale = false;
   RerankSpacing spacing = RerankSpacing::kMaster;
   ListNegatives list_negatives = ListNegatives::kReleased;
   ShortOfNegatives short_of_negatives = ShortOfNegatives::kReleased;
@@ -46,12 +40,6 @@ struct RerankSamplesConfig {
 
   template <class V>
   void describe(V& v) {
-    v.field("hard_negatives", hard_negatives, "File of `trireme mine`: the documents found for each training query.")
-        .required();
-    v.field("retriever", retriever, "Checkpoint that the file must have been mined with; not compared when not set.")
-        .no_effect_on_values();
-    v.field("retriever_adapter", retriever_adapter, "Its adapter; none when not set.").no_effect_on_values();
-    v.field("allow_stale", allow_stale, "Go on when the file was mined with another retriever.").no_effect_on_values();
     v.field("spacing", spacing, "The wording of LamRA's Qwen2-VL branch, or of its Qwen2.5-VL branch.");
     v.field("list_negatives", list_negatives, "Negatives of a list: 1 to 4, or 2 to 5.");
     v.field("short_of_negatives", short_of_negatives,
@@ -60,11 +48,7 @@ struct RerankSamplesConfig {
             "Encode a query's pictures once for its three samples; only where the vision tower is frozen.")
         .no_effect_on_values();
   }
-  void check(Problems& problems) const {
-    if (retriever_adapter && !retriever)
-      problems.add("retriever_adapter", "belongs to a retriever; got none; give samples.retriever, or leave this out");
-  }
 };
-static_assert(field_count<RerankSamplesConfig>() == 8, "describe() must list every field");
+static_assert(field_count<RerankSamplesConfig>() == 4, "describe() must list every field");
 
 }  // namespace trireme

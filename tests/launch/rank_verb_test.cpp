@@ -3,7 +3,6 @@
 #include "core/io/file.h"
 #include "core/io/safetensors.h"
 #include "tests/launch/toy_run.h"
-#include "tests/support/mined_file.h"
 
 namespace trireme {
 namespace {
@@ -31,7 +30,7 @@ data:
       instructions: instructions.tsv
   sampler: {pairs_global: 4}
   max_pixels: 3136
-samples: {hard_negatives: {root}/hard_negatives.h5}
+mined: {file: {root}/hard_negatives.h5}
 step: {micro_batch_tokens: 1500}
 optim: {peak_lr: 0.01}
 train: {steps: 60, log_every_steps: 1}
@@ -58,13 +57,7 @@ class RankVerbTest : public test::ToyRun {
       config = replaced(config, from, to);
     }
     folder_.write("rank_model/config.json", config);
-    std::vector<test::MinedList> lists;
-    for (int i = 0; i < 12; ++i) {
-      test::MinedList list{fmt::format("20:{}", i), {}, {fmt::format("20:{}", i)}};
-      for (int ahead : {2, 4, 0, 6, 8}) list.documents.push_back(fmt::format("20:{}", (i + ahead) % 12));
-      lists.push_back(std::move(list));
-    }
-    test::write_mined_file(at("hard_negatives.h5"), lists);
+    write_mined(at("hard_negatives.h5"), 12);
     folder_.write("config.yaml", replaced(kConfig, "{root}", folder_.path().string()));
   }
 };
@@ -109,10 +102,10 @@ TEST_F(RankVerbTest, ExportsWhatItHasTrained) {
 
 TEST_F(RankVerbTest, RefusesWhatCannotBeMeant) {
   const std::vector<std::tuple<std::vector<std::string>, int, std::vector<std::string>>> cases = {
-      {{"samples.hard_negatives=" + at("absent.h5").string()}, 3, {"absent.h5"}},
+      {{"mined.file=" + at("absent.h5").string()}, 3, {"absent.h5"}},
       {{"model.path=" + at("model").string()}, 3, {"\"Yes\" must be one token"}},
-      {{"samples.retriever=" + at("model").string()}, 3, {"must be mined with samples.retriever", "allow_stale"}},
-      {{"samples.retriever_adapter=" + at("adapter").string()}, 2, {"samples.retriever_adapter"}},
+      {{"mined.retriever=" + at("model").string()}, 3, {"must be mined with mined.retriever", "allow_stale"}},
+      {{"mined.retriever_adapter=" + at("adapter").string()}, 2, {"mined.retriever_adapter"}},
       {{"data.prompt=bare"}, 2, {"data.prompt"}},
       {{"data.hard_negatives=1"}, 2, {"data.hard_negatives"}},
       {{"samples.list_negatives=papre"}, 2, {"samples.list_negatives", "paper"}},
@@ -122,8 +115,7 @@ TEST_F(RankVerbTest, RefusesWhatCannotBeMeant) {
     expect_refused(train(overrides), exit_code, parts);
     EXPECT_FALSE(fs::exists(at("run"))) << overrides.front();
   }
-  EXPECT_EQ(train({"samples.retriever=" + at("model").string(), "samples.allow_stale=true", "train.steps=1"}).exit_code,
-            0);
+  EXPECT_EQ(train({"mined.retriever=" + at("model").string(), "mined.allow_stale=true", "train.steps=1"}).exit_code, 0);
 }
 
 }  // namespace

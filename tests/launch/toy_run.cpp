@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/io/file.h"
+#include "tests/support/mined_file.h"
 
 namespace trireme::test {
 namespace {
@@ -107,6 +108,16 @@ kill -KILL $victim
 wait $launcher)",
                             lines, ranks - 1),
                 std::move(more));
+}
+
+void ToyRun::write_mined(const fs::path& path, int queries) const {
+  std::vector<MinedList> lists;
+  for (int i = 0; i < queries; ++i) {
+    MinedList list{fmt::format("20:{}", i), {}, {fmt::format("20:{}", i)}};
+    for (int ahead : {2, 4, 0, 6, 8}) list.documents.push_back(fmt::format("20:{}", (i + ahead) % 12));
+    lists.push_back(std::move(list));
+  }
+  write_mined_file(path, lists);
 }
 
 void ToyRun::expect_refused(const ProgramResult& ran, int exit_code, const std::vector<std::string>& parts) const {

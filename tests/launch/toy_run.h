@@ -34,6 +34,9 @@ class ToyRun : public ::testing::Test {
   ProgramResult train_and_kill(const std::filesystem::path& run, int lines, int ranks,
                                std::vector<std::string> more = {}) const;
 
+  /// What a retriever might have found for the first `queries` of the twelve: five documents each, its own among them.
+  void write_mined(const std::filesystem::path& path, int queries) const;
+
   void expect_refused(const ProgramResult& ran, int exit_code, const std::vector<std::string>& parts) const;
   std::string final_file(const std::filesystem::path& run, const std::string& name) const;
   void expect_same_run(const std::filesystem::path& a, const std::filesystem::path& b) const;

@@ -30,6 +30,25 @@ TEST_F(TrainVerbTest, LearnsAndLeavesACompleteRunDirectory) {
   for (const SafetensorsEntry& entry : weights.entries()) EXPECT_THAT(entry.name, HasSubstr("lora_"));
 }
 
+TEST_F(TrainVerbTest, ContrastsWithWhatWasMined) {
+  write_mined(at("mined.h5"), 10);
+  const std::vector<std::string> short_run = {"train.steps=3", "run_dir=" + at("plain").string()};
+  ASSERT_EQ(train(short_run).exit_code, 0);
+  const ProgramResult ran = train({"train.steps=3", "mined.file=" + at("mined.h5").string(), "data.hard_negatives=2"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("10 queries with negatives of"));
+  EXPECT_THAT(ran.err, HasSubstr("2 without any mined"));
+  EXPECT_NE(read_text_file(at("run/metrics.jsonl")), read_text_file(at("plain/metrics.jsonl")));
+
+  fs::remove_all(at("run"));
+  const std::string file = "mined.file=" + at("mined.h5").string();
+  expect_refused(train({file}), 2, {"mined", "data.hard_negatives of at least 1"});
+  expect_refused(train({file, "data.hard_negatives=5"}), 3, {"lower data.hard_negatives"});
+  expect_refused(train({file, "data.hard_negatives=2", "mined.retriever=" + at("model").string()}), 3,
+                 {"must be mined with mined.retriever", "mined.allow_stale"});
+  EXPECT_FALSE(fs::exists(at("run")));
+}
+
 TEST_F(TrainVerbTest, KilledTwiceAndGoneOnWithEndsInTheBitsOfAnUnbrokenRun) {
   for (const int ranks : {1, 2}) {
     const fs::path unbroken = at(fmt::format("unbroken_{}", ranks)), broken = at(fmt::format("broken_{}", ranks));

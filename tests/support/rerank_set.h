@@ -19,7 +19,7 @@ class RerankSet {
     config.text_tokens = 256;
     config.max_pixels = 56 * 56;
     config.min_pixels = 28 * 28;
-    samples.hard_negatives = benchmark_.path() / "hard_negatives.h5";
+    mined = benchmark_.path() / "hard_negatives.h5";
     model.image_token_id = tokenizer_.token_to_id("<|image_pad|>").value();
     model.image_processor = ImageProcessorConfig{};
     mine(concepts, kQueriesPerConcept * concepts);
@@ -34,11 +34,11 @@ class RerankSet {
       const auto did = [&](int64_t ahead) { return fmt::format("9:{}", first_id + (number + ahead) % concepts); };
       lists.push_back({fmt::format("9:{}", query), {did(1), did(2), did(0), did(3), did(4), did(5), did(6)}, {did(0)}});
     }
-    write_mined_file(samples.hard_negatives, lists);
+    write_mined_file(mined, lists);
   }
 
   std::vector<RerankBatch> load(int64_t steps, LoaderRank rank = {}, int64_t first = 0) const {
-    const MinedNegatives negatives(samples.hard_negatives);
+    const MinedNegatives negatives(mined);
     const TrainingSet set(config, &negatives);
     RerankLoader loader(set, config, samples, negatives, model, kSeed, rank, first);
     std::vector<RerankBatch> out;
@@ -59,6 +59,7 @@ class RerankSet {
  public:
   DataConfig config;
   RerankSamplesConfig samples;
+  std::filesystem::path mined;  ///< file
   ModelInput model{tokenizer_, -1, std::nullopt};
 };
 

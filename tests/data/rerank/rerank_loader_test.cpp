@@ -188,7 +188,7 @@ TEST_F(RerankLoaderTest, SharedPicturesAreEachSequencesOwn) {
 
 TEST_F(RerankLoaderTest, LeavesOutQueriesThatWereNotMinedFor) {
   set_.mine(kConcepts, 20);
-  const MinedNegatives negatives(set_.samples.hard_negatives);
+  const MinedNegatives negatives(set_.mined);
   const TrainingSet set(set_.config, &negatives);
   EXPECT_EQ(set.pairs(), 20);
   EXPECT_EQ(set.summaries()[0].without_negatives, 40);
@@ -199,7 +199,7 @@ TEST_F(RerankLoaderTest, LeavesOutQueriesThatWereNotMinedFor) {
 }
 
 TEST_F(RerankLoaderTest, RefusesNegativesOfAnotherPool) {
-  test::write_mined_file(set_.samples.hard_negatives, {{"9:0", {"9:1001", "7:1"}, {"9:1000"}}});
+  test::write_mined_file(set_.mined, {{"9:0", {"9:1001", "7:1"}, {"9:1000"}}});
   set_.config.sampler.pairs_global = 1;
   std::string message;
   for (int64_t step = 0; step < 20 && message.empty(); ++step) {

@@ -1,4 +1,4 @@
-#include "data/rerank/mined_negatives.h"
+#include "data/sources/mined_negatives.h"
 
 #include "core/error.h"
 
