@@ -2,13 +2,12 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "core/config/config.h"
 #include "launch/benches.h"
-#include "launch/config_arguments.h"
 #include "launch/environment.h"
 #include "launch/job.h"
 #include "launch/options.h"
-#include "trainers/lamra_ret_bench.h"
+#include "launch/recipe_config.h"
+#include "trainers/recipe_bench.h"
 
 namespace trireme {
 namespace {
@@ -26,14 +25,13 @@ struct BenchLoaderVerb {
 };
 static_assert(field_count<BenchLoaderVerb::Options>() == 1, "describe() must list every field");
 
-int bench_loader(const BenchLoaderVerb& verb, Job& job) {
-  const auto config = load_config<LamraRetConfig>(verb.arguments.config, verb.arguments.overrides);
-  const TrainingJob training = job.training([] { return false; });
-  const LoaderSpeed speed = bench_lamra_ret_loader(*config, verb.options.steps, training);
-  const nlohmann::ordered_json line = {
+template <class Config>
+nlohmann::ordered_json figures(const Config& config, const LoaderSpeed& speed, Job& job) {
+  return {
       {"bench", "loader"},
+      {"recipe", choice_name(config.recipe)},
       {"ranks", job.communicator.size()},
-      {"threads_per_rank", config->data.loader_threads},
+      {"threads_per_rank", config.data.loader_threads},
       {"steps", speed.steps},
       {"pairs", speed.pairs},
       {"records", speed.records},
@@ -46,6 +44,13 @@ int bench_loader(const BenchLoaderVerb& verb, Job& job) {
       {"pairs_per_s", static_cast<double>(speed.pairs) / speed.seconds},
       {"peak_mib", peak_memory_bytes() >> 20},
   };
+}
+
+int run_bench_loader(const BenchLoaderVerb& verb, Job& job) {
+  const TrainingJob training = job.training([] { return false; });
+  const nlohmann::ordered_json line = with_recipe_config(verb.arguments, [&](const auto& config) {
+    return figures(*config, bench_loader(*config, verb.options.steps, training), job);
+  });
   if (job.communicator.rank() == 0) std::cout << line.dump() << std::endl;
   return 0;
 }
@@ -60,7 +65,7 @@ VerbAction add_bench_loader(CLI::App& program) {
   auto verb = std::make_shared<BenchLoaderVerb>();
   bind_options(*command, verb->arguments, verb->options, verb->job);
   return [verb](const LaunchInfo& launch) {
-    return run_job(launch, verb->job, [verb](Job& job) { return bench_loader(*verb, job); });
+    return run_job(launch, verb->job, [verb](Job& job) { return run_bench_loader(*verb, job); });
   };
 }
 

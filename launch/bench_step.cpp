@@ -4,15 +4,14 @@
 
 #include <ATen/Parallel.h>
 
-#include "core/config/config.h"
 #include "core/tensor_memory.h"
 #include "launch/benches.h"
-#include "launch/config_arguments.h"
 #include "launch/environment.h"
 #include "launch/gemm_rate.h"
 #include "launch/job.h"
 #include "launch/options.h"
-#include "trainers/lamra_ret_bench.h"
+#include "launch/recipe_config.h"
+#include "trainers/recipe_bench.h"
 
 namespace trireme {
 namespace {
@@ -32,20 +31,23 @@ struct BenchStepVerb {
 };
 static_assert(field_count<BenchStepVerb::Options>() == 2, "describe() must list every field");
 
-int bench_step(const BenchStepVerb& verb, Job& job) {
-  const auto config = load_config<LamraRetConfig>(verb.arguments.config, verb.arguments.overrides);
+std::string_view method_of(const LamraRetConfig& config) { return choice_name(config.step.method); }
+std::string_view method_of(const LamraRankConfig&) { return "micro_batches"; }
+
+template <class Config>
+nlohmann::ordered_json measure(const Config& config, const BenchStepVerb& verb, Job& job) {
   TensorMemory& memory = TensorMemory::install();
   TrainingJob training = job.training([] { return false; });
-  const bool bfloat16 = config->model.dtype == ComputeDtype::kBfloat16;
+  const bool bfloat16 = config.model.dtype == ComputeDtype::kBfloat16;
   const GemmRate gemm = measure_gemm(bfloat16 ? torch::kBFloat16 : torch::kFloat32);
-  const StepBenchResult result =
-      bench_lamra_ret_step(*config, verb.options.warmup, verb.options.steps, memory, training);
+  const StepBenchResult result = bench_step(config, verb.options.warmup, verb.options.steps, memory, training);
   const double gflops = result.linear_flop / result.step_s / 1e9;
   const auto ranks = static_cast<double>(job.communicator.size());
-  const nlohmann::ordered_json line = {
+  return {
       {"bench", "step"},
-      {"dtype", choice_name(config->model.dtype)},
-      {"method", choice_name(config->step.method)},
+      {"recipe", choice_name(config.recipe)},
+      {"dtype", choice_name(config.model.dtype)},
+      {"method", method_of(config)},
       {"ranks", job.communicator.size()},
       {"threads_per_rank", at::get_num_threads()},
       {"steps", result.steps},
@@ -66,6 +68,11 @@ int bench_step(const BenchStepVerb& verb, Job& job) {
       {"peak_mib", peak_memory_bytes() >> 20},
       {"loss", result.loss},
   };
+}
+
+int run_bench_step(const BenchStepVerb& verb, Job& job) {
+  const nlohmann::ordered_json line =
+      with_recipe_config(verb.arguments, [&](const auto& config) { return measure(*config, verb, job); });
   if (job.communicator.rank() == 0) std::cout << line.dump() << std::endl;
   return 0;
 }
@@ -79,7 +86,7 @@ VerbAction add_bench_step(CLI::App& program) {
   bind_options(*command, verb->arguments, verb->options, verb->job, verb->device);
   return [verb](const LaunchInfo& launch) {
     return run_job(
-        launch, verb->job, [verb](Job& job) { return bench_step(*verb, job); }, verb->device.device);
+        launch, verb->job, [verb](Job& job) { return run_bench_step(*verb, job); }, verb->device.device);
   };
 }
 

@@ -1,15 +1,11 @@
 #include <CLI/CLI.hpp>
 
-#include "core/config/choice.h"
-#include "core/config/config.h"
 #include "core/config/help.h"
-#include "launch/config_arguments.h"
 #include "launch/job.h"
 #include "launch/options.h"
+#include "launch/recipe_config.h"
 #include "launch/stop_signal.h"
 #include "launch/verbs.h"
-#include "trainers/lamra_rank.h"
-#include "trainers/lamra_ret.h"
 
 namespace trireme {
 namespace {
@@ -20,18 +16,18 @@ struct TrainVerb {
   DeviceOptions device;
 };
 
-/// A recipe that is not known is refused by the first one's config.
-TrainingEnd train_recipe(const ConfigSource& source, TrainingJob& job) {
-  if (source.scalar("recipe") == choice_name(Recipe::kLamraRank))
-    return train_lamra_rank(Resolved<LamraRankConfig>::from(source), job);
-  return train_lamra_ret(Resolved<LamraRetConfig>::from(source), job);
+TrainingEnd train_recipe(const Resolved<LamraRetConfig>& config, TrainingJob& job) {
+  return train_lamra_ret(config, job);
+}
+TrainingEnd train_recipe(const Resolved<LamraRankConfig>& config, TrainingJob& job) {
+  return train_lamra_rank(config, job);
 }
 
 int train(const TrainVerb& verb, Job& job) {
-  const ConfigSource source = ConfigSource::read(verb.arguments.config, verb.arguments.overrides);
   const StopSignal stop;
   TrainingJob training = job.training([&] { return stop.requested(); });
-  const TrainingEnd end = train_recipe(source, training);
+  const TrainingEnd end =
+      with_recipe_config(verb.arguments, [&](const auto& config) { return train_recipe(config, training); });
   return end == TrainingEnd::kFinished ? 0 : kStoppedExitCode;
 }
 

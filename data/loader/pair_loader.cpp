@@ -1,11 +1,9 @@
 #include "data/loader/pair_loader.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include <ATen/ops/empty.h>
 
-#include "core/elapsed.h"
 #include "data/loader/pair_encoder.h"
 #include "data/loader/step_loader.h"
 #include "data/loader/step_sampler.h"
@@ -121,23 +119,5 @@ PairBatch PairLoader::next() {
 }
 
 double PairLoader::waited_s() const noexcept { return state_->loader.waited_s(); }
-
-LoaderSpeed measure_loader(PairLoader& loader, const DataConfig& config, int64_t steps) {
-  for (int64_t i = 0; i <= config.queued_steps; ++i) loader.next();
-  LoaderSpeed speed;
-  const auto begin = std::chrono::steady_clock::now();
-  for (; speed.steps < steps; ++speed.steps) {
-    const PairBatch batch = loader.next();
-    const PairBatchCounts counts = counts_of(batch);
-    speed.records += counts.sequences;
-    speed.images += counts.images;
-    speed.tokens += counts.tokens;
-    speed.pairs += batch.target_id.size(0);
-    speed.skipped += std::ssize(batch.skipped);
-    speed.clashes_global += batch.clashes_global;
-  }
-  speed.seconds = seconds_since(begin);
-  return speed;
-}
 
 }  // namespace trireme

@@ -35,16 +35,4 @@ class PairLoader {
   std::unique_ptr<State> state_;
 };
 
-/// What a loader does alone, with nobody to wait for. Records are queries, targets and hard negatives.
-struct LoaderSpeed {
-  int64_t steps = 0, pairs = 0, records = 0, images = 0, tokens = 0, skipped = 0;
-  int64_t clashes_global = 0;  ///< of all ranks' batches
-  double seconds = 0;
-  double records_per_s() const { return static_cast<double>(records) / seconds; }
-};
-
-/// Takes `steps` batches from the loader as fast as they come. The steps that are queued already when it begins are
-/// taken first and not counted.
-LoaderSpeed measure_loader(PairLoader& loader, const DataConfig& config, int64_t steps);
-
 }  // namespace trireme

@@ -13,6 +13,7 @@ using test::ProgramResult;
 using test::replaced;
 using test::run_program;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 constexpr const char* kConfig = R"(recipe: lamra_rank
 run_dir: {root}/run
@@ -98,6 +99,22 @@ TEST_F(RankVerbTest, ExportsWhatItHasTrained) {
   const SafetensorsFile adapter(at("run/export/adapter/adapter_model.safetensors"));
   for (const SafetensorsEntry& entry : adapter.entries()) EXPECT_THAT(entry.name, HasSubstr("lora_"));
   EXPECT_TRUE(fs::exists(at("run/export/merged/model.safetensors")));
+}
+
+TEST_F(RankVerbTest, IsMeasuredAsItTrains) {
+  const auto bench = [&](const std::string& what) {
+    return run_program({TRIREME_BINARY, "bench", what, at("config.yaml"), "--steps", "2", "--threads", "1"},
+                       kEnvironment);
+  };
+  const ProgramResult step = bench("step");
+  ASSERT_EQ(step.exit_code, 0) << step.err;
+  EXPECT_THAT(step.out, StartsWith(R"({"bench":"step","recipe":"lamra_rank",)"));
+  EXPECT_THAT(step.out, HasSubstr(R"("pairs_global":4,)"));
+  const ProgramResult loader = bench("loader");
+  ASSERT_EQ(loader.exit_code, 0) << loader.err;
+  EXPECT_THAT(loader.out, StartsWith(R"({"bench":"loader","recipe":"lamra_rank",)"));
+  EXPECT_THAT(loader.out, HasSubstr(R"("pairs":8,"records":24,)")) << "three sequences a query";
+  EXPECT_FALSE(fs::exists(at("run"))) << "no run directory";
 }
 
 TEST_F(RankVerbTest, RefusesWhatCannotBeMeant) {

@@ -1,3 +1,4 @@
+#include "data/loader/loader_speed.h"
 #include "data/loader/pair_loader.h"
 
 #include <map>

@@ -1,0 +1,137 @@
+#include "trainers/recipe_bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+#include "core/elapsed.h"
+#include "retrieval/checkpoint_inputs.h"
+#include "trainers/lamra_rank_parts.h"
+#include "trainers/lamra_ret_parts.h"
+#include "trainers/mined_source.h"
+#include "trainers/rerank_totals.h"
+#include "trainers/step_totals.h"
+#include "trainers/what_trains.h"
+
+namespace trireme {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// See StepBenchResult::linear_flop.
+double linear_flop(Model& model, const PairBatchCounts& counts) {
+  const auto tokens = static_cast<double>(counts.tokens), patches = static_cast<double>(counts.patches);
+  constexpr double kPatchesPerMergedRow = 4;
+  const bool tower_trains = vision_trains(model);
+  double flop = 0;
+  for (const LinearModule& module : linear_layers(model)) {
+    const bool vision = module.path.starts_with("visual.");
+    if (module.path == "lm_head") continue;
+    const double rows = !vision                                     ? tokens
+                        : module.path.starts_with("visual.merger.") ? patches / kPatchesPerMergedRow
+                                                                    : patches;
+    const auto weights = static_cast<double>(module.rows * module.in_features);
+    const double passes = vision && !tower_trains ? 2 : module.layer->weight.requires_grad() ? 6 : 4;
+    flop += passes * weights * rows;
+    for (const LoraTerm& term : module.layer->lora) {
+      if (term.row_begin != module.row_begin) continue;
+      flop += 6 * static_cast<double>(term.a.numel() + term.b.numel()) * rows;
+    }
+  }
+  return flop;
+}
+
+/// differentiate(parts, batch): the recipe's step up to the reduced gradient.
+template <class Totals, class Parts, class Differentiate>
+StepBenchResult measure_steps(Parts& parts, int64_t warmup, int64_t steps, TensorMemory& memory,
+                              const Differentiate& differentiate) {
+  auto loader = parts.loader(0);
+  Totals totals(parts.communicator, parts.base.model.device);
+  StepBenchResult out;
+  out.steps = steps;
+  out.pairs_global = parts.config.data.sampler.pairs_global;
+  out.fastest_step_s = std::numeric_limits<double>::infinity();
+  double flop = 0;
+  for (int64_t step = 0; step < warmup + steps; ++step) {
+    const auto begin = Clock::now();
+    const auto batch = loader.next();
+    const int64_t live_before = memory.live_bytes();
+    memory.restart_peak();
+    const auto loaded = Clock::now();
+    const auto result = differentiate(parts, batch);
+    const auto differentiated = Clock::now();
+    const int64_t activations = memory.peak_bytes() - live_before;
+    const GradientNorm norm = gradient_norm(parts.reducer.gradients(), parts.config.optim.clip_norm);
+    parts.optimizer.step(parts.config.optim.peak_lr, norm);
+    totals.add(result, norm, batch);
+    const auto end = Clock::now();
+    if (step + 1 == warmup) totals.take();
+    if (step < warmup) continue;
+    out.activation_bytes = std::max(out.activation_bytes, activations);
+    out.data_wait_s += seconds_between(begin, loaded);
+    out.gradient_s += seconds_between(loaded, differentiated);
+    out.optimizer_s += seconds_between(differentiated, end);
+    out.fastest_step_s = std::min(out.fastest_step_s, seconds_between(begin, end));
+    flop += linear_flop(parts.base.model, counts_of(batch));
+  }
+  const auto count = static_cast<double>(steps);
+  for (double* phase : {&out.data_wait_s, &out.gradient_s, &out.optimizer_s}) *phase /= count;
+  out.step_s = out.data_wait_s + out.gradient_s + out.optimizer_s;
+  const auto means = totals.take();
+  out.tokens = means.tokens;
+  out.loss = means.loss;
+  out.linear_flop = flop / count * static_cast<double>(parts.communicator.size());
+  return out;
+}
+
+/// What a loader makes of pictures and texts needs no weights.
+struct InputFiles {
+  explicit InputFiles(const std::filesystem::path& folder)
+      : shape(read_model_config(folder)),
+        tokenizer(Tokenizer::from_file(folder / "tokenizer.json")),
+        image_processor(image_processor_of(folder, shape)) {}
+  ModelInput model_input() const { return {tokenizer, shape.image_token_id, image_processor}; }
+
+  ModelConfig shape;
+  Tokenizer tokenizer;
+  std::optional<ImageProcessorConfig> image_processor;
+};
+
+}  // namespace
+
+StepBenchResult bench_step(const LamraRetConfig& config, int64_t warmup, int64_t steps, TensorMemory& memory,
+                           TrainingJob& job) {
+  LamraRetParts parts(config, job);
+  return measure_steps<StepTotals>(parts, warmup, steps, memory, [](LamraRetParts& run, const PairBatch& batch) {
+    return contrastive_step(run.task, batch, run.reducer, run.communicator);
+  });
+}
+
+StepBenchResult bench_step(const LamraRankConfig& config, int64_t warmup, int64_t steps, TensorMemory& memory,
+                           TrainingJob& job) {
+  LamraRankParts parts(config, job);
+  return measure_steps<RerankTotals>(parts, warmup, steps, memory, [](LamraRankParts& run, const RerankBatch& batch) {
+    return rerank_step(run.task, batch, run.reducer, run.communicator);
+  });
+}
+
+LoaderSpeed bench_loader(const LamraRetConfig& config, int64_t steps, const TrainingJob& job) {
+  const InputFiles input(config.model.path);
+  std::optional<MinedNegatives> negatives;
+  if (config.mined) negatives.emplace(open_mined(*config.mined, job.communicator, job.log));
+  const TrainingSet set(config.data, negatives ? &*negatives : nullptr);
+  PairLoader loader(set, config.data, input.model_input(), static_cast<uint64_t>(config.seed),
+                    {job.communicator.rank(), job.communicator.size()});
+  return measure_loader(loader, config.data, steps);
+}
+
+LoaderSpeed bench_loader(const LamraRankConfig& config, int64_t steps, const TrainingJob& job) {
+  const InputFiles input(config.model.path);
+  const MinedNegatives negatives = open_mined(config.mined, job.communicator, job.log);
+  const TrainingSet set(config.data, &negatives);
+  RerankLoader loader(set, config.data, config.samples, negatives, input.model_input(),
+                      static_cast<uint64_t>(config.seed), {job.communicator.rank(), job.communicator.size()});
+  return measure_loader(loader, config.data, steps);
+}
+
+}  // namespace trireme
