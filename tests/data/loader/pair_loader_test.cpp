@@ -1,4 +1,3 @@
-#include "data/loader/loader_speed.h"
 #include "data/loader/pair_loader.h"
 
 #include <map>
@@ -6,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "data/loader/loader_speed.h"
 #include "data/sources/candidate_pool.h"
 #include "tests/data/loader/small_benchmark.h"
 #include "tests/support/expect_error.h"
