@@ -69,8 +69,9 @@ std::string describe_hard_negatives(const fs::path& path) {
   const HardNegativesInfo& info = file.info();
   std::string out = fmt::format(
       "hard negatives\n  queries         {}\n  retrieved       {} for each, of {}\n  filters         {}\n"
-      "  model           {}\n  model sha256    {}\n  adapter sha256  {}\n  corpus sha256   {}\n  config sha256   {}\n",
-      file.queries(), info.depth, info.corpus, info.filters, info.model, info.model_sha256,
+      "  shortcut        {}\n  model           {}\n  model sha256    {}\n  adapter sha256  {}\n  corpus sha256   {}\n  "
+      "config sha256   {}\n",
+      file.queries(), info.depth, info.corpus, info.filters, in_words(info.prior), info.model, info.model_sha256,
       info.adapter_sha256.empty() ? "none" : info.adapter_sha256, info.corpus_sha256, info.config_sha256);
   constexpr int64_t kSamples = 5, kDocuments = 3;
   for (int64_t q = 0; q < std::min(file.queries(), kSamples); ++q) {

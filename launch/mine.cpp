@@ -33,9 +33,13 @@ void tell(const MineReport& report, const MineConfig& config, Log& log) {
   if (report.plan.repeated_queries > 0) {
     log.info("{} lines repeat a query that came before; it was mined once", report.plan.repeated_queries);
   }
-  log.info("dropped: {} by rank, {} by absolute margin, {} by relative margin, {} near-duplicates, {} known positives",
-           counts.rank_window, counts.absolute_margin, counts.relative_margin, counts.near_duplicate,
-           counts.known_positive);
+  log.info(
+      "dropped: {} by rank, {} by absolute margin, {} by relative margin, {} near-duplicates, {} known positives, {} "
+      "by "
+      "balance",
+      counts.rank_window, counts.absolute_margin, counts.relative_margin, counts.near_duplicate, counts.known_positive,
+      counts.balance);
+  log.info("{}", in_words(report.prior));
   if (counts.emptied_dropped + counts.emptied_unfiltered > 0) {
     log.warning("the filters left {} queries without a negative: {} left out, {} kept with their list unfiltered",
                 counts.emptied_dropped + counts.emptied_unfiltered, counts.emptied_dropped, counts.emptied_unfiltered);

@@ -39,6 +39,7 @@ MinedNegatives open_mined(const MinedConfig& config, Communicator& communicator,
 }
 
 void tell_mined(const TrainingSet& set, const MinedNegatives& negatives, Log& log) {
+  log.info("{}: {}", negatives.path().string(), in_words(negatives.info().prior));
   for (const SourceSummary& source : set.summaries()) {
     log.info("{}: {} queries with negatives of {}, {} without any mined", source.name, source.pairs,
              negatives.info().model, source.without_negatives);

@@ -37,6 +37,7 @@ constexpr Count kCounts[] = {{"dropped_by_rank_window", &MiningCounts::rank_wind
                              {"dropped_by_relative_margin", &MiningCounts::relative_margin},
                              {"dropped_as_near_duplicate", &MiningCounts::near_duplicate},
                              {"dropped_as_known_positive", &MiningCounts::known_positive},
+                             {"dropped_by_balance", &MiningCounts::balance},
                              {"emptied_queries_dropped", &MiningCounts::emptied_dropped},
                              {"emptied_queries_unfiltered", &MiningCounts::emptied_unfiltered},
                              {"gold_missing_from_pool", &MiningCounts::missing_gold},
@@ -53,21 +54,25 @@ void write_info(Hdf5Writer& file, const HardNegativesInfo& info) {
   file.set_attribute("corpus_sha256", info.corpus_sha256);
   file.set_attribute("filters", info.filters);
   file.set_attribute("depth", info.depth);
+  file.set_attribute("document_prior_accuracy", info.prior.accuracy);
+  file.set_attribute("document_prior_nats", info.prior.nats);
   for (const Count& count : kCounts) file.set_attribute(count.attribute, info.counts.*count.value);
 }
 
 HardNegativesInfo read_info(const Hdf5Reader& file) {
   const Hdf5Format format = file.require_format(kFormat, kVersion);
-  HardNegativesInfo info{.model = file.string_attribute("model"),
-                         .model_sha256 = file.string_attribute("model_sha256"),
-                         .adapter_sha256 = file.string_attribute("adapter_sha256"),
-                         .rope_mode = file.string_attribute("rope_mode"),
-                         .corpus = file.string_attribute("corpus"),
-                         .corpus_sha256 = file.string_attribute("corpus_sha256"),
-                         .filters = file.string_attribute("filters"),
-                         .config_sha256 = format.config_sha256,
-                         .depth = file.int_attribute("depth"),
-                         .counts = {}};
+  HardNegativesInfo info{
+      .model = file.string_attribute("model"),
+      .model_sha256 = file.string_attribute("model_sha256"),
+      .adapter_sha256 = file.string_attribute("adapter_sha256"),
+      .rope_mode = file.string_attribute("rope_mode"),
+      .corpus = file.string_attribute("corpus"),
+      .corpus_sha256 = file.string_attribute("corpus_sha256"),
+      .filters = file.string_attribute("filters"),
+      .config_sha256 = format.config_sha256,
+      .depth = file.int_attribute("depth"),
+      .counts = {},
+      .prior = {file.double_attribute("document_prior_accuracy"), file.double_attribute("document_prior_nats")}};
   for (const Count& count : kCounts) info.counts.*count.value = file.int_attribute(count.attribute);
   return info;
 }
@@ -152,6 +157,11 @@ struct HardNegativesWriter::State {
   Hdf5Writer file;
   int64_t queries = 0, documents = 0, gold = 0;
 };
+
+std::string in_words(const DocumentPrior& prior) {
+  return fmt::format("a document alone, without its query, tells gold from negative in {:.1f} % ({:.3f} nats of 0.693)",
+                     100 * prior.accuracy, prior.nats);
+}
 
 HardNegativesWriter::HardNegativesWriter(const std::filesystem::path& path) : state_(std::make_unique<State>(path)) {
   Hdf5Writer& file = state_->file;

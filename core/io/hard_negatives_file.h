@@ -38,6 +38,7 @@ struct MinedQuery {
 struct MiningCounts {
   int64_t rank_window = 0, absolute_margin = 0, relative_margin = 0;  ///< documents dropped by each filter; one that
   int64_t near_duplicate = 0, known_positive = 0;                     ///< several would drop counts for the first
+  int64_t balance = 0;                                                ///< documents that balancing did not draw
   int64_t emptied_dropped = 0;     ///< queries left out because the filters left them no negative
   int64_t emptied_unfiltered = 0;  ///< queries that kept their list as it was before the filters, for that reason
   int64_t missing_gold = 0;        ///< gold documents that the pool lacks
@@ -45,6 +46,15 @@ struct MiningCounts {
   MiningCounts& operator+=(const MiningCounts& other);
   bool operator==(const MiningCounts&) const = default;
 };
+
+/// What a document by itself tells about being gold or a negative, to a model that never sees the query.
+struct DocumentPrior {
+  double accuracy = 0.5;              ///< of the best guess; 0.5: nothing
+  double nats = 0.69314718055994531;  ///< cross-entropy of the best probabilities; ln 2: nothing
+  bool operator==(const DocumentPrior&) const = default;
+};
+
+std::string in_words(const DocumentPrior& prior);
 
 /// What stands in the root attributes of a file of hard negatives (docs/formats.md).
 struct HardNegativesInfo {
@@ -58,6 +68,7 @@ struct HardNegativesInfo {
   std::string config_sha256;   ///< over the resolved options that change values
   int64_t depth = 0;           ///< documents that were retrieved for each query, before the filters
   MiningCounts counts;
+  DocumentPrior prior;  ///< of the lists as they are, mean over groups of queries that search the same documents
   bool operator==(const HardNegativesInfo&) const = default;
 };
 

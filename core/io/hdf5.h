@@ -45,6 +45,7 @@ class Hdf5Writer {
   void write_strings(const std::string& name, int64_t first_row, std::span<const std::string> values);
   void set_attribute(const std::string& name, std::string_view value);
   void set_attribute(const std::string& name, int64_t value);
+  void set_attribute(const std::string& name, double value);
   /// trireme_format, format_version, created_by and config_sha256.
   void set_format(const Hdf5Format& format);
   /// Rows never written hold zeros and "".
@@ -69,6 +70,7 @@ class Hdf5Reader {
   Hdf5Format require_format(std::string_view name, int64_t newest_version) const;
   std::string string_attribute(const std::string& name) const;
   int64_t int_attribute(const std::string& name) const;
+  double double_attribute(const std::string& name) const;
 
   std::vector<int64_t> shape(const std::string& name) const;
   /// nullopt: strings.

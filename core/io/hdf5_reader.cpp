@@ -80,6 +80,12 @@ struct Hdf5Reader::State {
     return {id, close};
   }
   Hdf5Handle open_attribute(const std::string& name) const;
+  struct NumberKind {
+    H5T_class_t type_class;
+    const char *in_words, *to_write;
+  };
+  /// Under the lock that it takes. value: of the type `memory`.
+  void read_number(const std::string& name, const NumberKind& kind, hid_t memory, void* value) const;
   const Dataset& dataset(const std::string& name);
   struct Selection {
     Hdf5Handle file, memory;
@@ -121,6 +127,16 @@ Hdf5Handle Hdf5Reader::State::open_attribute(const std::string& name) const {
   TRIREME_CHECK(H5Sget_simple_extent_npoints(space.id()) == 1, DataError, "hdf5",
                 "{}: attribute {} must be one value; got an array; write it as a scalar.", quote_path(path), name);
   return attribute;
+}
+
+void Hdf5Reader::State::read_number(const std::string& name, const NumberKind& kind, hid_t memory, void* value) const {
+  const auto lock = lock_hdf5();
+  const Hdf5Handle attribute = open_attribute(name);
+  const Hdf5Handle type = opened(H5Aget_type(attribute.id()), &H5Tclose, "attribute " + name);
+  TRIREME_CHECK(H5Tget_class(type.id()) == kind.type_class, DataError, "hdf5",
+                "{}: attribute {} must be {}; got another type; write it as {}.", quote_path(path), name, kind.in_words,
+                kind.to_write);
+  if (H5Aread(attribute.id(), memory, value) < 0) fail("attribute " + name);
 }
 
 const Dataset& Hdf5Reader::State::dataset(const std::string& name) {
@@ -206,14 +222,14 @@ std::string Hdf5Reader::string_attribute(const std::string& name) const {
 }
 
 int64_t Hdf5Reader::int_attribute(const std::string& name) const {
-  const auto lock = lock_hdf5();
-  const Hdf5Handle attribute = state_->open_attribute(name);
-  const Hdf5Handle type = state_->opened(H5Aget_type(attribute.id()), &H5Tclose, "attribute " + name);
-  TRIREME_CHECK(H5Tget_class(type.id()) == H5T_INTEGER, DataError, "hdf5",
-                "{}: attribute {} must be an integer; got another type; write it as int64.", quote_path(state_->path),
-                name);
   int64_t value = 0;
-  if (H5Aread(attribute.id(), H5T_NATIVE_INT64, &value) < 0) state_->fail("attribute " + name);
+  state_->read_number(name, {H5T_INTEGER, "an integer", "int64"}, H5T_NATIVE_INT64, &value);
+  return value;
+}
+
+double Hdf5Reader::double_attribute(const std::string& name) const {
+  double value = 0;
+  state_->read_number(name, {H5T_FLOAT, "a floating-point number", "float64"}, H5T_NATIVE_DOUBLE, &value);
   return value;
 }
 

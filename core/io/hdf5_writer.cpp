@@ -342,6 +342,11 @@ void Hdf5Writer::set_attribute(const std::string& name, int64_t value) {
   state_->write_attribute(name, hdf5_number_type(torch::kInt64), &value);
 }
 
+void Hdf5Writer::set_attribute(const std::string& name, double value) {
+  const auto lock = lock_hdf5();
+  state_->write_attribute(name, Hdf5Handle(H5Tcopy(H5T_IEEE_F64LE), &H5Tclose), &value);
+}
+
 void Hdf5Writer::set_format(const Hdf5Format& format) {
   set_attribute("trireme_format", format.name);
   set_attribute("format_version", format.version);

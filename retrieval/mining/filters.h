@@ -42,6 +42,7 @@ struct FilterConfig {
   int64_t dhash_bits = 4;
   bool same_concept = false;
   std::vector<std::filesystem::path> known_positives;
+  std::optional<int64_t> balance;
   OnEmpty on_empty = OnEmpty::kDropQuery;
 
   template <class V>
@@ -61,6 +62,10 @@ struct FilterConfig {
     v.field("same_concept", same_concept, "Drop documents whose concept is the query's or a gold document's.");
     v.field("known_positives", known_positives,
             "qrels files: drop documents that they judge relevant for the query, beside its gold.");
+    v.field("balance", balance,
+            "Keep so many negatives of a query, drawn so that a document is one about as often as it is gold; default: "
+            "keep all.")
+        .at_least(1);
     v.field("on_empty", on_empty, "What becomes of a query that is left without a negative.");
   }
   void check(Problems& problems) const {
@@ -69,7 +74,7 @@ struct FilterConfig {
                    fmt::format("must be above skip_ranks; got {} and {}; raise it", *last_rank, skip_ranks));
   }
 };
-static_assert(field_count<FilterConfig>() == 10, "describe() must list every field");
+static_assert(field_count<FilterConfig>() == 11, "describe() must list every field");
 
 /// One query's neighbours and what is known of the query. Rows are the pool's.
 struct JudgedList {

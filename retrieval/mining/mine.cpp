@@ -14,6 +14,7 @@
 #include "data/sources/query_line.h"
 #include "retrieval/checkpoint_embedder.h"
 #include "retrieval/kept_embeddings.h"
+#include "retrieval/mining/balance.h"
 #include "retrieval/mining/searched_pool.h"
 #include "retrieval/mining/work_folder.h"
 
@@ -97,8 +98,8 @@ class MiningJob {
     report_.embed_s = seconds_since(embed_begin);
     const auto mine_begin = Clock::now();
     describe_output();
-    std::vector<fs::path> lists;
-    for (std::size_t group = 0; group < set.groups.size(); ++group) mine_group(set, group, lists);
+    std::vector<std::vector<fs::path>> lists;
+    for (std::size_t group = 0; group < set.groups.size(); ++group) lists.push_back(mine_group(set, group));
     if (is_first()) join(lists);
     communicator_.barrier();
     report_.mine_s = seconds_since(mine_begin);
@@ -161,7 +162,8 @@ class MiningJob {
                .filters = emit_yaml_inline(FieldList(filters).write(DumpScope::kAll)),
                .config_sha256 = config_.sha256(),
                .depth = config_->depth,
-               .counts = {}};
+               .counts = {},
+               .prior = {}};
   }
 
   /// Rank 0: what lists depend on beside the config, in one hash with it.
@@ -175,7 +177,9 @@ class MiningJob {
     return sha256_hex(std::as_bytes(std::span(of)));
   }
 
-  void mine_group(const MiningSet& set, std::size_t group, std::vector<fs::path>& lists) {
+  /// The files of its lists.
+  std::vector<fs::path> mine_group(const MiningSet& set, std::size_t group) {
+    std::vector<fs::path> lists;
     const MiningFile& queries = *set.groups[group];
     const std::string sha256 = is_first() ? lists_sha256(set, group) : "";
     std::optional<EmbeddingsReader> vectors;
@@ -198,6 +202,7 @@ class MiningJob {
       queries_done_ += range.end - range.begin;
       events_.progress("mine", "queries", queries_done_, set.queries());
     }
+    return lists;
   }
 
   SearchedPool open_pool(const MiningSet& set, std::size_t group) const {
@@ -252,30 +257,72 @@ class MiningJob {
     writer.commit(info);
   }
 
-  /// Rank 0: all blocks as one file, whose bytes do not tell how large they were.
-  void join(const std::vector<fs::path>& lists) {
+  /// visit(query) for every query of the files, in order.
+  template <class Visit>
+  static void for_each_query(const std::vector<fs::path>& lists, const Visit& visit) {
     constexpr int64_t kQueriesAtOnce = 1024;
+    for (const fs::path& path : lists) {
+      const HardNegativesFile block = HardNegativesFile::open(path);
+      for (int64_t first = 0; first < block.queries(); first += kQueriesAtOnce)
+        for (MinedQuery& query : block.read(first, std::min(kQueriesAtOnce, block.queries() - first)))
+          visit(std::move(query));
+    }
+  }
+
+  /// The query with what balancing draws of its negatives; nullopt: left out as empty.
+  std::optional<MinedQuery> balanced(MinedQuery query, const BalancedDraw& balance, int64_t row) {
+    MinedQuery drawn = balance.draw(query, *config_->filters.balance,
+                                    random_stream(static_cast<uint64_t>(source_.seed), "mine.balance", row));
+    if (std::ranges::all_of(drawn.documents, &MinedDocument::gold)) {
+      TRIREME_CHECK(config_->filters.on_empty != OnEmpty::kFail, DataError, "mine",
+                    "every list must hold a document that is gold for another query, to balance; got none for {}; "
+                    "raise depth, or change filters.on_empty.",
+                    query.id);
+      if (config_->filters.on_empty == OnEmpty::kKeepUnfiltered) {
+        ++output_.counts.emptied_unfiltered;
+        return query;
+      }
+      ++output_.counts.emptied_dropped;
+      drawn.gold.clear();
+    }
+    output_.counts.balance += std::ssize(query.documents) - std::ssize(drawn.documents);
+    if (drawn.gold.empty()) return std::nullopt;
+    return drawn;
+  }
+
+  /// Rank 0: all blocks as one file, whose bytes do not tell how large they were.
+  void join(const std::vector<std::vector<fs::path>>& groups) {
+    constexpr std::size_t kQueriesAtOnce = 1024;
     output_.counts.missing_gold = report_.plan.missing_gold;
     output_.counts.goldless_dropped = report_.plan.goldless_dropped;
     HardNegativesWriter writer(config_->out);
     std::vector<MinedQuery> waiting;
-    for (const fs::path& path : lists) {
-      const HardNegativesFile block = HardNegativesFile::open(path);
-      output_.counts += block.info().counts;
-      for (int64_t first = 0; first < block.queries();) {
-        const int64_t count = std::min(kQueriesAtOnce - std::ssize(waiting), block.queries() - first);
-        for (MinedQuery& query : block.read(first, count)) {
-          report_.documents += std::ssize(query.documents);
-          report_.gold_documents += std::ranges::count(query.documents, true, &MinedDocument::gold);
-          waiting.push_back(std::move(query));
-        }
-        first += count;
-        if (std::ssize(waiting) == kQueriesAtOnce) {
-          writer.write(waiting);
-          waiting.clear();
-        }
+    DocumentPrior sum{0, 0};
+    for (const std::vector<fs::path>& lists : groups) {
+      for (const fs::path& path : lists) output_.counts += HardNegativesFile::open(path).info().counts;
+      ListTable all, kept;
+      std::optional<BalancedDraw> balance;
+      if (config_->filters.balance) {
+        for_each_query(lists, [&](const MinedQuery& query) { all.add(query); });
+        balance.emplace(all);
       }
-      report_.queries += block.queries();
+      int64_t row = 0;
+      for_each_query(lists, [&](MinedQuery&& found) {
+        std::optional<MinedQuery> query = std::move(found);
+        if (balance) query = balanced(std::move(*query), *balance, row++);
+        if (!query) return;
+        kept.add(*query);
+        report_.documents += std::ssize(query->documents);
+        report_.gold_documents += std::ranges::count(query->documents, true, &MinedDocument::gold);
+        waiting.push_back(std::move(*query));
+        if (waiting.size() < kQueriesAtOnce) return;
+        writer.write(waiting);
+        waiting.clear();
+      });
+      const DocumentPrior prior = kept.prior();
+      sum.accuracy += prior.accuracy * static_cast<double>(kept.queries());
+      sum.nats += prior.nats * static_cast<double>(kept.queries());
+      report_.queries += kept.queries();
     }
     writer.write(waiting);
     report_.counts = output_.counts;
@@ -283,6 +330,8 @@ class MiningJob {
                   "a query must be left; got none of {} after the filters; loosen filters, or set filters.on_empty: "
                   "keep_unfiltered.",
                   output_.counts.emptied_dropped);
+    const auto queries = static_cast<double>(report_.queries);
+    output_.prior = report_.prior = {sum.accuracy / queries, sum.nats / queries};
     writer.commit(output_);
     work_.close(config_->keep_work);
   }

@@ -26,6 +26,7 @@ struct MineEvents {
 struct MineReport {
   MiningPlan plan;
   MiningCounts counts;
+  DocumentPrior prior;                         ///< of what is written
   int64_t queries = 0;                         ///< in the file
   int64_t documents = 0, gold_documents = 0;   ///< in its lists; how many of them are gold
   int64_t records = 0, embedded_before = 0;    ///< queries and documents; found in OUT.work

@@ -34,7 +34,8 @@ HardNegativesInfo info() {
           .filters = "{absolute_margin: 0.1}",
           .config_sha256 = "dd",
           .depth = 4,
-          .counts = {1, 2, 3, 4, 5, 6, 7, 8, 9}};
+          .counts = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
+          .prior = {0.625, 0.5}};
 }
 
 /// Query q has q % 5 documents, the second of which is gold where there is one, and a gold document that was not found.
@@ -153,9 +154,10 @@ struct Contents {
       file.set_attribute(name, "");
     for (const char* name :
          {"depth", "dropped_by_rank_window", "dropped_by_absolute_margin", "dropped_by_relative_margin",
-          "dropped_as_near_duplicate", "dropped_as_known_positive", "emptied_queries_dropped",
+          "dropped_as_near_duplicate", "dropped_as_known_positive", "dropped_by_balance", "emptied_queries_dropped",
           "emptied_queries_unfiltered", "gold_missing_from_pool", "goldless_queries_dropped"})
       file.set_attribute(name, int64_t{0});
+    for (const char* name : {"document_prior_accuracy", "document_prior_nats"}) file.set_attribute(name, 0.5);
     file.commit();
     return path;
   }

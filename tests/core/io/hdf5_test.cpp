@@ -191,11 +191,13 @@ TEST(Hdf5Attributes, RoundTrip) {
   writer.set_attribute("text", "größe");
   writer.set_attribute("empty", "");
   writer.set_attribute("number", int64_t{-5});
+  writer.set_attribute("share", 0.1);
   writer.commit();
   const Hdf5Reader reader(folder.path() / "a.h5");
   EXPECT_EQ(reader.string_attribute("text"), "größe");
   EXPECT_EQ(reader.string_attribute("empty"), "");
   EXPECT_EQ(reader.int_attribute("number"), -5);
+  EXPECT_EQ(reader.double_attribute("share"), 0.1);
   EXPECT_THAT(reader.string_attribute("created_by"), testing::StartsWith("trireme "));
   EXPECT_EQ(reader.require_format("run", 3).config_sha256, "c0ffee");
   EXPECT_THAT(message_of<DataError>([&] { reader.require_format("run", 2); }),
@@ -203,6 +205,7 @@ TEST(Hdf5Attributes, RoundTrip) {
   EXPECT_THAT(message_of<DataError>([&] { reader.require_format("embeddings", 3); }),
               AllOf(HasSubstr("trireme_format \"embeddings\""), HasSubstr("got \"run\"")));
   EXPECT_THAT(message_of<DataError>([&] { reader.int_attribute("text"); }), HasSubstr("must be an integer"));
+  EXPECT_THAT(message_of<DataError>([&] { reader.double_attribute("number"); }), HasSubstr("a floating-point number"));
   EXPECT_THAT(message_of<DataError>([&] { reader.string_attribute("number"); }), HasSubstr("variable-length string"));
   EXPECT_THAT(message_of<DataError>([&] { reader.int_attribute("none"); }), HasSubstr("root attribute none; got none"));
 }

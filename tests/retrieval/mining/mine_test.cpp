@@ -21,9 +21,11 @@ namespace fs = std::filesystem;
 using test::message_of;
 using test::ToyMining;
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 /// Stands for a kill: nothing of Trireme's catches it.
 struct Killed : std::runtime_error {
@@ -187,6 +189,25 @@ TEST_F(MineTest, FiltersAreCountedAndWrittenDown) {
   const MinedQuery query = file.read(*file.find("9:52"));
   EXPECT_EQ(query.gold[0].id, "9:200");
   for (const MinedDocument& document : query.documents) EXPECT_NE(document.id, "9:203");
+}
+
+TEST_F(MineTest, BalancingLeavesWhatIsGoldElsewhere) {
+  const MineReport plain = mine();
+  const MineReport report = mine({"filters.balance=2", "filters.on_empty=keep_unfiltered"});
+  EXPECT_GT(report.counts.balance, 0);
+  EXPECT_LT(plain.prior.nats, report.prior.nats) << "a document alone tells less";
+  const HardNegativesFile file = HardNegativesFile::open(out("hard.h5"));
+  EXPECT_EQ(file.info().prior, report.prior);
+  EXPECT_EQ(file.info().counts, report.counts);
+  for (int64_t q = 0; q < file.queries(); ++q) {
+    const MinedQuery query = file.read(q);
+    // 9:112 and 9:113 are nobody's gold.
+    for (const MinedDocument& document : query.documents) EXPECT_THAT(document.id, Not(AnyOf("9:112", "9:113")));
+    EXPECT_LE(std::ranges::count(query.documents, false, &MinedDocument::gold), 2);
+  }
+  const std::string one = bytes();
+  mine({"filters.balance=2", "filters.on_empty=keep_unfiltered", "block_queries=3"});
+  EXPECT_TRUE(bytes() == one) << "other blocks";
 }
 
 TEST_F(MineTest, KnownPositivesOfQrelsAreNoNegatives) {
