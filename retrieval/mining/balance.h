@@ -30,8 +30,8 @@ class ListTable {
   std::vector<std::size_t> begin_{0};  ///< [queries + 1]
 };
 
-/// Draws negatives so that a document is a negative about as often as it is gold; one that is never gold is never drawn.
-/// Document d gets a weight w(d), and a query draws from its list in proportion to w; the weights are found by iterative
+/// Draws negatives so that a document is one about as often as it is gold; what is never gold is never drawn.
+/// Document d gets a weight w(d), and a query draws from its list in proportion to w. They are found by iterative
 /// proportional fitting (Deming and Stephan 1940): w(d) times what is wanted of d over what it gets, again and again.
 class BalancedDraw {
  public:

@@ -136,40 +136,30 @@ class Transformers:
         self.process.wait()
 
 
-def measure(cases: list[Case], options: argparse.Namespace, checkpoint: pathlib.Path,
-            records: pathlib.Path) -> list[tuple[str, bool]]:
-    """The rows of one batch and dtype: repetitions in turn, after one that is not counted. A waiting process of
-    transformers' keeps its memory and takes no time."""
-    ours = Trireme(options, checkpoint, records.parent, cases[0].dtype)
-    peers = [Transformers(case, options, checkpoint, records) for case in cases]
-    our_steps, our_peak, steps, peaks = [], 0, {case: [] for case in cases}, {}
-    for repetition in range(options.repetitions + 1):
-        measured = ours.run()
-        difference = abs(measured["tokens_per_step"] - peers[0].about["tokens"])
-        assert difference <= 0.01 * peers[0].about["tokens"], f"{measured}, {peers[0].about}: not the same tokens"
-        answers = [peer.step() for peer in peers]
-        if repetition == 0:
-            continue
-        our_steps.append(measured["step_s"])
-        our_peak = max(our_peak, measured["peak_mib"])
-        for case, answer in zip(cases, answers):
-            steps[case].append(answer["step_s"])
-            peaks[case] = answer["peak_mib"]
-    for peer in peers:
-        peer.close()
-    print(f"{cases[0].batch}, {cases[0].dtype}: {measured['tokens_per_step']:.0f} tokens, "
-          f"{peers[0].about['padding']:.0%} padding; ours {measured['linear_gflops']:.0f} of "
-          f"{measured['gemm_gflops']:.0f} GFLOP/s in linear layers; loss {measured['loss']:.3f} and "
-          f"{answers[0]['loss']:.3f}", flush=True)
-    mine, rows = statistics.median(our_steps), []
-    for case in cases:
-        theirs, memory = statistics.median(steps[case]), our_peak / peaks[case]
-        ratio, memory_counts = theirs / mine, case.batch == "mixed" and not case.settings
-        met = ratio >= case.bar and not (memory_counts and memory > MEMORY_BAR)
-        rows.append((f"| {case} | {theirs:.2f} ({min(steps[case]):.2f}) | {mine:.2f} ({min(our_steps):.2f}) | "
-                     f"{ratio:.2f} | {case.bar} | {peaks[case]} | {our_peak} | {memory:.0%} | "
-                     f"{'met' if met else 'MISSED'} |", met))
-    return rows
+def measure(case: Case, options: argparse.Namespace, checkpoint: pathlib.Path,
+            records: pathlib.Path) -> tuple[str, bool]:
+    """One row: repetitions of ours and theirs in turn, after one that is not counted. Theirs stays loaded meanwhile,
+    one at a time, for two would not fit in 24 GB."""
+    ours = Trireme(options, checkpoint, records.parent, case.dtype)
+    peer = Transformers(case, options, checkpoint, records)
+    measured, answers = [], []
+    for _ in range(options.repetitions + 1):
+        measured.append(ours.run())
+        answers.append(peer.step())
+    peer.close()
+    difference = abs(measured[0]["tokens_per_step"] - peer.about["tokens"])
+    assert difference <= 0.01 * peer.about["tokens"], f"{measured[0]}, {peer.about}: not the same tokens"
+    our_steps = [run["step_s"] for run in measured[1:]]
+    steps = [answer["step_s"] for answer in answers[1:]]
+    our_peak, peak = max(run["peak_mib"] for run in measured), max(answer["peak_mib"] for answer in answers)
+    mine, theirs = statistics.median(our_steps), statistics.median(steps)
+    print(f"{case}: {measured[0]['tokens_per_step']:.0f} tokens, {peer.about['padding']:.0%} padding; ours "
+          f"{measured[-1]['linear_gflops']:.0f} of {measured[-1]['gemm_gflops']:.0f} GFLOP/s in linear layers; loss "
+          f"{measured[0]['loss']:.3f} and {answers[0]['loss']:.3f}", flush=True)
+    ratio, memory, memory_counts = theirs / mine, our_peak / peak, case.batch == "mixed" and not case.settings
+    met = ratio >= case.bar and not (memory_counts and memory > MEMORY_BAR)
+    return (f"| {case} | {theirs:.2f} ({min(steps):.2f}) | {mine:.2f} ({min(our_steps):.2f}) | {ratio:.2f} | "
+            f"{case.bar} | {peak} | {our_peak} | {memory:.0%} | {'met' if met else 'MISSED'} |", met)
 
 
 def main() -> None:
@@ -183,9 +173,8 @@ def main() -> None:
     rows = []
     for batch in options.batches:
         formatted = write_pairs(records[batch]())
-        for dtype in options.dtypes:
-            cases = [case for case in CASES if (case.batch, case.dtype) == (batch, dtype)]
-            rows += measure(cases, options, checkpoint, formatted)
+        rows += [measure(case, options, checkpoint, formatted) for case in CASES
+                 if case.batch == batch and case.dtype in options.dtypes]
     print(f"\nSeconds per step of {PAIRS} pairs, median of {options.repetitions} (best), {options.threads} threads; "
           f"peak memory of the process in MiB\n\n| transformers + PEFT | step | trireme | ratio | bar | its memory | "
           f"ours | of it | |\n|---|---|---|---|---|---|---|---|---|")
