@@ -67,6 +67,7 @@ struct CollectedChunk {
   GradCacheChunk chunk;
   GeneratorStates before;
   torch::Tensor embeddings;  // float32 or float64, no gradient
+  torch::Tensor with_graph;  // the last chunk's
 };
 
 torch::Tensor in_loss_dtype(const torch::Tensor& x) {
@@ -82,18 +83,28 @@ void check_embeddings(const torch::Tensor& embeddings, const GradCacheChunk& chu
                 first->size(1), side_name(chunk.side), chunk.index);
 }
 
+/// The chunks of all sides, in order.
+std::vector<GradCacheChunk> in_order(const GradCacheChunks& chunks) {
+  std::vector<GradCacheChunk> all;
+  for (const ContrastiveSide side : kSides)
+    for (int64_t i = 0; i < chunks_of(chunks, side); ++i) all.push_back({side, i, GradCachePass::kCollect});
+  return all;
+}
+
+/// The first pass; the last chunk's embeddings keep their graph.
 std::vector<CollectedChunk> collect(const GradCacheChunks& chunks, const GradCacheSteps& steps,
                                     std::vector<torch::Generator>& generators) {
-  const at::NoGradGuard no_grad;
+  std::vector<GradCacheChunk> all = in_order(chunks);
+  all.back().pass = GradCachePass::kOnly;
   std::vector<CollectedChunk> collected;
-  for (const ContrastiveSide side : kSides) {
-    for (int64_t i = 0; i < chunks_of(chunks, side); ++i) {
-      const GradCacheChunk chunk{side, i, GradCachePass::kCollect};
-      GeneratorStates before(generators);
-      const torch::Tensor embeddings = steps.embed(chunk);
-      check_embeddings(embeddings, chunk, collected.empty() ? nullptr : &collected.front().embeddings);
-      collected.push_back({chunk, std::move(before), in_loss_dtype(embeddings)});
-    }
+  for (const GradCacheChunk& chunk : all) {
+    const at::AutoGradMode with_gradient(chunk.pass == GradCachePass::kOnly);
+    GeneratorStates before(generators);
+    const torch::Tensor embeddings = steps.embed(chunk);
+    check_embeddings(embeddings, chunk, collected.empty() ? nullptr : &collected.front().embeddings);
+    const bool is_last = chunk.pass == GradCachePass::kOnly;
+    collected.push_back(
+        {chunk, std::move(before), in_loss_dtype(embeddings.detach()), is_last ? embeddings : torch::Tensor()});
   }
   return collected;
 }
@@ -154,18 +165,31 @@ InfoNceResult grad_cache(const GradCacheChunks& chunks, const GradCacheSteps& st
   torch::autograd::backward({result.loss}, {});
   result.loss = result.loss.detach();
 
+  // The last chunk goes back first, so that its activations are gone before the next chunk's are made.
   std::array<int64_t, kSides.size()> done{};
+  const auto go_back = [&](const CollectedChunk& chunk, const torch::Tensor& embeddings, int64_t first_row) {
+    const torch::Tensor& gradients = leaves[static_cast<std::size_t>(chunk.chunk.side)].grad();
+    torch::autograd::backward({embeddings},
+                              {gradients.narrow(0, first_row, embeddings.size(0)).to(embeddings.scalar_type())});
+  };
+  const auto announce = [&](bool is_last) {
+    if (is_last && steps.before_last_backward) steps.before_last_backward();
+  };
+  CollectedChunk last = std::move(collected.back());
+  collected.pop_back();
+  announce(collected.empty());
+  const int64_t rows_of_side = leaves[static_cast<std::size_t>(last.chunk.side)].size(0);
+  go_back(last, std::exchange(last.with_graph, {}), rows_of_side - last.embeddings.size(0));
   for (std::size_t i = 0; i < collected.size(); ++i) {
     CollectedChunk& first = collected[i];
     first.before.restore(generators);
     first.chunk.pass = GradCachePass::kBackward;
     const torch::Tensor again = steps.embed(first.chunk);
     check_replayed(again, first);
-    const auto side = static_cast<std::size_t>(first.chunk.side);
-    const torch::Tensor gradient = leaves[side].grad().narrow(0, done[side], again.size(0));
-    done[side] += again.size(0);
-    if (i + 1 == collected.size() && steps.before_last_backward) steps.before_last_backward();
-    torch::autograd::backward({again}, {gradient.to(again.scalar_type())});
+    announce(i + 1 == collected.size());
+    int64_t& row = done[static_cast<std::size_t>(first.chunk.side)];
+    go_back(first, again, row);
+    row += again.size(0);
     first.embeddings.reset();
   }
   after.restore(generators);

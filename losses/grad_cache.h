@@ -12,7 +12,7 @@
 namespace trireme {
 
 enum class ContrastiveSide { kQuery, kCandidate, kHardNegative };
-enum class GradCachePass { kCollect, kBackward };
+enum class GradCachePass { kCollect, kBackward, kOnly };
 
 /// One call of embed: which sequences, and what for.
 struct GradCacheChunk {
@@ -20,7 +20,8 @@ struct GradCacheChunk {
   /// 0 .. number of chunks of the side - 1.
   int64_t index = 0;
   /// kCollect runs without gradient, first, and is where a closure keeps what the second pass need not compute again
-  /// (the features of a frozen vision tower); kBackward runs with gradient, and may drop it afterwards.
+  /// (the features of a frozen vision tower); kBackward runs with gradient, and may drop it afterwards. The last chunk
+  /// of all is embedded once, with gradient, after the first pass of the others: kOnly.
   GradCachePass pass = GradCachePass::kCollect;
 };
 
@@ -44,8 +45,8 @@ struct GradCacheSteps {
 };
 
 /// The gradient of a contrastive loss over a batch whose activations do not fit: embed all chunks without gradient,
-/// take the loss's gradient at the embeddings, then embed chunk by chunk again and go back from there. Source: Gao et
-/// al., arXiv:2101.06983, sec. 3. Gradients are added to .grad, exactly those of the same chunks embedded with gradient
+/// take the loss's gradient at the embeddings, then embed chunk by chunk again and go back from there; the last chunk's
+/// activations stay, so it is not embedded again. Source: Gao et al., arXiv:2101.06983, sec. 3. Gradients are added to .grad, exactly those of the same chunks embedded with gradient
 /// in order (queries, candidates, hard negatives) and one backward.
 ///
 /// generators  those that embed draws from (dropout): usually {at::globalContext().defaultGenerator(device)}; none if
@@ -55,7 +56,8 @@ struct GradCacheSteps {
 /// throws      ShapeError: chunks of other widths or dtypes, hard negatives that do not divide by the queries.
 ///             InternalError: embed returned something else in the second pass (a row further off than rounding
 ///             explains: 1e-9, 1e-3, 0.1 of its length in float64, float32, 16 bits), whose gradient would be wrong.
-/// cost        one more forward of every chunk; held: one chunk's activations, B (2 + N) D embeddings and gradients.
+/// cost        one more forward of every chunk but the last; held: one chunk's activations, also while the loss is
+///             taken, B (2 + N) D embeddings and gradients.
 InfoNceResult grad_cache(const GradCacheChunks& chunks, const GradCacheSteps& steps,
                          std::vector<torch::Generator> generators);
 

@@ -105,7 +105,7 @@ class StepSequences {
   torch::Tensor embed_chunk(Side& side, const GradCacheChunk& chunk) const {
     const SequenceRange range = side.chunks[chunk.index];
     torch::Tensor& kept = side.features[chunk.index];
-    if (task_.vision_trains) return embed(range, {});
+    if (task_.vision_trains || chunk.pass == GradCachePass::kOnly) return embed(range, {});
     if (chunk.pass == GradCachePass::kBackward) return embed(range, std::exchange(kept, {}));
     const PackedBatch sequences = on_device(piece(range), task_.model.device);
     if (sequences.grid.defined() && sequences.grid.size(0) > 0) kept = image_features(task_.model, sequences);

@@ -167,10 +167,10 @@ TEST(GradCache, CallsInOrderAndHandsOverBeforeTheLastBackward) {
   std::vector<std::string> calls;
   GradCacheSteps steps;
   steps.embed = [&](const GradCacheChunk& chunk) {
-    const bool first = chunk.pass == GradCachePass::kCollect;
-    EXPECT_EQ(torch::GradMode::is_enabled(), !first);
-    calls.push_back(
-        fmt::format("{}{}{}", first ? "collect " : "backward ", "qch"[static_cast<int>(chunk.side)], chunk.index));
+    EXPECT_EQ(torch::GradMode::is_enabled(), chunk.pass != GradCachePass::kCollect);
+    constexpr std::array kPasses = {"collect", "backward", "only"};
+    calls.push_back(fmt::format("{} {}{}", kPasses[static_cast<std::size_t>(chunk.pass)],
+                                "qch"[static_cast<int>(chunk.side)], chunk.index));
     return tower.embed(inputs.of(chunk));
   };
   steps.loss = [&](const ContrastiveRows& rows) {
@@ -184,9 +184,9 @@ TEST(GradCache, CallsInOrderAndHandsOverBeforeTheLastBackward) {
     before_last = tower.second.grad().clone();
   };
   grad_cache(inputs.chunks(), steps, {});
-  EXPECT_THAT(calls, ElementsAre("collect q0", "collect q1", "collect c0", "collect c1", "collect h0", "collect h1",
-                                 "loss", "backward q0", "backward q1", "backward c0", "backward c1", "backward h0",
-                                 "backward h1", "hand over"));
+  EXPECT_THAT(calls,
+              ElementsAre("collect q0", "collect q1", "collect c0", "collect c1", "collect h0", "only h1", "loss",
+                          "backward q0", "backward q1", "backward c0", "backward c1", "backward h0", "hand over"));
   EXPECT_GT(largest_relative_difference(before_last, tower.second.grad()), 0) << "one chunk's gradient is to come";
 }
 
@@ -206,7 +206,7 @@ TEST(GradCache, LetsAClosureKeepWhatIsFrozen) {
   GradCacheSteps steps;
   steps.embed = [&](const GradCacheChunk& chunk) {
     torch::Tensor& features = kept[{static_cast<int>(chunk.side), chunk.index}];
-    if (chunk.pass == GradCachePass::kCollect) {
+    if (chunk.pass != GradCachePass::kBackward) {
       features = frozen.embed(inputs.of(chunk));
       ++frozen_runs;
     }

@@ -153,9 +153,9 @@ def measure(case: Case, options: argparse.Namespace, checkpoint: pathlib.Path,
     steps = [answer["step_s"] for answer in answers[1:]]
     our_peak, peak = max(run["peak_mib"] for run in measured), max(answer["peak_mib"] for answer in answers)
     mine, theirs = statistics.median(our_steps), statistics.median(steps)
-    print(f"{case}: {measured[0]['tokens_per_step']:.0f} tokens, {peer.about['padding']:.0%} padding; ours "
-          f"{measured[-1]['linear_gflops']:.0f} of {measured[-1]['gemm_gflops']:.0f} GFLOP/s in linear layers; loss "
-          f"{measured[0]['loss']:.3f} and {answers[0]['loss']:.3f}", flush=True)
+    last = measured[-1]
+    print(f"{case}: {last['tokens_per_step']:.0f} tokens, {peer.about['padding']:.0%} padding; ours "
+          f"{last['linear_gflops']:.0f} of {last['gemm_gflops']:.0f} GFLOP/s in linear layers", flush=True)
     ratio, memory, memory_counts = theirs / mine, our_peak / peak, case.batch == "mixed" and not case.settings
     met = ratio >= case.bar and not (memory_counts and memory > MEMORY_BAR)
     return (f"| {case} | {theirs:.2f} ({min(steps):.2f}) | {mine:.2f} ({min(our_steps):.2f}) | {ratio:.2f} | "
