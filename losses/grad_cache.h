@@ -46,8 +46,9 @@ struct GradCacheSteps {
 
 /// The gradient of a contrastive loss over a batch whose activations do not fit: embed all chunks without gradient,
 /// take the loss's gradient at the embeddings, then embed chunk by chunk again and go back from there; the last chunk's
-/// activations stay, so it is not embedded again. Source: Gao et al., arXiv:2101.06983, sec. 3. Gradients are added to .grad, exactly those of the same chunks embedded with gradient
-/// in order (queries, candidates, hard negatives) and one backward.
+/// activations stay, so it is not embedded again. Source: Gao et al., arXiv:2101.06983, sec. 3. Gradients are added to
+/// .grad, those of the same chunks embedded with gradient in order (queries, candidates, hard negatives) and one
+/// backward.
 ///
 /// generators  those that embed draws from (dropout): usually {at::globalContext().defaultGenerator(device)}; none if
 ///             the closure's randomness is a function of the chunk (core/rng.h). A chunk's state is replayed in the
