@@ -20,10 +20,12 @@ struct MineVerb {
 
 void tell(const MineReport& report, const MineConfig& config, Log& log) {
   const MiningCounts& counts = report.counts;
-  for (const QueryGroup& group : report.plan.groups) {
+  for (std::size_t i = 0; i < report.plan.groups.size(); ++i) {
+    const QueryGroup& group = report.plan.groups[i];
     int64_t documents = 0;
     for (const int64_t part : group.parts) documents += report.plan.parts[static_cast<std::size_t>(part)].documents;
-    log.info("{}: {} queries in {} documents", group.name, group.queries, documents);
+    log.info("{}: {} queries in {} documents; {}", group.name, group.queries, documents,
+             in_words(report.group_priors[i]));
   }
   log.info(
       "{} records embedded in {:.1f} s ({} found in OUT.work), {} blocks of queries mined in {:.1f} s ({} found), "
@@ -39,7 +41,7 @@ void tell(const MineReport& report, const MineConfig& config, Log& log) {
       "balance",
       counts.rank_window, counts.absolute_margin, counts.relative_margin, counts.near_duplicate, counts.known_positive,
       counts.balance);
-  log.info("{}", in_words(report.prior));
+  log.info("all: {}", in_words(report.prior));
   if (counts.emptied_dropped + counts.emptied_unfiltered > 0) {
     log.warning("the filters left {} queries without a negative: {} left out, {} kept with their list unfiltered",
                 counts.emptied_dropped + counts.emptied_unfiltered, counts.emptied_dropped, counts.emptied_unfiltered);

@@ -320,6 +320,7 @@ class MiningJob {
         waiting.clear();
       });
       const DocumentPrior prior = kept.prior();
+      report_.group_priors.push_back(prior);
       sum.accuracy += prior.accuracy * static_cast<double>(kept.queries());
       sum.nats += prior.nats * static_cast<double>(kept.queries());
       report_.queries += kept.queries();

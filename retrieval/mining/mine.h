@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <c10/core/Device.h>
 
@@ -27,6 +28,7 @@ struct MineReport {
   MiningPlan plan;
   MiningCounts counts;
   DocumentPrior prior;                         ///< of what is written
+  std::vector<DocumentPrior> group_priors;     ///< of each of the plan's groups
   int64_t queries = 0;                         ///< in the file
   int64_t documents = 0, gold_documents = 0;   ///< in its lists; how many of them are gold
   int64_t records = 0, embedded_before = 0;    ///< queries and documents; found in OUT.work
