@@ -9,14 +9,7 @@ namespace fs = std::filesystem;
 struct CheckpointEmbedder::State {
   State(EmbedderConfig embedder_config, c10::Device device)
       : config(std::move(embedder_config)),
-        checkpoint({.where = "embed",
-                    .model = config.model,
-                    .adapter = config.adapter,
-                    .system_prompt = config.system_prompt,
-                    .min_pixels = config.min_pixels,
-                    .max_pixels = config.max_pixels,
-                    .dtype = torch_dtype(config.dtype),
-                    .device = device}),
+        checkpoint(source_of("embed", config, device)),
         prompt(checkpoint.tokenizer(), checkpoint.encoder(), {config.prompt, config.text_tokens}) {}
 
   const EmbedderConfig config;

@@ -29,6 +29,19 @@ struct CheckpointSource {
   c10::Device device = torch::kCPU;  ///< where the model will be
 };
 
+/// What an EmbedderConfig or a RerankerConfig names.
+template <class Config>
+CheckpointSource source_of(std::string_view where, const Config& config, c10::Device device) {
+  return {.where = where,
+          .model = config.model,
+          .adapter = config.adapter,
+          .system_prompt = config.system_prompt,
+          .min_pixels = config.min_pixels,
+          .max_pixels = config.max_pixels,
+          .dtype = torch_dtype(config.dtype),
+          .device = device};
+}
+
 /// A checkpoint in a folder, with an adapter where one is named: what embedding, generating and reranking start from.
 /// Everything that can be wrong about files and options is found by the constructor, before load() reads a weight.
 class CheckpointModel {

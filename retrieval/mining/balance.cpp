@@ -7,28 +7,27 @@
 
 namespace trireme {
 
-int32_t ListTable::number_of(const std::string& id) {
-  const auto [found, is_new] = numbers_.try_emplace(id, static_cast<int32_t>(numbers_.size()));
-  if (is_new) gold_.push_back(0);
+std::size_t DocumentShares::number_of(const std::string& id) {
+  const auto [found, is_new] = numbers_.try_emplace(id, numbers_.size());
+  if (is_new) {
+    gold_.push_back(0);
+    negative_.push_back(0);
+  }
   return found->second;
 }
 
-void ListTable::add(const MinedQuery& query) {
-  for (const GoldDocument& gold : query.gold)
-    gold_[static_cast<std::size_t>(number_of(gold.id))] += 1.0 / static_cast<double>(query.gold.size());
+void DocumentShares::add(const MinedQuery& query) {
+  ++queries_;
+  for (const GoldDocument& gold : query.gold) gold_[number_of(gold.id)] += 1.0 / static_cast<double>(query.gold.size());
+  const auto negatives = std::ranges::count(query.documents, false, &MinedDocument::gold);
   for (const MinedDocument& document : query.documents)
-    if (!document.gold) negatives_.push_back(number_of(document.id));
-  begin_.push_back(negatives_.size());
+    if (!document.gold) negative_[number_of(document.id)] += 1.0 / static_cast<double>(negatives);
 }
 
-DocumentPrior ListTable::prior() const {
-  std::vector<double> negative(gold_.size(), 0.0);
-  for (std::size_t q = 0; q + 1 < begin_.size(); ++q)
-    for (std::size_t i = begin_[q]; i < begin_[q + 1]; ++i)
-      negative[static_cast<std::size_t>(negatives_[i])] += 1.0 / static_cast<double>(begin_[q + 1] - begin_[q]);
+DocumentPrior DocumentShares::prior() const {
   double pairs = 0, right = 0, nats = 0;
   for (std::size_t d = 0; d < gold_.size(); ++d) {
-    const double yes = gold_[d], no = negative[d], both = yes + no;
+    const double yes = gold_[d], no = negative_[d], both = yes + no;
     pairs += both;
     right += std::max(yes, no);
     for (const double part : {yes, no})
@@ -37,25 +36,32 @@ DocumentPrior ListTable::prior() const {
   return pairs > 0 ? DocumentPrior{right / pairs, nats / pairs} : DocumentPrior{};
 }
 
-BalancedDraw::BalancedDraw(const ListTable& table) : table_(table), weight_(table.gold_.size()) {
-  std::ranges::transform(table.gold_, weight_.begin(), [](double gold) { return gold > 0 ? 1.0 : 0.0; });
+void ListTable::add(const MinedQuery& query) {
+  shares_.add(query);
+  for (const MinedDocument& document : query.documents)
+    if (!document.gold) negatives_.push_back(static_cast<uint32_t>(shares_.number_of(document.id)));
+  begin_.push_back(negatives_.size());
+}
+
+BalancedDraw::BalancedDraw(const ListTable& table) : table_(table), weight_(table.shares_.gold_.size()) {
+  const std::vector<double>& gold_shares = table.shares_.gold_;
+  std::ranges::transform(gold_shares, weight_.begin(), [](double gold) { return gold > 0 ? 1.0 : 0.0; });
   std::vector<double> drawn(weight_.size());
   for (int round = 0; round < kRounds; ++round) {
     std::ranges::fill(drawn, 0.0);
     for (std::size_t q = 0; q + 1 < table.begin_.size(); ++q) {
       double sum = 0;
-      for (std::size_t i = table.begin_[q]; i < table.begin_[q + 1]; ++i)
-        sum += weight_[static_cast<std::size_t>(table.negatives_[i])];
+      for (std::size_t i = table.begin_[q]; i < table.begin_[q + 1]; ++i) sum += weight_[table.negatives_[i]];
       if (sum == 0) continue;
       for (std::size_t i = table.begin_[q]; i < table.begin_[q + 1]; ++i) {
-        const auto d = static_cast<std::size_t>(table.negatives_[i]);
+        const std::size_t d = table.negatives_[i];
         drawn[d] += weight_[d] / sum;
       }
     }
     // A bounded step: what few lists hold would else jump to and fro.
     constexpr double kLargestStep = 5;
     for (std::size_t d = 0; d < weight_.size(); ++d)
-      if (drawn[d] > 0) weight_[d] *= std::clamp(table.gold_[d] / drawn[d], 1 / kLargestStep, kLargestStep);
+      if (drawn[d] > 0) weight_[d] *= std::clamp(gold_shares[d] / drawn[d], 1 / kLargestStep, kLargestStep);
     const double largest = weight_.empty() ? 0 : std::ranges::max(weight_);
     if (largest > 0)
       for (double& weight : weight_) weight /= largest;
@@ -68,7 +74,7 @@ MinedQuery BalancedDraw::draw(const MinedQuery& query, int64_t keep, RandomStrea
   for (std::size_t i = 0; i < query.documents.size(); ++i) {
     if (query.documents[i].gold) continue;
     const double noise = -std::log(-std::log(std::max(stream.uniform(), std::numeric_limits<double>::min())));
-    const double weight = weight_[static_cast<std::size_t>(table_.numbers_.at(query.documents[i].id))];
+    const double weight = weight_[table_.shares_.numbers_.at(query.documents[i].id)];
     if (weight > 0) keys.emplace_back(std::log(weight) + noise, i);
   }
   std::ranges::sort(keys, std::greater<>{});

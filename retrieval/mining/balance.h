@@ -10,23 +10,35 @@
 
 namespace trireme {
 
-/// Mined lists as numbers: 4 bytes a negative, and each document's id once.
-class ListTable {
+/// How often each document is gold and how often a negative, when each query brings one of each. Memory: the ids.
+class DocumentShares {
  public:
+  /// -> number of a document: 0, 1, .. in the order they come.
+  std::size_t number_of(const std::string& id);
   void add(const MinedQuery& query);
-  int64_t queries() const noexcept { return static_cast<int64_t>(begin_.size()) - 1; }
+  int64_t queries() const noexcept { return queries_; }
 
-  /// How well a document by itself tells gold from negative, without its query, when each query brings one of each:
-  /// the best any model can do that reads candidates only.
+  /// How well a document by itself tells gold from negative, without its query: the best any model can do that reads
+  /// candidates only.
   DocumentPrior prior() const;
 
  private:
   friend class BalancedDraw;
-  int32_t number_of(const std::string& id);
+  int64_t queries_ = 0;
+  std::unordered_map<std::string, std::size_t> numbers_;
+  std::vector<double> gold_, negative_;  ///< [documents] shared among a query's gold, among its negatives
+};
 
-  std::unordered_map<std::string, int32_t> numbers_;
-  std::vector<double> gold_;  ///< [documents] queries that it is gold for, each shared by the query's gold
-  std::vector<int32_t> negatives_;
+/// Mined lists as numbers: 4 bytes a negative beside the shares.
+class ListTable {
+ public:
+  void add(const MinedQuery& query);
+  const DocumentShares& shares() const noexcept { return shares_; }
+
+ private:
+  friend class BalancedDraw;
+  DocumentShares shares_;
+  std::vector<uint32_t> negatives_;
   std::vector<std::size_t> begin_{0};  ///< [queries + 1]
 };
 

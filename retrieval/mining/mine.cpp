@@ -257,23 +257,22 @@ class MiningJob {
     writer.commit(info);
   }
 
-  /// visit(query) for every query of the files, in order.
+  static constexpr int64_t kQueriesAtOnce = 1024;
+
+  /// visit(query) for every query of the file, in order.
   template <class Visit>
-  static void for_each_query(const std::vector<fs::path>& lists, const Visit& visit) {
-    constexpr int64_t kQueriesAtOnce = 1024;
-    for (const fs::path& path : lists) {
-      const HardNegativesFile block = HardNegativesFile::open(path);
-      for (int64_t first = 0; first < block.queries(); first += kQueriesAtOnce)
-        for (MinedQuery& query : block.read(first, std::min(kQueriesAtOnce, block.queries() - first)))
-          visit(std::move(query));
-    }
+  static void for_each_query(const HardNegativesFile& block, const Visit& visit) {
+    for (int64_t first = 0; first < block.queries(); first += kQueriesAtOnce)
+      for (MinedQuery& query : block.read(first, std::min(kQueriesAtOnce, block.queries() - first)))
+        visit(std::move(query));
   }
 
   /// The query with what balancing draws of its negatives; nullopt: left out as empty.
   std::optional<MinedQuery> balanced(MinedQuery query, const BalancedDraw& balance, int64_t row) {
     MinedQuery drawn = balance.draw(query, *config_->filters.balance,
                                     random_stream(static_cast<uint64_t>(source_.seed), "mine.balance", row));
-    if (std::ranges::all_of(drawn.documents, &MinedDocument::gold)) {
+    const bool is_empty = std::ranges::all_of(drawn.documents, &MinedDocument::gold);
+    if (is_empty) {
       TRIREME_CHECK(config_->filters.on_empty != OnEmpty::kFail, DataError, "mine",
                     "every list must hold a document that is gold for another query, to balance; got none for {}; "
                     "raise depth, or change filters.on_empty.",
@@ -283,31 +282,30 @@ class MiningJob {
         return query;
       }
       ++output_.counts.emptied_dropped;
-      drawn.gold.clear();
     }
     output_.counts.balance += std::ssize(query.documents) - std::ssize(drawn.documents);
-    if (drawn.gold.empty()) return std::nullopt;
+    if (is_empty) return std::nullopt;
     return drawn;
   }
 
   /// Rank 0: all blocks as one file, whose bytes do not tell how large they were.
   void join(const std::vector<std::vector<fs::path>>& groups) {
-    constexpr std::size_t kQueriesAtOnce = 1024;
     output_.counts.missing_gold = report_.plan.missing_gold;
     output_.counts.goldless_dropped = report_.plan.goldless_dropped;
     HardNegativesWriter writer(config_->out);
     std::vector<MinedQuery> waiting;
     DocumentPrior sum{0, 0};
     for (const std::vector<fs::path>& lists : groups) {
-      for (const fs::path& path : lists) output_.counts += HardNegativesFile::open(path).info().counts;
-      ListTable all, kept;
+      ListTable all;
       std::optional<BalancedDraw> balance;
       if (config_->filters.balance) {
-        for_each_query(lists, [&](const MinedQuery& query) { all.add(query); });
+        for (const fs::path& path : lists)
+          for_each_query(HardNegativesFile::open(path), [&](const MinedQuery& query) { all.add(query); });
         balance.emplace(all);
       }
+      DocumentShares kept;
       int64_t row = 0;
-      for_each_query(lists, [&](MinedQuery&& found) {
+      const auto take = [&](MinedQuery&& found) {
         std::optional<MinedQuery> query = std::move(found);
         if (balance) query = balanced(std::move(*query), *balance, row++);
         if (!query) return;
@@ -315,10 +313,15 @@ class MiningJob {
         report_.documents += std::ssize(query->documents);
         report_.gold_documents += std::ranges::count(query->documents, true, &MinedDocument::gold);
         waiting.push_back(std::move(*query));
-        if (waiting.size() < kQueriesAtOnce) return;
+        if (std::ssize(waiting) < kQueriesAtOnce) return;
         writer.write(waiting);
         waiting.clear();
-      });
+      };
+      for (const fs::path& path : lists) {
+        const HardNegativesFile block = HardNegativesFile::open(path);
+        output_.counts += block.info().counts;
+        for_each_query(block, take);
+      }
       const DocumentPrior prior = kept.prior();
       report_.group_priors.push_back(prior);
       sum.accuracy += prior.accuracy * static_cast<double>(kept.queries());

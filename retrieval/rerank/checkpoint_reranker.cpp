@@ -21,14 +21,7 @@ RerankerConfig checked(RerankerConfig config) {
 struct CheckpointReranker::State {
   State(RerankerConfig reranker_config, c10::Device device)
       : config(checked(std::move(reranker_config))),
-        checkpoint({.where = kWhere,
-                    .model = config.model,
-                    .adapter = config.adapter,
-                    .system_prompt = config.system_prompt,
-                    .min_pixels = config.min_pixels,
-                    .max_pixels = config.max_pixels,
-                    .dtype = torch_dtype(config.dtype),
-                    .device = device}),
+        checkpoint(source_of(kWhere, config, device)),
         prompt(checkpoint.tokenizer(), checkpoint.encoder(), {config.prompt_spacing, config.text_tokens}) {}
 
   const RerankerConfig config;

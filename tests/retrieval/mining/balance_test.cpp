@@ -44,13 +44,13 @@ ListTable table_of(const std::vector<MinedQuery>& queries) {
 TEST(DocumentPrior, IsThatOfTheBestGuess) {
   // x: gold once, half of q1's negatives; y: gold once, never a negative; h: all of q0's and half of q1's.
   const ListTable table = table_of({query_of("q0", {"h"}, "x"), query_of("q1", {"h", "x"}, "y")});
-  const DocumentPrior prior = table.prior();
+  const DocumentPrior prior = table.shares().prior();
   EXPECT_NEAR(prior.accuracy, (1.0 + 1.0 + 1.5) / 4, 1e-12);
   EXPECT_NEAR(prior.nats, -(std::log(1 / 1.5) + 0.5 * std::log(0.5 / 1.5)) / 4, 1e-12);
 }
 
 TEST(DocumentPrior, IsNothingWhereEachIsGoldAsOftenAsNegative) {
-  const DocumentPrior prior = table_of({query_of("q0", {"y"}, "x"), query_of("q1", {"x"}, "y")}).prior();
+  const DocumentPrior prior = table_of({query_of("q0", {"y"}, "x"), query_of("q1", {"x"}, "y")}).shares().prior();
   EXPECT_NEAR(prior.accuracy, 0.5, 1e-12);
   EXPECT_NEAR(prior.nats, std::log(2.0), 1e-12);
 }
@@ -58,11 +58,11 @@ TEST(DocumentPrior, IsNothingWhereEachIsGoldAsOftenAsNegative) {
 TEST(BalancedDraw, MakesEachDocumentANegativeAsOftenAsGold) {
   const std::vector<MinedQuery> queries = skewed_queries(300);
   const ListTable table = table_of(queries);
-  EXPECT_LT(table.prior().nats, 0.6);
+  EXPECT_LT(table.shares().prior().nats, 0.6);
   const BalancedDraw balance(table);
   constexpr int kDraws = 200;
   std::map<std::string, double> drawn;
-  ListTable after;
+  DocumentShares after;
   for (int draw = 0; draw < kDraws; ++draw) {
     for (std::size_t q = 0; q < queries.size(); ++q) {
       const MinedQuery one = balance.draw(queries[q], 1, random_stream(7, "test.draw", draw, static_cast<int64_t>(q)));
