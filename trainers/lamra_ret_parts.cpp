@@ -10,11 +10,6 @@
 namespace trireme {
 namespace {
 
-std::optional<MinedNegatives> mined_for(const LamraRetConfig& config, TrainingJob& job) {
-  if (!config.mined) return std::nullopt;
-  return open_mined(*config.mined, job.communicator, job.log);
-}
-
 TrainingModel trainable_model(const LamraRetConfig& config, c10::Device device) {
   TrainingModel base = load_training_model(config.model, static_cast<uint64_t>(config.seed), {.device = device});
   make_trainable(base.model, config.lora, config.trainable, static_cast<uint64_t>(config.seed));
@@ -40,7 +35,7 @@ NamedTensors leaves_of(Model& model, const torch::Tensor& log_inverse_temperatur
 LamraRetParts::LamraRetParts(const LamraRetConfig& run_config, TrainingJob& job)
     : config(run_config),
       communicator(job.communicator),
-      negatives(mined_for(config, job)),
+      negatives(open_mined(config.mined, communicator, job.log)),
       set(config.data, negatives ? &*negatives : nullptr),
       base(trainable_model(config, job.device)),
       task{.model = base.model,

@@ -38,6 +38,12 @@ MinedNegatives open_mined(const MinedConfig& config, Communicator& communicator,
   return negatives;
 }
 
+std::optional<MinedNegatives> open_mined(const std::optional<MinedConfig>& config, Communicator& communicator,
+                                         Log& log) {
+  if (!config) return std::nullopt;
+  return open_mined(*config, communicator, log);
+}
+
 void tell_mined(const TrainingSet& set, const MinedNegatives& negatives, Log& log) {
   log.info("{}: {}", negatives.path().string(), in_words(negatives.info().prior));
   for (const SourceSummary& source : set.summaries()) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "core/dist/communicator.h"
 #include "core/log.h"
 #include "data/loader/training_set.h"
@@ -12,6 +14,8 @@ namespace trireme {
 /// nothing is compared when it is not set. Collective. cost: rank 0 reads the retriever's weights once.
 /// throws DataError: the file, as MinedNegatives; another retriever, another adapter; a retriever that cannot be read.
 MinedNegatives open_mined(const MinedConfig& config, Communicator& communicator, Log& log);
+std::optional<MinedNegatives> open_mined(const std::optional<MinedConfig>& config, Communicator& communicator,
+                                         Log& log);
 
 /// How many queries of each source have negatives: those without any are left out of training.
 void tell_mined(const TrainingSet& set, const MinedNegatives& negatives, Log& log);

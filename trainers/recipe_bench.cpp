@@ -117,8 +117,7 @@ StepBenchResult bench_step(const LamraRankConfig& config, int64_t warmup, int64_
 
 LoaderSpeed bench_loader(const LamraRetConfig& config, int64_t steps, const TrainingJob& job) {
   const InputFiles input(config.model.path);
-  std::optional<MinedNegatives> negatives;
-  if (config.mined) negatives.emplace(open_mined(*config.mined, job.communicator, job.log));
+  const std::optional<MinedNegatives> negatives = open_mined(config.mined, job.communicator, job.log);
   const TrainingSet set(config.data, negatives ? &*negatives : nullptr);
   PairLoader loader(set, config.data, input.model_input(), static_cast<uint64_t>(config.seed),
                     {job.communicator.rank(), job.communicator.size()});

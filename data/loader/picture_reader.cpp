@@ -5,6 +5,7 @@
 #include "data/sources/records.h"
 
 namespace trireme {
+
 std::optional<ImageProcessorConfig> with_pixel_limits(std::optional<ImageProcessorConfig> processor,
                                                       const DataConfig& config) {
   if (!processor) return std::nullopt;
