@@ -39,6 +39,8 @@ if(TorchWheel_FOUND AND NOT TARGET torchwheel::cpu)
   target_include_directories(torchwheel::cpu SYSTEM INTERFACE
     "${_torch_include}" "${_torch_include}/torch/csrc/api/include")
   target_link_libraries(torchwheel::cpu INTERFACE "${TorchWheel_torch_cpu}" "${TorchWheel_c10}")
+  # As libtorch compiles itself: no header brings all operators, a file includes <ATen/ops/x.h> for those it calls.
+  target_compile_definitions(torchwheel::cpu INTERFACE AT_PER_OPERATOR_HEADERS)
   # ld must not chase the nvidia/*.so that libtorch_cpu names; the loader finds them by libtorch_cpu's own rpath.
   target_link_options(torchwheel::cpu INTERFACE -Wl,--allow-shlib-undefined)
 

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include <torch/types.h>
+#include "core/tensor.h"
 
 namespace trireme {
 

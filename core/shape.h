@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include <torch/types.h>
+#include "core/tensor.h"
 
 namespace trireme {
 

@@ -16,10 +16,7 @@ struct BenchLoaderVerb {
   ConfigArguments arguments;
   struct Options {
     int64_t steps = 50;
-    template <class V>
-    void describe(V& v) {
-      v.field("steps", steps, "Steps that are measured.").at_least(1);
-    }
+    void describe(FieldList& v) { v.field("steps", steps, "Steps that are measured.").at_least(1); }
   } options;
   JobOptions job;
 };

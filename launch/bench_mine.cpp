@@ -24,8 +24,7 @@ using Clock = std::chrono::steady_clock;
 struct BenchMineOptions {
   int64_t depth = 100, block_queries = 16'384;
 
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     v.field("depth", depth, "Documents of each query.").at_least(1);
     v.field("block_queries", block_queries, "Queries mined at a time.").at_least(1);
   }

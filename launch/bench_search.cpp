@@ -23,10 +23,7 @@ using Clock = std::chrono::steady_clock;
 struct BenchSearchOptions {
   int64_t k = 50;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("k", k, "Neighbours of each query.").at_least(1);
-  }
+  void describe(FieldList& v) { v.field("k", k, "Neighbours of each query.").at_least(1); }
 };
 static_assert(field_count<BenchSearchOptions>() == 1, "describe() must list every field");
 

@@ -20,8 +20,7 @@ struct BenchStepVerb {
   ConfigArguments arguments;
   struct Options {
     int64_t steps = 20, warmup = 3;
-    template <class V>
-    void describe(V& v) {
+    void describe(FieldList& v) {
       v.field("steps", steps, "Steps that are measured.").at_least(1);
       v.field("warmup", warmup, "Steps before them.").at_least(0);
     }

@@ -1,11 +1,18 @@
 #include "launch/device.h"
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 #ifdef TRIREME_CUDA
 #include <c10/cuda/CUDAFunctions.h>
 #endif
 
 namespace trireme {
+
+void DeviceOptions::describe(FieldList& v) {
+  v.field("device", device, "Where the model runs; cuda gives each rank of a host a GPU of its own.")
+      .no_effect_on_values();
+}
+static_assert(field_count<DeviceOptions>() == 1, "describe() must list every field");
 #ifdef TRIREME_CUDA
 
 c10::Device choose_device(DeviceChoice choice, const LaunchInfo& launch) {

@@ -6,10 +6,11 @@
 
 #include <c10/core/Device.h>
 
-#include "core/config/field_count.h"
 #include "core/dist/connect.h"
 
 namespace trireme {
+
+class FieldList;
 
 enum class DeviceChoice {
   kAuto,  ///< cuda where the program is built for it and this host has a GPU, else cpu
@@ -25,13 +26,8 @@ constexpr auto choice_names(DeviceChoice) {
 struct DeviceOptions {
   DeviceChoice device = DeviceChoice::kAuto;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("device", device, "Where the model runs; cuda gives each rank of a host a GPU of its own.")
-        .no_effect_on_values();
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<DeviceOptions>() == 1, "describe() must list every field");
 
 /// The device of this rank's tensors; a GPU becomes this thread's current one.
 /// throws ConfigError: cuda was asked for in a program built for the CPU, or the driver shows no GPU; more ranks than

@@ -31,8 +31,7 @@ struct ExportVerb {
     std::optional<std::string> base_name;
     double max_shard_gb = 5;
 
-    template <class V>
-    void describe(V& v) {
+    void describe(FieldList& v) {
       v.field("run", run, "Run directory to export; or give --model.").placeholder("DIR");
       v.field("checkpoint", checkpoint,
               "Of the run: last, the newest valid one; best, by its validation; or a number of steps.");

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <torch/types.h>
+#include "core/tensor.h"
 
 namespace trireme {
 

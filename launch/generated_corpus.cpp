@@ -7,10 +7,22 @@
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
 
+#include "core/config/field_list.h"
 #include "core/rng.h"
 #include "launch/gemm_rate.h"
 
 namespace trireme {
+
+void GeneratedCorpusOptions::describe(FieldList& v) {
+  v.field("queries", queries, "Queries.").at_least(1);
+  v.field("corpus", corpus, "Corpus vectors, of all ranks together.").at_least(1);
+  v.field("dim", dim, "Dimensions.").at_least(1);
+  v.field("seed", seed, "Of the generated vectors.");
+  v.field("place", place, "Corpus in an HDF5 file that is read while it is searched, or in memory.");
+  v.field("scratch", scratch,
+          "Folder for files, which are removed at the end; default: the system's for temporary files.");
+}
+static_assert(field_count<GeneratedCorpusOptions>() == 6, "describe() must list every field");
 namespace {
 
 namespace fs = std::filesystem;

@@ -10,14 +10,14 @@
 #include <utility>
 #include <vector>
 
-#include <torch/types.h>
-
-#include "core/config/field_count.h"
 #include "core/dist/communicator.h"
 #include "core/io/embeddings_file.h"
+#include "core/tensor.h"
 #include "retrieval/search/search.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// Where the corpus of a measurement lies.
 enum class CorpusPlace { kFile, kMemory };
@@ -33,22 +33,12 @@ struct GeneratedCorpusOptions {
   CorpusPlace place = CorpusPlace::kFile;
   std::optional<std::filesystem::path> scratch;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("queries", queries, "Queries.").at_least(1);
-    v.field("corpus", corpus, "Corpus vectors, of all ranks together.").at_least(1);
-    v.field("dim", dim, "Dimensions.").at_least(1);
-    v.field("seed", seed, "Of the generated vectors.");
-    v.field("place", place, "Corpus in an HDF5 file that is read while it is searched, or in memory.");
-    v.field("scratch", scratch,
-            "Folder for files, which are removed at the end; default: the system's for temporary files.");
-  }
+  void describe(FieldList& v);
   /// Of all queries with the whole corpus.
   double product_flops() const {
     return 2.0 * static_cast<double>(queries) * static_cast<double>(corpus) * static_cast<double>(dim);
   }
 };
-static_assert(field_count<GeneratedCorpusOptions>() == 6, "describe() must list every field");
 
 /// A file in a scratch folder, gone at the end whatever happens.
 class ScratchFile {

@@ -24,8 +24,7 @@ namespace fs = std::filesystem;
 struct InspectOptions {
   fs::path path;
   std::optional<fs::path> instructions;
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     v.field("path", path,
             "Checkpoint, adapter or dataset folder, embeddings, run or hard negatives (.h5), weights (.safetensors), "
             "records (.jsonl).")

@@ -4,10 +4,23 @@
 
 #include <ATen/Parallel.h>
 
+#include "core/config/field_list.h"
 #include "core/dist/run_as_rank.h"
 #include "launch/environment.h"
 
 namespace trireme {
+
+void JobOptions::describe(FieldList& v) {
+  v.field("threads", threads, "Compute threads of each rank; 0 = the cores that are its share.")
+      .at_least(0)
+      .no_effect_on_values();
+  v.field("timeout_s", timeout_s, "Seconds a rank waits for the others before the job ends.")
+      .at_least(1)
+      .no_effect_on_values();
+  v.field("verify", verify, "Compare every collective over the ranks before it is made.").no_effect_on_values();
+  v.field("log_dir", log_dir, "Folder where every rank writes its log.").no_effect_on_values();
+}
+static_assert(field_count<JobOptions>() == 4, "describe() must list every field");
 
 ProgressOptions Job::progress(std::string label, std::string unit, std::optional<int64_t> total) const {
   ProgressOptions options;

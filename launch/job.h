@@ -5,7 +5,6 @@
 #include <functional>
 #include <optional>
 
-#include "core/config/field_count.h"
 #include "core/dist/communicator.h"
 #include "core/dist/connect.h"
 #include "core/log.h"
@@ -15,6 +14,8 @@
 
 namespace trireme {
 
+class FieldList;
+
 /// Options of every verb that works for long: how it runs, never what it computes.
 struct JobOptions {
   int64_t threads = 0;
@@ -22,19 +23,8 @@ struct JobOptions {
   bool verify = false;
   std::optional<std::filesystem::path> log_dir;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("threads", threads, "Compute threads of each rank; 0 = the cores that are its share.")
-        .at_least(0)
-        .no_effect_on_values();
-    v.field("timeout_s", timeout_s, "Seconds a rank waits for the others before the job ends.")
-        .at_least(1)
-        .no_effect_on_values();
-    v.field("verify", verify, "Compare every collective over the ranks before it is made.").no_effect_on_values();
-    v.field("log_dir", log_dir, "Folder where every rank writes its log.").no_effect_on_values();
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<JobOptions>() == 4, "describe() must list every field");
 
 /// What a verb works with, on every rank alike.
 struct Job {

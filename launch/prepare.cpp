@@ -19,10 +19,7 @@ constexpr auto choice_names(Dataset) {
 struct PrepareVerb {
   struct What {
     Dataset name = Dataset::kPictograms;
-    template <class V>
-    void describe(V& v) {
-      v.field("name", name, "Dataset to prepare.").required().positional();
-    }
+    void describe(FieldList& v) { v.field("name", name, "Dataset to prepare.").required().positional(); }
   } what;
   PictogramsOptions pictograms;
   JobOptions job;

@@ -14,8 +14,7 @@ struct ReportVerb {
   std::vector<std::filesystem::path> runs;
   std::optional<std::filesystem::path> out;
 
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     v.field("runs", runs, "Run directories and folders of evaluations, in the order of the columns.")
         .required()
         .positional()

@@ -2,9 +2,8 @@
 
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/dist/communicator.h"
+#include "core/tensor.h"
 #include "losses/info_nce.h"
 #include "losses/pair_exclusion.h"
 #include "losses/row_layout.h"

@@ -6,12 +6,12 @@
 #include <utility>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "core/shape.h"
+#include "core/tensor.h"
 
 namespace trireme {
 namespace {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include <ATen/core/Generator.h>
-#include <torch/types.h>
 
+#include "core/tensor.h"
 #include "losses/info_nce.h"
 
 namespace trireme {

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <torch/types.h>
-
 #include "core/dist/communicator.h"
+#include "core/tensor.h"
 #include "losses/info_nce_config.h"
 
 namespace trireme {

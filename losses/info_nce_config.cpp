@@ -2,7 +2,26 @@
 
 #include <set>
 
+#include "core/config/field_list.h"
+
 namespace trireme {
+
+void InfoNceConfig::describe(FieldList& v) {
+  v.field("direction", direction, "Which side is classified among the other; symmetric = the mean of both.");
+  v.field("temperature", temperature, "Cosines are divided by it; where it starts when learned.").positive();
+  v.field("learn_temperature", learn_temperature, "Train log(1 / temperature).");
+  v.field("min_temperature", min_temperature, "A learned temperature does not fall below.").positive();
+  v.field("grad_scale", grad_scale, "exact = the global batch's gradient; released = 1 / ranks of it, as LamRA.");
+  v.field("compute", compute, "Hold all scores of this rank's rows, or tiles of them.");
+  v.field("tile_rows", tile_rows, "Rows and columns of a tile.").at_least(1).no_effect_on_values();
+  v.field("exclude", exclude, "Pairs that are no negatives: why.");
+  v.field("exclude_margin", exclude_margin, "No negatives: cosine above the positive's plus this; null = all stay.");
+  v.field("hardness", hardness, "Added to a negative's logit, times its cosine, without gradient.").at_least(0);
+  v.field("matryoshka_dims", matryoshka_dims, "The loss is summed over these prefixes of the embedding; empty = all.")
+      .positive();
+  v.field("matryoshka_weights", matryoshka_weights, "One a prefix; empty = 1 each.").positive();
+}
+static_assert(field_count<InfoNceConfig>() == 12, "describe() must list every field");
 
 void InfoNceConfig::check(Problems& problems) const {
   if (learn_temperature && temperature < min_temperature) {

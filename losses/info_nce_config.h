@@ -9,10 +9,11 @@
 
 #include <fmt/format.h>
 
-#include "core/config/field_count.h"
 #include "core/config/report.h"
 
 namespace trireme {
+
+class FieldList;
 
 enum class ContrastDirection { kQueryToCandidate, kSymmetric };
 constexpr auto choice_names(ContrastDirection) {
@@ -61,24 +62,8 @@ struct InfoNceConfig {
   std::vector<int64_t> matryoshka_dims = {};
   std::vector<double> matryoshka_weights = {};
 
-  template <class V>
-  void describe(V& v) {
-    v.field("direction", direction, "Which side is classified among the other; symmetric = the mean of both.");
-    v.field("temperature", temperature, "Cosines are divided by it; where it starts when learned.").positive();
-    v.field("learn_temperature", learn_temperature, "Train log(1 / temperature).");
-    v.field("min_temperature", min_temperature, "A learned temperature does not fall below.").positive();
-    v.field("grad_scale", grad_scale, "exact = the global batch's gradient; released = 1 / ranks of it, as LamRA.");
-    v.field("compute", compute, "Hold all scores of this rank's rows, or tiles of them.");
-    v.field("tile_rows", tile_rows, "Rows and columns of a tile.").at_least(1).no_effect_on_values();
-    v.field("exclude", exclude, "Pairs that are no negatives: why.");
-    v.field("exclude_margin", exclude_margin, "No negatives: cosine above the positive's plus this; null = all stay.");
-    v.field("hardness", hardness, "Added to a negative's logit, times its cosine, without gradient.").at_least(0);
-    v.field("matryoshka_dims", matryoshka_dims, "The loss is summed over these prefixes of the embedding; empty = all.")
-        .positive();
-    v.field("matryoshka_weights", matryoshka_weights, "One a prefix; empty = 1 each.").positive();
-  }
+  void describe(FieldList& v);
   void check(Problems& problems) const;
 };
-static_assert(field_count<InfoNceConfig>() == 12, "describe() must list every field");
 
 }  // namespace trireme

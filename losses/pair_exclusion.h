@@ -4,9 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/dist/communicator.h"
+#include "core/tensor.h"
 #include "losses/info_nce.h"
 #include "losses/row_layout.h"
 

@@ -7,9 +7,17 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/stack.h>
 
+#include "core/config/field_list.h"
 #include "core/shape.h"
 
 namespace trireme {
+
+void RerankLossConfig::describe(FieldList& v) {
+  v.field("weighting", weighting, "One mean over all answer tokens, or one a task, added.");
+  v.field("token_mean", token_mean, "Mean over all ranks' tokens, or each rank's own and then over ranks.");
+  v.field("listwise_weight", listwise_weight, "weighting tasks: factor of the listwise task.").positive();
+}
+static_assert(field_count<RerankLossConfig>() == 3, "describe() must list every field");
 namespace {
 
 void check_answers(const AnswerTokens& answers) {

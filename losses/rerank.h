@@ -5,12 +5,12 @@
 #include <string_view>
 #include <utility>
 
-#include <torch/types.h>
-
-#include "core/config/field_count.h"
 #include "core/dist/communicator.h"
+#include "core/tensor.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// How the two tasks of LamRA-Rank are weighed. tokens: one mean over all answer tokens, as released, so that longer
 /// answers weigh more. tasks: mean over pointwise tokens + listwise_weight * mean over listwise tokens, as the paper
@@ -35,14 +35,8 @@ struct RerankLossConfig {
   TokenMean token_mean = TokenMean::kGlobal;
   double listwise_weight = 1;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("weighting", weighting, "One mean over all answer tokens, or one a task, added.");
-    v.field("token_mean", token_mean, "Mean over all ranks' tokens, or each rank's own and then over ranks.");
-    v.field("listwise_weight", listwise_weight, "weighting tasks: factor of the listwise task.").positive();
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<RerankLossConfig>() == 3, "describe() must list every field");
 
 /// The answer tokens of this rank's sequences, L of them, in any order.
 struct AnswerTokens {

@@ -3,9 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/dist/communicator.h"
+#include "core/tensor.h"
 
 namespace trireme {
 

@@ -1,6 +1,6 @@
 #include "models/batch_device.h"
 
-#include <ATen/core/Tensor.h>
+#include "core/tensor.h"
 
 namespace trireme {
 

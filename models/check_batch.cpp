@@ -1,3 +1,5 @@
+#include <ATen/ops/empty.h>
+
 #include "core/error.h"
 #include "core/shape.h"
 #include "models/qwen2_vl.h"
@@ -116,7 +118,7 @@ void check_images(const ModelConfig& config, const PackedBatch& batch) {
     check_image_rows(config, batch);
   } else {
     PackedBatch without_images = batch;
-    without_images.image_rows = torch::empty({0}, torch::kInt64);
+    without_images.image_rows = at::empty({0}, torch::kInt64);
     check_image_rows(config, without_images);
   }
 }

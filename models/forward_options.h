@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <optional>
 
-#include <torch/types.h>
+#include "core/tensor.h"
 
 namespace trireme {
 

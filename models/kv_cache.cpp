@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 
 #include "core/error.h"
 #include "core/shape.h"
+#include "core/tensor.h"
 #include "models/nn/rotary.h"
 
 namespace trireme {

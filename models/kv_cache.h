@@ -4,9 +4,8 @@
 #include <span>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/packed_batch.h"
+#include "core/tensor.h"
 #include "models/nn/cached_attention.h"
 #include "models/qwen2_vl.h"
 

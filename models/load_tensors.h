@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <torch/types.h>
-
+#include "core/tensor.h"
 #include "models/load_options.h"
 #include "models/model_config.h"
 #include "models/nn/linear.h"

@@ -6,12 +6,28 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 #include "core/io/quote.h"
 #include "core/rng.h"
 #include "models/weights/path_pattern.h"
 
 namespace trireme {
+
+void LoraConfig::describe(FieldList& v) {
+  v.field("rank", rank, "r: rows of A, columns of B.").between(1, 1 << 16);
+  v.field("alpha", alpha, "The term is scaled by alpha / r, or by alpha / sqrt(r) with rslora.").positive();
+  v.field("dropout", dropout, "Chance of each of the term's input values to be left out of a training step.")
+      .between(0, 0.95);
+  v.field("rslora", rslora, "Scale by alpha / sqrt(r), arXiv:2312.03732.");
+  v.field("target_modules", target_modules,
+          "Which linear layers. Each entry is a regular expression for a whole module path or its end after a dot: "
+          "q_proj; model\\.layers\\..*; visual\\.blocks\\..*; lm_head. The default is every linear of the decoder's "
+          "layers.")
+      .non_empty();
+  v.field("exclude_modules", exclude_modules, "Layers to leave out of them, told in the same way.");
+}
+static_assert(field_count<LoraConfig>() == 6, "describe() must list every field");
 namespace {
 
 /// "q_proj, k_proj, ..": what the entries of target_modules are written about.

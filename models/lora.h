@@ -4,10 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "core/config/field_count.h"
 #include "models/qwen2_vl.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// [lora] Which linear layers get a low-rank term, and how it begins. Source: LoRA, arXiv:2106.09685, sec. 4.1; rsLoRA,
 /// arXiv:2312.03732; the defaults are those of LamRA's second stage.
@@ -19,22 +20,8 @@ struct LoraConfig {
   std::vector<std::string> target_modules = {"model\\.layers\\..*"};
   std::vector<std::string> exclude_modules;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("rank", rank, "r: rows of A, columns of B.").between(1, 1 << 16);
-    v.field("alpha", alpha, "The term is scaled by alpha / r, or by alpha / sqrt(r) with rslora.").positive();
-    v.field("dropout", dropout, "Chance of each of the term's input values to be left out of a training step.")
-        .between(0, 0.95);
-    v.field("rslora", rslora, "Scale by alpha / sqrt(r), arXiv:2312.03732.");
-    v.field("target_modules", target_modules,
-            "Which linear layers. Each entry is a regular expression for a whole module path or its end after a dot: "
-            "q_proj; model\\.layers\\..*; visual\\.blocks\\..*; lm_head. The default is every linear of the decoder's "
-            "layers.")
-        .non_empty();
-    v.field("exclude_modules", exclude_modules, "Layers to leave out of them, told in the same way.");
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<LoraConfig>() == 6, "describe() must list every field");
 
 struct LoraCount {
   int64_t modules = 0, parameters = 0;

@@ -4,8 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <torch/types.h>
-
+#include "core/tensor.h"
 #include "models/nn/linear.h"
 
 namespace trireme {

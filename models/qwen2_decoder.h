@@ -3,8 +3,7 @@
 #include <optional>
 #include <vector>
 
-#include <torch/types.h>
-
+#include "core/tensor.h"
 #include "models/load_options.h"
 #include "models/model_config.h"
 #include "models/nn/attention.h"

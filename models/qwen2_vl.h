@@ -5,9 +5,8 @@
 #include <span>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/packed_batch.h"
+#include "core/tensor.h"
 #include "models/forward_options.h"
 #include "models/model_config.h"
 #include "models/qwen2_decoder.h"

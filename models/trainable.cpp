@@ -4,12 +4,28 @@
 #include <map>
 #include <unordered_map>
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 #include "core/io/quote.h"
 #include "core/shape.h"
 #include "models/weights/path_pattern.h"
 
 namespace trireme {
+
+void TrainableConfig::describe(FieldList& v) {
+  v.field("parts", parts, "all: every tensor; lora: the LoRA matrices; named: those that `names` matches.");
+  v.field("names", names,
+          "With named: regular expressions for whole tensor names or their end after a dot: lora_[AB]\\.weight; "
+          "visual\\.merger\\..*");
+}
+static_assert(field_count<TrainableConfig>() == 2, "describe() must list every field");
+
+void TrainableConfig::check(Problems& problems) const {
+  if ((parts == TrainableParts::kNamed) == names.empty()) {
+    problems.add("names", fmt::format("must be given with parts: named, and only then; got {} of them; correct one",
+                                      names.size()));
+  }
+}
 namespace {
 
 bool is_lora(const std::string& name) { return name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight"); }

@@ -9,13 +9,13 @@
 
 #include <fmt/format.h>
 
-#include <torch/types.h>
-
-#include "core/config/field_count.h"
 #include "core/config/report.h"
+#include "core/tensor.h"
 #include "models/qwen2_vl.h"
 
 namespace trireme {
+
+class FieldList;
 
 enum class TrainableParts { kAll, kLora, kNamed };
 constexpr auto choice_names(TrainableParts) {
@@ -28,21 +28,9 @@ struct TrainableConfig {
   TrainableParts parts = TrainableParts::kLora;
   std::vector<std::string> names;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("parts", parts, "all: every tensor; lora: the LoRA matrices; named: those that `names` matches.");
-    v.field("names", names,
-            "With named: regular expressions for whole tensor names or their end after a dot: lora_[AB]\\.weight; "
-            "visual\\.merger\\..*");
-  }
-  void check(Problems& problems) const {
-    if ((parts == TrainableParts::kNamed) == names.empty()) {
-      problems.add("names", fmt::format("must be given with parts: named, and only then; got {} of them; correct one",
-                                        names.size()));
-    }
-  }
+  void describe(FieldList& v);
+  void check(Problems& problems) const;
 };
-static_assert(field_count<TrainableConfig>() == 2, "describe() must list every field");
 
 /// One line of trainable.json.
 struct TensorStatus {

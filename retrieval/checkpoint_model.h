@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/dist/communicator.h"
+#include "core/tensor.h"
 #include "data/image/preprocess.h"
 #include "data/loader/packer.h"
 #include "data/prompt/chat.h"

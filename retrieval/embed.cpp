@@ -3,10 +3,31 @@
 #include <chrono>
 
 #include "core/config/choice.h"
+#include "core/config/field_list.h"
 #include "retrieval/checkpoint_embedder.h"
 #include "retrieval/embeddings_output.h"
 
 namespace trireme {
+
+void EmbedOptions::describe(FieldList& v) {
+  v.field("records", records, "jsonl file: plain {id, txt, img_path}, or M-BEIR queries or candidates.")
+      .required()
+      .no_effect_on_values();
+  v.field("out", out, "HDF5 file to write; replaced only on success.").required().no_effect_on_values();
+  v.field("image_root", image_root, "Folder that image paths are relative to; needed when a record has an image.")
+      .no_effect_on_values();
+  v.field("instructions", instructions, "M-BEIR's query_instructions.tsv; needed for M-BEIR queries.")
+      .no_effect_on_values();
+  v.field("prompt_number", prompt_number, "Which instruction of a query's kind is used, from 1.").at_least(1);
+  v.field("store", store, "Embeddings in the file.");
+}
+static_assert(field_count<EmbedOptions>() == 6, "describe() must list every field");
+
+void EmbedVerbConfig::describe(FieldList& v) {
+  v.field("embedder", embedder, "Which weights embed, and how.");
+  v.field("embed", embed, "What is embedded, and where to.");
+}
+static_assert(field_count<EmbedVerbConfig>() == 2, "describe() must list every field");
 namespace {
 
 using Clock = std::chrono::steady_clock;

@@ -8,11 +8,12 @@
 #include <string_view>
 #include <utility>
 
-#include "core/config/field_count.h"
 #include "core/dist/communicator.h"
 #include "retrieval/embedder.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// Of the embeddings in the file.
 enum class StoreDtype { kFloat32, kFloat16 };
@@ -30,34 +31,16 @@ struct EmbedOptions {
   int64_t prompt_number = 1;
   StoreDtype store = StoreDtype::kFloat32;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("records", records, "jsonl file: plain {id, txt, img_path}, or M-BEIR queries or candidates.")
-        .required()
-        .no_effect_on_values();
-    v.field("out", out, "HDF5 file to write; replaced only on success.").required().no_effect_on_values();
-    v.field("image_root", image_root, "Folder that image paths are relative to; needed when a record has an image.")
-        .no_effect_on_values();
-    v.field("instructions", instructions, "M-BEIR's query_instructions.tsv; needed for M-BEIR queries.")
-        .no_effect_on_values();
-    v.field("prompt_number", prompt_number, "Which instruction of a query's kind is used, from 1.").at_least(1);
-    v.field("store", store, "Embeddings in the file.");
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<EmbedOptions>() == 6, "describe() must list every field");
 
 /// All options of the verb: what config_sha256 is taken over.
 struct EmbedVerbConfig {
   EmbedderConfig embedder;
   EmbedOptions embed;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("embedder", embedder, "Which weights embed, and how.");
-    v.field("embed", embed, "What is embedded, and where to.");
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<EmbedVerbConfig>() == 2, "describe() must list every field");
 
 /// What this rank did and how long it took.
 struct EmbedReport {

@@ -5,9 +5,37 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
+#include "core/config/field_list.h"
 #include "models/batch_device.h"
 
 namespace trireme {
+
+void EmbedderConfig::describe(FieldList& v) {
+  v.field("model", model, "Folder of a Qwen2, Qwen2-VL or Qwen2.5-VL checkpoint as the hub has it.")
+      .required()
+      .no_effect_on_values();
+  v.field("adapter", adapter, "Folder of a PEFT LoRA adapter for the model.").no_effect_on_values();
+  v.field("prompt", prompt, "What stands around text and picture.");
+  v.field("system_prompt", system_prompt, "System turn of the chat frame; the bare prompt has none.");
+  v.field("text_tokens", text_tokens,
+          "A record's text is cut after so many tokens, the prompt never; default: not cut.")
+      .at_least(1);
+  v.field("rope_mode", rope_mode, "Positions: three axes, or one as LamRA's Qwen2-VL checkpoints were trained.");
+  v.field("dtype", dtype, "Weights and activations.");
+  v.field("alpha", alpha, "Transparent pictures: composited on white, or colour values with the alpha forgotten.");
+  v.field("min_pixels", min_pixels, "Smaller pictures are enlarged to it; default: the checkpoint's.").positive();
+  v.field("max_pixels", max_pixels, "Larger pictures are shrunk to it; default: the checkpoint's.").positive();
+  v.field("block_records", block_records, "Consecutive records dealt to a rank at a time.")
+      .at_least(1)
+      .no_effect_on_values();
+  v.field("batch_tokens", batch_tokens, "A batch ends before it exceeds so many tokens; bounds memory.")
+      .at_least(1)
+      .no_effect_on_values();
+  v.field("loader_threads", loader_threads, "Threads that decode, tokenise and pack.")
+      .at_least(1)
+      .no_effect_on_values();
+}
+static_assert(field_count<EmbedderConfig>() == 13, "describe() must list every field");
 
 c10::ScalarType torch_dtype(ComputeDtype dtype) {
   return dtype == ComputeDtype::kFloat32 ? torch::kFloat32 : torch::kBFloat16;

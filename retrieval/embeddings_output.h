@@ -7,6 +7,7 @@
 
 #include "core/dist/communicator.h"
 #include "core/io/embeddings_file.h"
+#include "core/tensor.h"
 
 namespace trireme {
 

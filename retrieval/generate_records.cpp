@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "core/config/field_list.h"
 #include "core/dist/agreement.h"
 #include "core/elapsed.h"
 #include "core/error.h"
@@ -17,6 +18,20 @@
 #include "retrieval/checkpoint_embedder.h"
 
 namespace trireme {
+
+void GenerateRecordsOptions::describe(FieldList& v) {
+  v.field("records", records, "jsonl file of prompts: {id, txt, img_path}; a user turn of the picture and the text.")
+      .required()
+      .no_effect_on_values();
+  v.field("out", out, "jsonl file to write, one line a record; replaced only on success.")
+      .required()
+      .no_effect_on_values();
+  v.field("image_root", image_root, "Folder that image paths are relative to; needed when a record has an image.")
+      .no_effect_on_values();
+  v.field("max_new_tokens", max_new_tokens, "A text ends after so many tokens at the latest.").at_least(1);
+  v.field("seed", seed, "Of sampling: each record draws from a stream of its own.").at_least(0);
+}
+static_assert(field_count<GenerateRecordsOptions>() == 5, "describe() must list every field");
 namespace {
 
 namespace fs = std::filesystem;

@@ -8,12 +8,13 @@
 
 #include <c10/core/Device.h>
 
-#include "core/config/field_count.h"
 #include "core/dist/communicator.h"
 #include "models/generation/sampling.h"
 #include "retrieval/embedder.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// What `trireme generate` continues, and where to.
 struct GenerateRecordsOptions {
@@ -22,21 +23,8 @@ struct GenerateRecordsOptions {
   int64_t max_new_tokens = 128;
   int64_t seed = 0;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("records", records, "jsonl file of prompts: {id, txt, img_path}; a user turn of the picture and the text.")
-        .required()
-        .no_effect_on_values();
-    v.field("out", out, "jsonl file to write, one line a record; replaced only on success.")
-        .required()
-        .no_effect_on_values();
-    v.field("image_root", image_root, "Folder that image paths are relative to; needed when a record has an image.")
-        .no_effect_on_values();
-    v.field("max_new_tokens", max_new_tokens, "A text ends after so many tokens at the latest.").at_least(1);
-    v.field("seed", seed, "Of sampling: each record draws from a stream of its own.").at_least(0);
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<GenerateRecordsOptions>() == 5, "describe() must list every field");
 
 /// This rank's share of the work. Seconds on the wall clock.
 struct GenerateCounts {

@@ -11,10 +11,20 @@
 #include <ATen/ops/split_with_sizes.h>
 #include <ATen/ops/zeros.h>
 
+#include "core/config/field_list.h"
 #include "losses/grad_cache.h"
 #include "models/batch_device.h"
 
 namespace trireme {
+
+void StepConfig::describe(FieldList& v) {
+  v.field("method", method, "plain holds the activations of all of a rank's pairs; grad_cache those of one chunk.");
+  v.field("chunk_tokens", chunk_tokens, "grad_cache: tokens of a chunk, at most (one sequence at least).").at_least(1);
+  v.field("recompute_blocks", recompute_blocks, "Keep each decoder block's input only, and run it again backwards.");
+  v.field("overlap_reduction", overlap_reduction, "Sum gradients over the ranks while the backward pass goes on.")
+      .no_effect_on_values();
+}
+static_assert(field_count<StepConfig>() == 4, "describe() must list every field");
 namespace {
 
 /// The queries, the targets or the hard negatives, for GradCache.

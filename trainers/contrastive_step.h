@@ -7,14 +7,16 @@
 #include <utility>
 #include <vector>
 
-#include "core/config/field_count.h"
 #include "core/dist/communicator.h"
 #include "core/dist/reducer.h"
+#include "core/tensor.h"
 #include "data/loader/pair_batch.h"
 #include "losses/info_nce.h"
 #include "models/qwen2_vl.h"
 
 namespace trireme {
+
+class FieldList;
 
 enum class GradientMethod {
   kPlain,      ///< the rank's whole share at once
@@ -32,17 +34,8 @@ struct StepConfig {
   bool recompute_blocks = false;
   bool overlap_reduction = true;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("method", method, "plain holds the activations of all of a rank's pairs; grad_cache those of one chunk.");
-    v.field("chunk_tokens", chunk_tokens, "grad_cache: tokens of a chunk, at most (one sequence at least).")
-        .at_least(1);
-    v.field("recompute_blocks", recompute_blocks, "Keep each decoder block's input only, and run it again backwards.");
-    v.field("overlap_reduction", overlap_reduction, "Sum gradients over the ranks while the backward pass goes on.")
-        .no_effect_on_values();
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<StepConfig>() == 4, "describe() must list every field");
 
 /// What is not in the batch: the same for all steps of a run.
 struct ContrastiveTask {

@@ -4,7 +4,23 @@
 
 #include <fmt/format.h>
 
+#include "core/config/field_list.h"
+
 namespace trireme {
+
+void GuardConfig::describe(FieldList& v) {
+  v.field("spike_z", spike_z,
+          "End when the loss lies so many standard deviations above its running mean; null = never.")
+      .positive();
+  v.field("spike_memory_steps", spike_memory_steps,
+          "Steps over which that mean is taken (exponentially); nothing is judged before so many are done.")
+      .at_least(2);
+  v.field("collapse_cosine", collapse_cosine,
+          "End when the mean cosine between different candidates stays above it; null = never.")
+      .between(0, 1);
+  v.field("collapse_steps", collapse_steps, "For so many steps in a row.").at_least(1);
+}
+static_assert(field_count<GuardConfig>() == 4, "describe() must list every field");
 namespace {
 
 /// A loss that hardly moves has hardly any deviation; rises below this part of the mean are never spikes.

@@ -5,9 +5,9 @@
 #include <optional>
 #include <string>
 
-#include "core/config/field_count.h"
-
 namespace trireme {
+
+class FieldList;
 
 /// [guard] When a run that has left the numbers ends by itself, with DivergedError (exit code 6).
 struct GuardConfig {
@@ -16,21 +16,8 @@ struct GuardConfig {
   std::optional<double> collapse_cosine = 0.995;
   int64_t collapse_steps = 200;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("spike_z", spike_z,
-            "End when the loss lies so many standard deviations above its running mean; null = never.")
-        .positive();
-    v.field("spike_memory_steps", spike_memory_steps,
-            "Steps over which that mean is taken (exponentially); nothing is judged before so many are done.")
-        .at_least(2);
-    v.field("collapse_cosine", collapse_cosine,
-            "End when the mean cosine between different candidates stays above it; null = never.")
-        .between(0, 1);
-    v.field("collapse_steps", collapse_steps, "For so many steps in a row.").at_least(1);
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<GuardConfig>() == 4, "describe() must list every field");
 
 /// What the guard looks at: values of the global batch, equal on every rank.
 struct StepHealth {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/config/field_list.h"
 #include "core/elapsed.h"
 #include "trainers/diverged.h"
 #include "trainers/lamra_rank_parts.h"
@@ -15,6 +16,29 @@
 #include "trainers/what_trains.h"
 
 namespace trireme {
+
+void LamraRankConfig::describe(FieldList& v) {
+  v.field("recipe", recipe, "What `trireme train` runs.").required();
+  v.field("run_dir", run_dir, "Folder of the run: made if missing, gone on with if it holds this run.")
+      .required()
+      .no_effect_on_values();
+  v.field("seed", seed, "Batches, negatives, prompts, initial values and dropout follow from it.").at_least(0);
+  v.field("model", model, "What is trained: the instruct model, not the retriever.");
+  v.field("lora", lora, "Fresh low-rank terms; none when absent.");
+  v.field("trainable", trainable, "Which tensors train.");
+  v.field("data", data, "Queries, M-BEIR's; sampler.pairs_global counts them.");
+  v.field("mined", mined, "Negatives: what a retriever found for the queries.");
+  v.field("samples", samples, "What becomes of a query.");
+  v.field("step", step, "How a step's gradient is computed.");
+  v.field("loss", loss, "Cross-entropy of the answers.");
+  v.field("optim", optim, "Optimiser.");
+  v.field("schedule", schedule, "Learning rate over the run.");
+  v.field("train", train, "How long.");
+  v.field("checkpoint", checkpoint, "What is kept to go on from.");
+  v.field("guard", guard, "When a run ends that goes wrong.");
+  v.field("resume", resume, "What may change when a run goes on.");
+}
+static_assert(field_count<LamraRankConfig>() == 17, "describe() must list every field");
 namespace {
 
 using Clock = std::chrono::steady_clock;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/config/field_list.h"
 #include "core/elapsed.h"
 #include "trainers/diverged.h"
 #include "trainers/lamra_ret_parts.h"
@@ -16,6 +17,29 @@
 #include "trainers/step_totals.h"
 
 namespace trireme {
+
+void LamraRetConfig::describe(FieldList& v) {
+  v.field("recipe", recipe, "What `trireme train` runs.").required();
+  v.field("run_dir", run_dir, "Folder of the run: made if missing, gone on with if it holds this run.")
+      .required()
+      .no_effect_on_values();
+  v.field("seed", seed, "Batches, prompts, augmentation, initial values and dropout follow from it.").at_least(0);
+  v.field("model", model, "What is trained.");
+  v.field("lora", lora, "Fresh low-rank terms; none when absent.");
+  v.field("trainable", trainable, "Which tensors train.");
+  v.field("data", data, "On what.");
+  v.field("mined", mined, "Hard negatives that a retriever found; those of neg_cand_list when absent.");
+  v.field("step", step, "How a step's gradient is computed.");
+  v.field("loss", loss, "InfoNCE.");
+  v.field("optim", optim, "Optimiser.");
+  v.field("schedule", schedule, "Learning rate over the run.");
+  v.field("train", train, "How long.");
+  v.field("validation", validation, "Evaluation on the way; none when absent.");
+  v.field("checkpoint", checkpoint, "What is kept to go on from.");
+  v.field("guard", guard, "When a run ends that goes wrong.");
+  v.field("resume", resume, "What may change when a run goes on.");
+}
+static_assert(field_count<LamraRetConfig>() == 17, "describe() must list every field");
 namespace {
 
 using Clock = std::chrono::steady_clock;

@@ -25,6 +25,8 @@
 
 namespace trireme {
 
+class FieldList;
+
 /// Contrastive training of a Qwen2-VL into an embedder. Source: LamRA, arXiv:2412.01720, sec. 3.2 and 3.3. One recipe
 /// for all of its stages: text pairs (stage 1), M-BEIR's mixed tasks (stage 2), and training a small base from scratch;
 /// they differ by config alone (experiments/).
@@ -47,31 +49,9 @@ struct LamraRetConfig {
   GuardConfig guard;
   ResumeConfig resume;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("recipe", recipe, "What `trireme train` runs.").required();
-    v.field("run_dir", run_dir, "Folder of the run: made if missing, gone on with if it holds this run.")
-        .required()
-        .no_effect_on_values();
-    v.field("seed", seed, "Batches, prompts, augmentation, initial values and dropout follow from it.").at_least(0);
-    v.field("model", model, "What is trained.");
-    v.field("lora", lora, "Fresh low-rank terms; none when absent.");
-    v.field("trainable", trainable, "Which tensors train.");
-    v.field("data", data, "On what.");
-    v.field("mined", mined, "Hard negatives that a retriever found; those of neg_cand_list when absent.");
-    v.field("step", step, "How a step's gradient is computed.");
-    v.field("loss", loss, "InfoNCE.");
-    v.field("optim", optim, "Optimiser.");
-    v.field("schedule", schedule, "Learning rate over the run.");
-    v.field("train", train, "How long.");
-    v.field("validation", validation, "Evaluation on the way; none when absent.");
-    v.field("checkpoint", checkpoint, "What is kept to go on from.");
-    v.field("guard", guard, "When a run ends that goes wrong.");
-    v.field("resume", resume, "What may change when a run goes on.");
-  }
+  void describe(FieldList& v);
   void check(Problems& problems) const;
 };
-static_assert(field_count<LamraRetConfig>() == 17, "describe() must list every field");
 
 /// Trains until the run is complete or the job is asked to stop. The run directory's newest valid checkpoint is gone on
 /// from, to the same bits as an unbroken run with the same number of ranks. Collective.

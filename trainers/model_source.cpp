@@ -2,6 +2,7 @@
 
 #include <future>
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 #include "core/io/hash.h"
 #include "models/random_init.h"
@@ -10,6 +11,16 @@
 #include "retrieval/checkpoint_inputs.h"
 
 namespace trireme {
+
+void ModelSourceConfig::describe(FieldList& v) {
+  v.field("path", path, "Hugging Face folder of a Qwen2, Qwen2-VL or Qwen2.5-VL checkpoint.")
+      .required()
+      .no_effect_on_values();
+  v.field("init", init, "Begin with the folder's weights, or with random ones of its shape.");
+  v.field("adapter", adapter, "PEFT LoRA adapter to train on from; then there is no [lora] section.");
+  v.field("dtype", dtype, "Weights and activations; LoRA matrices and losses are float32 in both.");
+}
+static_assert(field_count<ModelSourceConfig>() == 4, "describe() must list every field");
 
 TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed, LoadOptions options) {
   const ModelConfig shape = read_model_config(config.path);

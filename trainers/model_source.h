@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "core/checkpoint/checkpoint.h"
-#include "core/config/field_count.h"
 #include "data/image/preprocess.h"
 #include "data/tokenizer/tokenizer.h"
 #include "models/load_options.h"
@@ -16,6 +15,8 @@
 #include "retrieval/embedder.h"
 
 namespace trireme {
+
+class FieldList;
 
 enum class ModelInit {
   kPretrained,  ///< the folder's weights
@@ -33,17 +34,8 @@ struct ModelSourceConfig {
   std::optional<std::filesystem::path> adapter;
   ComputeDtype dtype = ComputeDtype::kFloat32;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("path", path, "Hugging Face folder of a Qwen2, Qwen2-VL or Qwen2.5-VL checkpoint.")
-        .required()
-        .no_effect_on_values();
-    v.field("init", init, "Begin with the folder's weights, or with random ones of its shape.");
-    v.field("adapter", adapter, "PEFT LoRA adapter to train on from; then there is no [lora] section.");
-    v.field("dtype", dtype, "Weights and activations; LoRA matrices and losses are float32 in both.");
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<ModelSourceConfig>() == 4, "describe() must list every field");
 
 /// The model a run trains, and how the checkpoint wants its inputs.
 struct TrainingModel {

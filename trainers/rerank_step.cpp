@@ -6,9 +6,20 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 
+#include "core/config/field_list.h"
 #include "models/batch_device.h"
 
 namespace trireme {
+
+void RerankStepConfig::describe(FieldList& v) {
+  v.field("micro_batch_tokens", micro_batch_tokens,
+          "Tokens that go forward and back at a time, at most (one sequence at least); gradients add up.")
+      .at_least(1);
+  v.field("recompute_blocks", recompute_blocks, "Keep each decoder block's input only, and run it again backwards.");
+  v.field("overlap_reduction", overlap_reduction, "Sum gradients over the ranks while the backward pass goes on.")
+      .no_effect_on_values();
+}
+static_assert(field_count<RerankStepConfig>() == 3, "describe() must list every field");
 namespace {
 
 /// [rows of all pictures, D]: what the frozen tower makes of the batch's shared pictures, a few at a time; undefined

@@ -2,14 +2,16 @@
 
 #include <cstdint>
 
-#include "core/config/field_count.h"
 #include "core/dist/communicator.h"
 #include "core/dist/reducer.h"
+#include "core/tensor.h"
 #include "data/rerank/rerank_batch.h"
 #include "losses/rerank.h"
 #include "models/qwen2_vl.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// [step] How one step's gradient is computed. No choice here changes the gradient, beyond rounding.
 struct RerankStepConfig {
@@ -17,17 +19,8 @@ struct RerankStepConfig {
   bool recompute_blocks = false;
   bool overlap_reduction = true;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("micro_batch_tokens", micro_batch_tokens,
-            "Tokens that go forward and back at a time, at most (one sequence at least); gradients add up.")
-        .at_least(1);
-    v.field("recompute_blocks", recompute_blocks, "Keep each decoder block's input only, and run it again backwards.");
-    v.field("overlap_reduction", overlap_reduction, "Sum gradients over the ranks while the backward pass goes on.")
-        .no_effect_on_values();
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<RerankStepConfig>() == 3, "describe() must list every field");
 
 /// What is not in the batch: the same for all steps of a run.
 struct RerankTask {

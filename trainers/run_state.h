@@ -13,6 +13,7 @@
 #include "core/dist/communicator.h"
 #include "core/log.h"
 #include "core/named_tensors.h"
+#include "core/tensor.h"
 #include "models/trainable.h"
 #include "trainers/optim/optimizer.h"
 #include "trainers/run/run_directory.h"

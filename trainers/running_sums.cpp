@@ -13,7 +13,7 @@
 namespace trireme {
 
 RunningSums::RunningSums(Communicator& communicator, c10::Device device, int64_t values)
-    : communicator_(communicator), sums_(at::zeros({values}, torch::dtype(torch::kFloat64).device(device))) {}
+    : communicator_(communicator), sums_(at::zeros({values}, at::dtype(torch::kFloat64).device(device))) {}
 
 torch::Tensor RunningSums::share(double value) const { return at::scalar_tensor(value, sums_.options()); }
 

@@ -4,14 +4,25 @@
 #include <chrono>
 #include <utility>
 
-#include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 
 #include "core/checkpoint/checkpoint_folder.h"
+#include "core/config/field_list.h"
 #include "core/io/descriptor.h"
 
 namespace trireme {
+
+void CheckpointConfig::describe(FieldList& v) {
+  v.field("every_steps", every_steps, "Steps between checkpoints; one more is written at the end of the run.")
+      .positive()
+      .no_effect_on_values();
+  v.field("keep_last", keep_last, "How many of the newest checkpoints stay.").at_least(1).no_effect_on_values();
+  v.field("keep_every", keep_every, "Checkpoints of steps that are multiples of this stay too; null = none.")
+      .positive()
+      .no_effect_on_values();
+}
+static_assert(field_count<CheckpointConfig>() == 3, "describe() must list every field");
 namespace {
 
 /// Copies `tensors` into `buffers`, which are made anew only where they do not fit: a first touch of memory costs more

@@ -6,9 +6,10 @@
 #include <optional>
 
 #include "core/checkpoint/checkpoint.h"
-#include "core/config/field_count.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// [checkpoint] When checkpoints are written and which stay.
 struct CheckpointConfig {
@@ -16,18 +17,8 @@ struct CheckpointConfig {
   int64_t keep_last = 2;
   std::optional<int64_t> keep_every = std::nullopt;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("every_steps", every_steps, "Steps between checkpoints; one more is written at the end of the run.")
-        .positive()
-        .no_effect_on_values();
-    v.field("keep_last", keep_last, "How many of the newest checkpoints stay.").at_least(1).no_effect_on_values();
-    v.field("keep_every", keep_every, "Checkpoints of steps that are multiples of this stay too; null = none.")
-        .positive()
-        .no_effect_on_values();
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<CheckpointConfig>() == 3, "describe() must list every field");
 
 /// Writes checkpoints from a host copy in a thread of its own while training goes on, one at a time, and removes those
 /// that `config` does not keep, each only after a newer one is safely on disk. For the one rank that writes: trainable

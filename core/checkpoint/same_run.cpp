@@ -3,9 +3,18 @@
 #include <algorithm>
 #include <map>
 
+#include "core/config/field_list.h"
 #include "core/io/quote.h"
 
 namespace trireme {
+
+void ResumeConfig::describe(FieldList& v) {
+  v.field("allow", allow,
+          "Keys that may differ from the interrupted run, as in [train.steps, data.threads]; a section's name allows "
+          "all of it.")
+      .no_effect_on_values();
+}
+static_assert(field_count<ResumeConfig>() == 1, "describe() must list every field");
 namespace {
 
 using FlatConfig = std::map<std::string, std::string>;

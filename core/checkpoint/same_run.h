@@ -10,19 +10,14 @@
 
 namespace trireme {
 
+class FieldList;
+
 /// [resume] What may change when a run goes on.
 struct ResumeConfig {
   std::vector<std::string> allow = {};
 
-  template <class V>
-  void describe(V& v) {
-    v.field("allow", allow,
-            "Keys that may differ from the interrupted run, as in [train.steps, data.threads]; a section's name allows "
-            "all of it.")
-        .no_effect_on_values();
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<ResumeConfig>() == 1, "describe() must list every field");
 
 /// The part of a config that changes results: what config_sha256 is the hash of.
 template <Section T>

@@ -6,9 +6,9 @@
 #include <string>
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include "core/config/nearest.h"
+#include "core/utf8.h"
 
 namespace trireme {
 namespace {
@@ -47,8 +47,7 @@ std::string quotes_remedy(const YamlNode& node, std::string_view otherwise) {
 }
 
 void check_utf8(std::string_view text, const ConfigPlace& place) {
-  if (!simdjson::validate_utf8(text.data(), text.size()))
-    place.refuse("UTF-8", fmt::format("\"{}\"", shown(text)), "rename it");
+  if (!is_valid_utf8(text)) place.refuse("UTF-8", fmt::format("\"{}\"", shown(text)), "rename it");
 }
 
 /// "integers", "(mrope | oned)", "(list of integers)"
@@ -170,8 +169,7 @@ bool expect_map(const YamlNode& node, const ConfigPlace& place) {
 
 void check_map_key(std::string_view key, const ConfigPlace& place) {
   constexpr std::size_t kLongestKeyBytes = 200;
-  const bool writable =
-      !key.empty() && key.size() <= kLongestKeyBytes && simdjson::validate_utf8(key.data(), key.size());
+  const bool writable = !key.empty() && key.size() <= kLongestKeyBytes && is_valid_utf8(key);
   if (!writable)
     place.refuse(fmt::format("under keys of 1 to {} bytes of UTF-8", kLongestKeyBytes),
                  fmt::format("\"{}\"", shown(key)), "rename it");

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/utf8.h"
 
 namespace trireme {
 namespace {
@@ -52,7 +52,7 @@ class Overrides {
     const std::size_t equals = text.find('=');
     const std::string path(text.substr(0, equals));
     const std::vector<std::string> parts = parts_of(path);
-    if (!simdjson::validate_utf8(text.data(), text.size())) {
+    if (!is_valid_utf8(text)) {
       refuse(path, fmt::format("an override must be UTF-8; got \"{}\"; rename what it names", shown(text)));
     } else if (equals == std::string_view::npos || parts.empty()) {
       refuse(path, fmt::format("an override must be section.key=value; got \"{}\"; correct it", shown(text)));

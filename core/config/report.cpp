@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <simdjson.h>
+
+#include "core/utf8.h"
 
 namespace trireme {
 namespace {
@@ -18,7 +19,7 @@ bool begins_utf8_character(char byte) { return (static_cast<unsigned char>(byte)
 std::size_t character_bytes(std::string_view text) {
   for (std::size_t size = 1; size <= std::min<std::size_t>(4, text.size()); ++size) {
     const bool whole = size == text.size() || begins_utf8_character(text[size]);
-    if (whole) return simdjson::validate_utf8(text.data(), size) ? size : 0;
+    if (whole) return is_valid_utf8(text.substr(0, size)) ? size : 0;
   }
   return 0;
 }

@@ -3,13 +3,13 @@
 #include <sstream>
 
 #include <fmt/format.h>
-#include <simdjson.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
 #include "core/config/yaml_node.h"
+#include "core/utf8.h"
 
 namespace trireme {
 namespace {
@@ -170,7 +170,7 @@ void refuse_bytes(std::string_view text) {
     ++line;
     const std::string_view row = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), row.size() + 1));
-    if (!simdjson::validate_utf8(row.data(), row.size()))
+    if (!is_valid_utf8(row))
       throw Refusal{line, fmt::format("a config must be UTF-8; got \"{}\"; save the file as UTF-8", shown(row))};
     for (const char byte : row) {
       const bool allowed = (static_cast<unsigned char>(byte) >= 0x20 && byte != 0x7f) || byte == '\t' || byte == '\r';

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
-#include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+
+#include "core/tensor.h"
 
 namespace trireme {
 

@@ -6,9 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include <torch/types.h>
-
 #include "core/dist/communicator.h"
+#include "core/tensor.h"
 
 namespace trireme {
 

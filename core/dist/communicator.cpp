@@ -6,13 +6,13 @@
 #include <functional>
 #include <utility>
 
-#include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 
 #include "core/dist/collective.h"
 #include "core/shape.h"
+#include "core/tensor.h"
 
 namespace trireme {
 namespace {

@@ -6,10 +6,9 @@
 #include <optional>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/dist/ending.h"
 #include "core/dist/work.h"
+#include "core/tensor.h"
 
 namespace trireme {
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include <ATen/core/Tensor.h>
+#include "core/tensor.h"
 
 namespace trireme {
 namespace {

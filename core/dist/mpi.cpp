@@ -10,12 +10,11 @@
 
 #include <mpi.h>
 
-#include <ATen/core/Tensor.h>
-
 #include "core/dist/collective.h"
 #include "core/dist/pause.h"
 #include "core/dist/peer_watch.h"
 #include "core/shape.h"
+#include "core/tensor.h"
 
 namespace trireme {
 namespace {

@@ -8,7 +8,6 @@
 
 #include <nccl.h>
 
-#include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <c10/cuda/CUDAEvent.h>
 #include <c10/cuda/CUDAFunctions.h>
@@ -18,6 +17,7 @@
 #include "core/dist/collective.h"
 #include "core/dist/pause.h"
 #include "core/shape.h"
+#include "core/tensor.h"
 
 namespace trireme {
 namespace {

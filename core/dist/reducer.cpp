@@ -3,7 +3,6 @@
 #include <map>
 #include <utility>
 
-#include <ATen/core/Tensor.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/function_hook.h>
@@ -12,6 +11,7 @@
 #include "core/dist/agreement.h"
 #include "core/io/hash.h"
 #include "core/shape.h"
+#include "core/tensor.h"
 
 namespace trireme {
 

@@ -5,9 +5,8 @@
 #include <mutex>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/dist/communicator.h"
+#include "core/tensor.h"
 
 namespace trireme {
 

@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 
-#include <ATen/core/Tensor.h>
 #include <c10/core/GradMode.h>
 
 #include "core/dist/collective.h"

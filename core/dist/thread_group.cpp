@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include <ATen/core/Tensor.h>
-
 #include "core/dist/local_collective.h"
 
 namespace trireme {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include <torch/types.h>
+#include "core/tensor.h"
 
 namespace trireme {
 

@@ -6,7 +6,7 @@
 
 #include <hdf5.h>
 
-#include <torch/types.h>
+#include "core/tensor.h"
 
 namespace trireme {
 

@@ -3,8 +3,6 @@
 #include <map>
 #include <utility>
 
-#include <simdjson.h>
-
 #include <ATen/ops/empty.h>
 
 #include "core/error.h"
@@ -13,6 +11,7 @@
 #include "core/io/hdf5_library.h"
 #include "core/io/quote.h"
 #include "core/shape.h"
+#include "core/utf8.h"
 
 namespace trireme {
 namespace {
@@ -277,7 +276,7 @@ std::vector<std::string> Hdf5Reader::read_strings(const std::string& name, int64
   std::vector<std::string> out;
   out.reserve(values);
   for (std::size_t i = 0; i < values; ++i) {
-    TRIREME_CHECK(simdjson::validate_utf8(strings[i]), DataError, "hdf5", "{}: {} must be UTF-8; got {}; {}.",
+    TRIREME_CHECK(is_valid_utf8(strings[i]), DataError, "hdf5", "{}: {} must be UTF-8; got {}; {}.",
                   quote_path(state_->path), what, quote_text(strings[i]), kMakeAgain);
     out.emplace_back(strings[i]);
   }

@@ -5,8 +5,6 @@
 #include <map>
 #include <utility>
 
-#include <simdjson.h>
-
 #include <ATen/Parallel.h>
 
 #include "core/error.h"
@@ -17,6 +15,7 @@
 #include "core/io/hdf5_library.h"
 #include "core/io/quote.h"
 #include "core/shape.h"
+#include "core/utf8.h"
 #include "core/version.h"
 
 namespace trireme {
@@ -305,7 +304,7 @@ void Hdf5Writer::write_strings(const std::string& name, int64_t first_row, std::
   std::vector<const char*> pointers;
   pointers.reserve(values.size());
   for (const std::string& value : values) {
-    TRIREME_CHECK(simdjson::validate_utf8(value) && value.find('\0') == value.npos, DataError, "hdf5",
+    TRIREME_CHECK(is_valid_utf8(value) && value.find('\0') == value.npos, DataError, "hdf5",
                   "{}: strings of /{} must be UTF-8 without NUL; got {} at row {}; correct it.",
                   quote_path(state_->path), name, quote_text(value),
                   first_row + std::ssize(pointers) / std::max<int64_t>(width, 1));
@@ -330,7 +329,7 @@ void Hdf5Writer::write_strings(const std::string& name, int64_t first_row, std::
 void Hdf5Writer::set_attribute(const std::string& name, std::string_view value) {
   const auto lock = lock_hdf5();
   const std::string text(value);
-  TRIREME_CHECK(simdjson::validate_utf8(text) && text.find('\0') == text.npos, DataError, "hdf5",
+  TRIREME_CHECK(is_valid_utf8(text) && text.find('\0') == text.npos, DataError, "hdf5",
                 "{}: attribute {} must be UTF-8 without NUL; got {}; correct it.", quote_path(state_->path), name,
                 quote_text(text));
   const char* const pointer = text.c_str();

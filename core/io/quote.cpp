@@ -3,7 +3,8 @@
 #include <iterator>
 
 #include <fmt/format.h>
-#include <simdjson.h>
+
+#include "core/utf8.h"
 
 namespace trireme {
 namespace {
@@ -20,7 +21,7 @@ std::string_view cut_between_characters(std::string_view text, std::size_t max_b
 
 std::string quote_text(std::string_view text, std::size_t max_bytes) {
   const std::string_view shown = cut_between_characters(text, max_bytes);
-  const bool is_utf8 = simdjson::validate_utf8(shown);
+  const bool is_utf8 = is_valid_utf8(shown);
   std::string out = "\"";
   for (std::size_t i = 0; i < shown.size(); ++i) {
     const auto byte = static_cast<unsigned char>(shown[i]);

@@ -8,9 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/io/file.h"
+#include "core/tensor.h"
 
 namespace trireme {
 

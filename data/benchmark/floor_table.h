@@ -8,6 +8,8 @@
 
 namespace trireme {
 
+class FieldList;
+
 /// What a simple specialist without any learned representation reaches on one evaluation: a floor to beat.
 struct Floor {
   std::string id;  ///< as EvalTask::floor, or a TableRow's id for the mean over its tasks
@@ -18,22 +20,8 @@ struct Floor {
   std::vector<double> recall_at_1_interval, recall_at_5_interval;  ///< 95 % over queries, [low, high] or empty
   std::string note;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("id", id, "EvalTask::floor, or the id of a table row.").required();
-    v.field("label", label, "Name for people.").required();
-    v.field("task_id", task_id, "M-BEIR's task id.").one_of({0, 1, 2, 3, 4, 6, 7, 8});
-    v.field("queries", queries, "Queries it was measured on; 0 for a mean over tasks.").at_least(0);
-    v.field("candidates", candidates, "Candidates of the pool; 0 for a mean over tasks.").at_least(0);
-    v.field("recall_at_1", recall_at_1, "Recall@1 in percent.").between(0, 100);
-    v.field("recall_at_5", recall_at_5, "Recall@5 in percent.").between(0, 100);
-    v.field("recall_at_10", recall_at_10, "Recall@10 in percent.").between(0, 100);
-    v.field("recall_at_1_interval", recall_at_1_interval, "95 % interval over the queries.").between(0, 100);
-    v.field("recall_at_5_interval", recall_at_5_interval, "95 % interval over the queries.").between(0, 100);
-    v.field("note", note, "What the specialist was told beside the query.");
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<Floor>() == 11, "describe() must list every field");
 
 /// experiments/pictograms/floors.yaml: read it with load_config<FloorTable>().
 struct FloorTable {
@@ -41,13 +29,7 @@ struct FloorTable {
   std::string method;
   std::vector<Floor> floors;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("dataset", dataset, "Name of the dataset.").required();
-    v.field("method", method, "How the floors were made.").required();
-    v.field("floors", floors, "One for each evaluation, and the means of the table rows.").required();
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<FloorTable>() == 3, "describe() must list every field");
 
 }  // namespace trireme

@@ -6,6 +6,41 @@
 
 namespace trireme {
 
+void EvalTask::describe(FieldList& v) {
+  v.field("id", id, "Unique name.").required();
+  v.field("label", label, "Name for people.").required();
+  v.field("row", row, "Id of the table row that it is averaged into.").required();
+  v.field("set", set, "main, or the generalisation test: T2, T3, T4.").required();
+  v.field("split", split, "val or test.").one_of({"val", "test"});
+  v.field("task_id", task_id, "M-BEIR's task id.").one_of({0, 1, 2, 3, 4, 6, 7, 8});
+  v.field("query", query, "Query file.").required();
+  v.field("pool", pool, "The task's own pool.").required();
+  v.field("qrels", qrels, "Relevant candidates in the task's own pool.").required();
+  v.field("global_pool", global_pool, "Pool of all tasks of the split.");
+  v.field("global_qrels", global_qrels, "Relevant candidates in the pool of all tasks.");
+  v.field("queries", queries, "Lines of the query file.").positive();
+  v.field("candidates", candidates, "Lines of the pool.").positive();
+  v.field("floor", floor, "Id in the table of floors.");
+}
+static_assert(field_count<EvalTask>() == 14, "describe() must list every field");
+
+void TableRow::describe(FieldList& v) {
+  v.field("id", id, "Unique name.").required();
+  v.field("label", label, "Name for people.").required();
+  v.field("in_mean", in_mean, "Whether the mean over the rows counts it.");
+}
+static_assert(field_count<TableRow>() == 3, "describe() must list every field");
+
+void TaskList::describe(FieldList& v) {
+  v.field("format", format, "Kind of file.").one_of({"trireme_tasks"});
+  v.field("format_version", format_version, "Version of the format.").one_of({1});
+  v.field("dataset", dataset, "Name of the dataset.").required();
+  v.field("instructions", instructions, "M-BEIR's instruction table.").required();
+  v.field("rows", rows, "Rows of the report.").required();
+  v.field("tasks", tasks, "What there is to evaluate.").required();
+}
+static_assert(field_count<TaskList>() == 6, "describe() must list every field");
+
 void EvalTask::check(Problems& problems) const {
   if (global_pool.empty() != global_qrels.empty()) {
     problems.add("global_qrels",

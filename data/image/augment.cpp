@@ -7,7 +7,19 @@
 #include <numbers>
 #include <vector>
 
+#include "core/config/field_list.h"
+
 namespace trireme {
+
+void AugmentConfig::describe(FieldList& v) {
+  v.field("rotate_degrees", rotate_degrees, "Turn by up to so many degrees.").between(0, 180);
+  v.field("scale", scale, "Enlarge or shrink by up to a factor of exp(scale).").between(0, 2);
+  v.field("shift", shift, "Move by up to this share of each side.").between(0, 1);
+  v.field("aspect", aspect, "Change width to height by up to a factor of exp(aspect).").between(0, 2);
+  v.field("colour", colour, "Brightness, contrast, saturation: times 1 - colour to 1 + colour.").between(0, 1);
+  v.field("grey", grey, "Probability of a picture without colour.").between(0, 1);
+}
+static_assert(field_count<AugmentConfig>() == 6, "describe() must list every field");
 namespace {
 
 constexpr int64_t kChannels = 3;

@@ -1,10 +1,11 @@
 #pragma once
 
-#include "core/config/field_count.h"
 #include "core/rng.h"
 #include "data/image/image.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// Random changes of a picture before it is resized for the model. All zeros change nothing.
 /// One affine map (rotation, scale, aspect, shift about the centre) sampled bilinearly over white, then colour, then
@@ -18,20 +19,11 @@ struct AugmentConfig {
   double colour = 0;  ///< brightness, contrast and saturation: each times 1 + u
   double grey = 0;    ///< probability of losing all colour
 
-  template <class V>
-  void describe(V& v) {
-    v.field("rotate_degrees", rotate_degrees, "Turn by up to so many degrees.").between(0, 180);
-    v.field("scale", scale, "Enlarge or shrink by up to a factor of exp(scale).").between(0, 2);
-    v.field("shift", shift, "Move by up to this share of each side.").between(0, 1);
-    v.field("aspect", aspect, "Change width to height by up to a factor of exp(aspect).").between(0, 2);
-    v.field("colour", colour, "Brightness, contrast, saturation: times 1 - colour to 1 + colour.").between(0, 1);
-    v.field("grey", grey, "Probability of a picture without colour.").between(0, 1);
-  }
+  void describe(FieldList& v);
   bool is_off() const noexcept {
     return rotate_degrees == 0 && scale == 0 && shift == 0 && aspect == 0 && colour == 0 && grey == 0;
   }
 };
-static_assert(field_count<AugmentConfig>() == 6, "describe() must list every field");
 
 /// The picture, changed; same size. Draws the same number of values from `stream` whatever the config is, so that one
 /// limit can be changed without changing what the others draw.

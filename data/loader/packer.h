@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/packed_batch.h"
+#include "core/tensor.h"
 #include "data/image/preprocess.h"
 
 namespace trireme {

@@ -5,9 +5,8 @@
 #include <string>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/packed_batch.h"
+#include "core/tensor.h"
 #include "data/loader/step_sampler.h"
 
 namespace trireme {

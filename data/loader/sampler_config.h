@@ -5,9 +5,9 @@
 #include <string_view>
 #include <utility>
 
-#include "core/config/field_count.h"
-
 namespace trireme {
+
+class FieldList;
 
 enum class BatchFrom {
   kAll,       ///< every batch mixes all sources and groups
@@ -38,14 +38,7 @@ struct SamplerConfig {
   BatchFrom batch_from = BatchFrom::kAll;
   Distinct distinct = Distinct::kNothing;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("pairs_global", pairs_global, "Pairs in a step's batch, over all ranks; a multiple of their number.")
-        .at_least(1);
-    v.field("batch_from", batch_from, "Batches of all groups mixed, or each of one group.");
-    v.field("distinct", distinct, "What no two pairs of a batch may share.");
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<SamplerConfig>() == 3, "describe() must list every field");
 
 }  // namespace trireme

@@ -1,9 +1,17 @@
 #include "data/preparation/prepare.h"
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 #include "data/preparation/benchmark_files.h"
 
 namespace trireme {
+
+void PictogramsOptions::describe(FieldList& v) {
+  v.field("out", out, "Folder to write; one that was prepared before is verified.").required().placeholder("DIR");
+  v.field("package_root", package_root, "Where the Debian packages lie: / or a folder they were unpacked to.");
+  v.field("check_counts", check_counts, "Refuse sources that give other counts of pictures and concepts.");
+}
+static_assert(field_count<PictogramsOptions>() == 3, "describe() must list every field");
 namespace {
 
 PreparedPictograms verify(const PictogramsOptions& options, const PictogramPackages& packages) {

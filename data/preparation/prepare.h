@@ -9,19 +9,15 @@
 
 namespace trireme {
 
+class FieldList;
+
 struct PictogramsOptions {
   std::filesystem::path out;
   std::filesystem::path package_root = "/";
   bool check_counts = true;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("out", out, "Folder to write; one that was prepared before is verified.").required().placeholder("DIR");
-    v.field("package_root", package_root, "Where the Debian packages lie: / or a folder they were unpacked to.");
-    v.field("check_counts", check_counts, "Refuse sources that give other counts of pictures and concepts.");
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<PictogramsOptions>() == 3, "describe() must list every field");
 
 struct PreparedPictograms {
   bool was_there = false;  ///< nothing was written: the folder is as the manifest says

@@ -5,9 +5,8 @@
 #include <string>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/packed_batch.h"
+#include "core/tensor.h"
 #include "data/loader/packer.h"
 #include "data/loader/pair_batch.h"
 #include "data/rerank/rerank_encoder.h"

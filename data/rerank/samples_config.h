@@ -5,10 +5,11 @@
 #include <string_view>
 #include <utility>
 
-#include "core/config/field_count.h"
 #include "data/prompt/rerank_prompt.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// How many negatives stand in a list beside the gold document; each number equally likely.
 enum class ListNegatives {
@@ -38,17 +39,7 @@ struct RerankSamplesConfig {
   ShortOfNegatives short_of_negatives = ShortOfNegatives::kReleased;
   bool share_images = true;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("spacing", spacing, "The wording of LamRA's Qwen2-VL branch, or of its Qwen2.5-VL branch.");
-    v.field("list_negatives", list_negatives, "Negatives of a list: 1 to 4, or 2 to 5.");
-    v.field("short_of_negatives", short_of_negatives,
-            "Where a query has too few: draw from all that was found, or not.");
-    v.field("share_images", share_images,
-            "Encode a query's pictures once for its three samples; only where the vision tower is frozen.")
-        .no_effect_on_values();
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<RerankSamplesConfig>() == 4, "describe() must list every field");
 
 }  // namespace trireme

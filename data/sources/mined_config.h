@@ -3,10 +3,11 @@
 #include <filesystem>
 #include <optional>
 
-#include "core/config/field_count.h"
 #include "core/config/report.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// [mined] Hard negatives that a retriever has found for the training queries.
 struct MinedConfig {
@@ -14,19 +15,8 @@ struct MinedConfig {
   std::optional<std::filesystem::path> retriever, retriever_adapter;
   bool allow_stale = false;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("file", file, "File of `trireme mine`: the documents found for each training query.").required();
-    v.field("retriever", retriever, "Checkpoint that the file must have been mined with; not compared when not set.")
-        .no_effect_on_values();
-    v.field("retriever_adapter", retriever_adapter, "Its adapter; none when not set.").no_effect_on_values();
-    v.field("allow_stale", allow_stale, "Go on when the file was mined with another retriever.").no_effect_on_values();
-  }
-  void check(Problems& problems) const {
-    if (retriever_adapter && !retriever)
-      problems.add("retriever_adapter", "belongs to a retriever; got none; give mined.retriever, or leave this out");
-  }
+  void describe(FieldList& v);
+  void check(Problems& problems) const;
 };
-static_assert(field_count<MinedConfig>() == 4, "describe() must list every field");
 
 }  // namespace trireme

@@ -4,8 +4,7 @@
 #include <filesystem>
 #include <optional>
 
-#include <torch/types.h>
-
+#include "core/tensor.h"
 #include "models/qwen2_vl.h"
 
 namespace trireme {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/packed_batch.h"
+#include "core/tensor.h"
 #include "models/qwen2_vl.h"
 
 namespace trireme {

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "core/tensor.h"
 #include "models/qwen2_vl.h"
 
 namespace trireme {

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <limits>
 
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/tensor.h>
@@ -12,6 +11,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/rng.h"
+#include "core/tensor.h"
 #include "models/kv_cache.h"
 
 namespace trireme {

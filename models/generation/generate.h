@@ -4,9 +4,8 @@
 #include <span>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/packed_batch.h"
+#include "core/tensor.h"
 #include "models/generation/sampling.h"
 #include "models/qwen2_vl.h"
 

@@ -5,9 +5,19 @@
 #include <functional>
 #include <vector>
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 
 namespace trireme {
+
+void SamplingConfig::describe(FieldList& v) {
+  v.field("temperature", temperature, "Scores are divided by it before a token is drawn; 0 takes the highest score.")
+      .at_least(0);
+  v.field("top_k", top_k, "Draw from so many of the likeliest tokens; 0 = from all.").at_least(0);
+  v.field("top_p", top_p, "Draw from the likeliest tokens that together reach this probability; 1 = from all.")
+      .between(0, 1);
+}
+static_assert(field_count<SamplingConfig>() == 3, "describe() must list every field");
 namespace {
 
 struct Candidate {

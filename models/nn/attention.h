@@ -3,8 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <torch/types.h>
-
+#include "core/tensor.h"
 #include "models/nn/rotary.h"
 
 namespace trireme {

@@ -3,8 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <torch/types.h>
-
+#include "core/tensor.h"
 #include "models/nn/attention.h"
 #include "models/nn/cpu_cached_attention.h"
 #include "models/nn/rotary.h"

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include <torch/types.h>
+#include "core/tensor.h"
 
 namespace trireme {
 

@@ -1,7 +1,6 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-#include <ATen/core/grad_mode.h>
+#include "core/tensor.h"
 
 namespace trireme {
 

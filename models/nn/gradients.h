@@ -1,7 +1,6 @@
 #pragma once
 
-#include <torch/types.h>
-
+#include "core/tensor.h"
 #include "models/nn/attention.h"
 #include "models/nn/dropout.h"
 #include "models/nn/linear.h"

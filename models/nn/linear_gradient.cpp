@@ -16,7 +16,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 /// The parts of a linear layer that are not tensors with gradients, and what its forward pass kept for the backward.
-struct Call {
+struct LinearCall {
   struct Term {
     int64_t row_begin, rows, rank;
     double scale, dropout;
@@ -31,7 +31,8 @@ struct Call {
 /// With u = A x, y = s B u: dL/du = s B^T dL/dy, dL/dB = s dL/dy u^T, dL/dA = dL/du x^T, dL/dx = A^T dL/du.
 class TermGradients {
  public:
-  TermGradients(const Call& call, const torch::Tensor& grad, const torch::Tensor& x, variable_list a, variable_list b)
+  TermGradients(const LinearCall& call, const torch::Tensor& grad, const torch::Tensor& x, variable_list a,
+                variable_list b)
       : call_(call), x_(x), a_(std::move(a)), b_(std::move(b)), grad_(grad), wide_(a_.front().scalar_type()) {}
 
   variable_list run(torch::Tensor& grad_x, bool wants_terms) {
@@ -60,7 +61,7 @@ class TermGradients {
     const float* low = call_.low.const_data_ptr<float>();
     variable_list results;
     for (std::size_t i = 0; i < call_.terms.size(); ++i) {
-      const Call::Term& term = call_.terms[i];
+      const LinearCall::Term& term = call_.terms[i];
       results.push_back(at::empty_like(a_[i]));
       results.push_back(at::empty_like(b_[i]));
       cpu::low_rank_backward(low_rank_term(a_[i], b_[i], term.scale, call_.masks[i], term.dropout),
@@ -74,7 +75,7 @@ class TermGradients {
   }
 
   void add_low_gradient(std::size_t i, bool wants_terms) {
-    const Call::Term& term = call_.terms[i];
+    const LinearCall::Term& term = call_.terms[i];
     const auto grad = grad_.narrow(1, term.row_begin, term.rows).to(wide_);
     grad_low_.push_back(at::mm(grad, b_[i]).mul_(term.scale));
     if (wants_terms) {
@@ -98,7 +99,7 @@ class TermGradients {
     if (!wants_terms) return;
     const auto grad_a = at::mm(grad_low.t(), x_.to(wide_));
     int64_t begin = 0;
-    for (const Call::Term& term : call_.terms) {
+    for (const LinearCall::Term& term : call_.terms) {
       grad_a_.push_back(call_.terms.size() == 1 ? grad_a : grad_a.narrow(0, begin, term.rank).clone());
       begin += term.rank;
     }
@@ -119,7 +120,7 @@ class TermGradients {
     grad_a_.push_back(at::mm(grad_low_[i].t(), mask.defined() ? apply_mask(x, mask, p) : x));
   }
 
-  const Call& call_;
+  const LinearCall& call_;
   const torch::Tensor& x_;
   variable_list a_, b_;
   torch::Tensor grad_;
@@ -137,7 +138,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     variable_list kept{x, weight};
     kept.insert(kept.end(), pairs.begin(), pairs.end());
     context->save_for_backward(std::move(kept));
-    Call call{{}, std::move(product.masks), product.low, residual.has_value(), bias.has_value()};
+    LinearCall call{{}, std::move(product.masks), product.low, residual.has_value(), bias.has_value()};
     for (const LoraTerm& term : layer.lora) {
       call.terms.push_back({term.row_begin, term.b.size(0), term.a.size(0), term.scale, term.dropout});
     }
@@ -148,7 +149,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const variable_list kept = context->get_saved_variables();
     const torch::Tensor &x = kept[0], &weight = kept[1], &grad = grads[0];
-    const Call call = from_capsule<Call>(context->saved_data["call"]);
+    const LinearCall call = from_capsule<LinearCall>(context->saved_data["call"]);
     // Inputs that were left out have no edge.
     const std::size_t x_edge = call.residual ? 1 : 0, weight_edge = x_edge + 1,
                       pairs_edge = weight_edge + 1 + call.bias;

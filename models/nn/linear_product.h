@@ -3,8 +3,7 @@
 #include <optional>
 #include <vector>
 
-#include <torch/types.h>
-
+#include "core/tensor.h"
 #include "models/nn/cpu_low_rank.h"
 #include "models/nn/dropout.h"
 #include "models/nn/linear.h"

@@ -13,7 +13,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-struct Call {
+struct RotaryCall {
   AttentionHeads heads;
   RotaryTable table;
   Seqlens seqlens;
@@ -21,7 +21,7 @@ struct Call {
 };
 
 template <class T>
-torch::Tensor gradient(const torch::Tensor& grad, const torch::Tensor& qkv, const Call& call) {
+torch::Tensor gradient(const torch::Tensor& grad, const torch::Tensor& qkv, const RotaryCall& call) {
   const AttentionHeads& heads = call.heads;
   const int64_t k_column = heads.query * heads.dim, v_column = k_column + heads.key_value * heads.dim;
   auto result = at::empty_like(qkv);
@@ -51,14 +51,14 @@ torch::Tensor gradient(const torch::Tensor& grad, const torch::Tensor& qkv, cons
 }
 
 struct RotaryAttention : torch::autograd::Function<RotaryAttention> {
-  static torch::Tensor forward(AutogradContext* context, const torch::Tensor& qkv, const Call& call) {
+  static torch::Tensor forward(AutogradContext* context, const torch::Tensor& qkv, const RotaryCall& call) {
     context->save_for_backward({qkv});
     context->saved_data["call"] = in_capsule(call);
     return rotary_attention(qkv, call.heads, call.table, call.seqlens, call.mask);
   }
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto qkv = context->get_saved_variables()[0], grad = grads[0].contiguous();
-    const Call call = from_capsule<Call>(context->saved_data["call"]);
+    const RotaryCall call = from_capsule<RotaryCall>(context->saved_data["call"]);
     return {qkv.scalar_type() == torch::kFloat32 ? gradient<float>(grad, qkv, call)
                                                  : gradient<c10::BFloat16>(grad, qkv, call),
             torch::Tensor()};
@@ -69,7 +69,7 @@ struct RotaryAttention : torch::autograd::Function<RotaryAttention> {
 
 torch::Tensor rotary_attention_with_gradient(const torch::Tensor& qkv, const AttentionHeads& heads,
                                              const RotaryTable& table, const Seqlens& seqlens, AttentionMask mask) {
-  return RotaryAttention::apply(qkv, Call{heads, table, seqlens, mask});
+  return RotaryAttention::apply(qkv, RotaryCall{heads, table, seqlens, mask});
 }
 
 }  // namespace trireme

@@ -5,8 +5,7 @@
 #include <map>
 #include <string>
 
-#include <torch/types.h>
-
+#include "core/tensor.h"
 #include "models/model_config.h"
 #include "models/weights/tensor_names.h"
 

@@ -8,9 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/io/safetensors.h"
+#include "core/tensor.h"
 #include "models/model_config.h"
 #include "models/weights/tensor_names.h"
 

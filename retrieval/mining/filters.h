@@ -9,12 +9,13 @@
 #include <utility>
 #include <vector>
 
-#include "core/config/field_count.h"
 #include "core/config/report.h"
 #include "core/io/hard_negatives_file.h"
 #include "retrieval/mining/pool_facts.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// Which of several gold documents the margins are measured from.
 enum class MarginFrom { kBestGold, kWorstGold };
@@ -45,36 +46,9 @@ struct FilterConfig {
   std::optional<int64_t> balance;
   OnEmpty on_empty = OnEmpty::kDropQuery;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("skip_ranks", skip_ranks, "Drop the first so many of a list; gold documents count as ranks.").at_least(0);
-    v.field("last_rank", last_rank, "Drop what comes after this rank, counted from 1; default: keep all.").at_least(1);
-    v.field("absolute_margin", absolute_margin, "Drop what scores above the gold document's score less this.")
-        .at_least(0);
-    v.field("relative_margin", relative_margin,
-            "Drop what scores above this share of the gold document's score (0.95); for a gold score s below 0, above "
-            "s - (1 - share) |s|.")
-        .between(0, 1);
-    v.field("margin_from", margin_from, "Which gold document, where a query has several.");
-    v.field("duplicate_pictures", duplicate_pictures,
-            "Drop documents whose picture is a gold document's: the same file, or nearly the same to look at.");
-    v.field("dhash_bits", dhash_bits, "Under dhash: so many of 64 bits may differ.").between(0, 64);
-    v.field("same_concept", same_concept, "Drop documents whose concept is the query's or a gold document's.");
-    v.field("known_positives", known_positives,
-            "qrels files: drop documents that they judge relevant for the query, beside its gold.");
-    v.field("balance", balance,
-            "Keep so many negatives of a query, drawn so that a document is one about as often as it is gold; default: "
-            "keep all.")
-        .at_least(1);
-    v.field("on_empty", on_empty, "What becomes of a query that is left without a negative.");
-  }
-  void check(Problems& problems) const {
-    if (last_rank && *last_rank <= skip_ranks)
-      problems.add("last_rank",
-                   fmt::format("must be above skip_ranks; got {} and {}; raise it", *last_rank, skip_ranks));
-  }
+  void describe(FieldList& v);
+  void check(Problems& problems) const;
 };
-static_assert(field_count<FilterConfig>() == 11, "describe() must list every field");
 
 /// One query's neighbours and what is known of the query. Rows are the pool's.
 struct JudgedList {

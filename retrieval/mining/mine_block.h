@@ -6,10 +6,9 @@
 #include <string>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/dist/communicator.h"
 #include "core/io/hard_negatives_file.h"
+#include "core/tensor.h"
 #include "retrieval/mining/filters.h"
 #include "retrieval/search/search.h"
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/io/embeddings_file.h"
+#include "core/tensor.h"
 #include "data/sources/records.h"
 #include "retrieval/mining/mine_block.h"
 #include "retrieval/search/search.h"

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/quote.h"
@@ -14,6 +15,28 @@
 #include "data/sources/query_line.h"
 
 namespace trireme {
+
+void PoolPart::describe(FieldList& v) {
+  v.field("name", name, "Name of the part.");
+  v.field("documents", documents, "Lines of its file.");
+}
+static_assert(field_count<PoolPart>() == 2, "describe() must list every field");
+
+void QueryGroup::describe(FieldList& v) {
+  v.field("name", name, "Name of the group.");
+  v.field("queries", queries, "Lines of its file.");
+  v.field("parts", parts, "Parts of the pool that it searches.");
+}
+static_assert(field_count<QueryGroup>() == 3, "describe() must list every field");
+
+void MiningPlan::describe(FieldList& v) {
+  v.field("parts", parts, "Of the pool.");
+  v.field("groups", groups, "Of the queries.");
+  v.field("repeated_queries", repeated_queries, "Lines of queries that came before.");
+  v.field("missing_gold", missing_gold, "Positives that the pool lacks.");
+  v.field("goldless_dropped", goldless_dropped, "Queries without any other.");
+}
+static_assert(field_count<MiningPlan>() == 5, "describe() must list every field");
 namespace {
 
 namespace fs = std::filesystem;

@@ -5,23 +5,19 @@
 #include <string>
 #include <vector>
 
-#include "core/config/field_count.h"
 #include "retrieval/mining/mine_config.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// Documents of the pool with one dataset and one modality, in a file of their own.
 struct PoolPart {
   std::string name;  ///< "dataset20_image"
   int64_t documents = 0;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("name", name, "Name of the part.");
-    v.field("documents", documents, "Lines of its file.");
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<PoolPart>() == 2, "describe() must list every field");
 
 /// Queries of one dataset and task, each once, in a file of their own.
 struct QueryGroup {
@@ -29,14 +25,8 @@ struct QueryGroup {
   int64_t queries = 0;
   std::vector<int64_t> parts;  ///< of the pool that they search: indices into MiningPlan::parts
 
-  template <class V>
-  void describe(V& v) {
-    v.field("name", name, "Name of the group.");
-    v.field("queries", queries, "Lines of its file.");
-    v.field("parts", parts, "Parts of the pool that it searches.");
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<QueryGroup>() == 3, "describe() must list every field");
 
 /// What is mined: which queries search which documents. Ordered by dataset, then task or modality.
 struct MiningPlan {
@@ -45,16 +35,8 @@ struct MiningPlan {
   int64_t repeated_queries = 0;  ///< lines left out because their query came before
   int64_t missing_gold = 0, goldless_dropped = 0;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("parts", parts, "Of the pool.");
-    v.field("groups", groups, "Of the queries.");
-    v.field("repeated_queries", repeated_queries, "Lines of queries that came before.");
-    v.field("missing_gold", missing_gold, "Positives that the pool lacks.");
-    v.field("goldless_dropped", goldless_dropped, "Queries without any other.");
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<MiningPlan>() == 5, "describe() must list every field");
 
 std::filesystem::path pool_part_file(const std::filesystem::path& folder, const PoolPart& part);
 std::filesystem::path query_group_file(const std::filesystem::path& folder, const QueryGroup& group);

@@ -1,8 +1,7 @@
 #include "retrieval/report/html.h"
 
-#include <simdjson.h>
-
 #include "core/error.h"
+#include "core/utf8.h"
 
 namespace trireme {
 namespace {
@@ -13,7 +12,7 @@ constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 std::size_t sequence_bytes(std::string_view text) {
   const auto first = static_cast<unsigned char>(text[0]);
   const std::size_t bytes = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-  return bytes <= text.size() && simdjson::validate_utf8(text.data(), bytes) ? bytes : 0;
+  return bytes <= text.size() && is_valid_utf8(text.substr(0, bytes)) ? bytes : 0;
 }
 
 bool is_forbidden(unsigned char byte) {

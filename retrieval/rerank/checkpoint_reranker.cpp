@@ -1,9 +1,31 @@
 #include "retrieval/rerank/checkpoint_reranker.h"
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 #include "retrieval/checkpoint_model.h"
 
 namespace trireme {
+
+void RerankerConfig::describe(FieldList& v) {
+  v.field("model", model, "Folder of the checkpoint that reranks: the base of LamRA-Rank, or merged weights.")
+      .no_effect_on_values();
+  v.field("adapter", adapter, "Folder of a PEFT LoRA adapter for the model: LamRA-Rank.").no_effect_on_values();
+  v.field("prompt_spacing", prompt_spacing, "Wording of the prompts: that of LamRA's Qwen2-VL or Qwen2.5-VL branch.");
+  v.field("system_prompt", system_prompt, "System turn of the chat frame.");
+  v.field("text_tokens", text_tokens,
+          "Query and candidate are cut after so many tokens of text, the prompt never; default: not cut.")
+      .at_least(1);
+  v.field("rope_mode", rope_mode, "Positions: three axes, or one as LamRA-Rank was trained.");
+  v.field("dtype", dtype, "Weights and activations.");
+  v.field("alpha", alpha, "Transparent pictures: composited on white, or colour values with the alpha forgotten.");
+  v.field("min_pixels", min_pixels, "Smaller pictures are enlarged to it; default: the checkpoint's.").positive();
+  v.field("max_pixels", max_pixels, "Larger pictures are shrunk to it; default: the checkpoint's.").positive();
+  v.field("scorer", scorer, "How prompts are computed and answers read.");
+  v.field("block_queries", block_queries, "Queries scored at once by a rank; they share pictures.")
+      .at_least(1)
+      .no_effect_on_values();
+}
+static_assert(field_count<RerankerConfig>() == 12, "describe() must list every field");
 namespace {
 
 namespace fs = std::filesystem;

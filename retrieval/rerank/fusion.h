@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include <torch/types.h>
+#include "core/tensor.h"
 
 namespace trireme {
 

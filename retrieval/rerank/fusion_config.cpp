@@ -6,6 +6,37 @@
 
 namespace trireme {
 
+void FusionConfig::describe(FieldList& v) {
+  v.field("form", form, "alpha: alpha * S_ret + (1 - alpha) * S_rank; weight: S_ret + value * S_rank.");
+  v.field("value", value, "alpha, or the weight.").at_least(0);
+  v.field("by_row", by_row, "The value of rows that have their own, by the row's id.").at_least(0);
+}
+static_assert(field_count<FusionConfig>() == 3, "describe() must list every field");
+
+void FittedRow::describe(FieldList& v) {
+  v.field("mode", mode, "pointwise, listwise or both.").required();
+  v.field("row", row, "Row of the benchmark; all: over all rows.").required();
+  v.field("alpha", alpha, "What was found.").between(0, 1);
+  v.field("value", value, "The metric there, a fraction.");
+  v.field("retriever_value", retriever_value, "The metric of the retriever alone.");
+  v.field("queries", queries, "What it was measured on.").at_least(0);
+}
+static_assert(field_count<FittedRow>() == 6, "describe() must list every field");
+
+void FusionFile::describe(FieldList& v) {
+  v.field("format", format, "Kind of file.").one_of({"trireme_fusion"});
+  v.field("format_version", format_version, "Version of the format.").one_of({1});
+  v.field("modes", modes, "Weights by mode: pointwise, listwise, both.").required();
+  v.field("metric", metric, "What was made largest; empty: the values were not fitted.");
+  v.field("fitted_on", fitted_on, "Benchmark and split.");
+  v.field("model_sha256", model_sha256, "Of the reranker's weights.");
+  v.field("adapter_sha256", adapter_sha256, "Of its adapter.");
+  v.field("retriever_model_sha256", retriever_model_sha256, "Of the retriever's weights.");
+  v.field("retriever_adapter_sha256", retriever_adapter_sha256, "Of its adapter.");
+  v.field("fitted", fitted, "How the values were found.");
+}
+static_assert(field_count<FusionFile>() == 10, "describe() must list every field");
+
 void FusionConfig::check(Problems& problems) const {
   if (form != FusionForm::kAlpha) return;
   const auto refuse = [&](std::string_view field, double alpha) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
@@ -12,6 +11,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/parallel.h"
+#include "core/tensor.h"
 #include "data/sources/records.h"
 
 namespace trireme {

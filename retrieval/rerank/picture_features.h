@@ -6,8 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include <torch/types.h>
-
+#include "core/tensor.h"
 #include "data/image/preprocess.h"
 #include "models/qwen2_vl.h"
 #include "retrieval/rerank/scorer_config.h"

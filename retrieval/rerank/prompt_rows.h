@@ -4,8 +4,7 @@
 #include <span>
 #include <vector>
 
-#include <torch/types.h>
-
+#include "core/tensor.h"
 #include "data/loader/packer.h"
 #include "models/qwen2_vl.h"
 #include "retrieval/rerank/picture_features.h"

@@ -2,8 +2,7 @@
 
 #include <cstdint>
 
-#include <torch/types.h>
-
+#include "core/tensor.h"
 #include "retrieval/rerank/rerank_modes.h"
 
 namespace trireme {

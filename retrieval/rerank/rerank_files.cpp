@@ -5,6 +5,7 @@
 #include <ATen/ops/empty.h>
 
 #include "core/config/choice.h"
+#include "core/config/field_list.h"
 #include "core/elapsed.h"
 #include "core/error.h"
 #include "core/io/quote.h"
@@ -14,6 +15,38 @@
 #include "retrieval/search/id_table.h"
 
 namespace trireme {
+
+void RerankOptions::describe(FieldList& v) {
+  v.field("run", run, "Run file to rerank. Without --model: one that was reranked, to be fused anew.")
+      .required()
+      .no_effect_on_values();
+  v.field("out", out, "Run file (HDF5) to write; replaced only on success.").required().no_effect_on_values();
+  v.field("queries", queries, "jsonl file of the run's queries, as they were embedded.").no_effect_on_values();
+  v.field("candidates", candidates, "jsonl file of the corpus that was searched.").no_effect_on_values();
+  v.field("image_root", image_root, "Folder that image paths are relative to; needed when a record has an image.")
+      .no_effect_on_values();
+  v.field("instructions", instructions, "M-BEIR's query_instructions.tsv; needed for M-BEIR queries.")
+      .no_effect_on_values();
+  v.field("prompt_number", prompt_number, "Which instruction of a query's kind is used, from 1.").at_least(1);
+  v.field("mode", mode, "Each candidate alone, several in one prompt, or the mean of both scores.");
+  v.field("depth", depth, "Documents of each list that are scored; the rest stays behind them. Default: 50.")
+      .at_least(1);
+  v.field("fuse", fuse,
+          "alpha of alpha * S_ret + (1 - alpha) * S_rank; w=NUMBER for S_ret + w * S_rank; fitted: the fusion.yaml "
+          "beside the adapter (or model); or the path of such a file.")
+      .no_effect_on_values();
+  v.field("row", row, "Row of the benchmark that the run is of, where such a file weighs rows apart.")
+      .no_effect_on_values();
+  v.field("trec", trec, "The run in TREC's text form too.").no_effect_on_values();
+  v.field("tag", tag, "Last column of that form.").no_effect_on_values();
+}
+static_assert(field_count<RerankOptions>() == 13, "describe() must list every field");
+
+void RerankVerbConfig::describe(FieldList& v) {
+  v.field("reranker", reranker, "Which weights rerank, and how they are asked.");
+  v.field("rerank", rerank, "What is reranked, and where to.");
+}
+static_assert(field_count<RerankVerbConfig>() == 2, "describe() must list every field");
 namespace {
 
 namespace fs = std::filesystem;

@@ -5,9 +5,8 @@
 #include <span>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/dist/communicator.h"
+#include "core/tensor.h"
 #include "data/sources/records.h"
 #include "retrieval/rerank/position_bias.h"
 #include "retrieval/rerank/rank_scores.h"

@@ -4,11 +4,11 @@
 #include <cmath>
 #include <numeric>
 
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/tensor.h>
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/tensor.h"
 #include "models/generation/generate.h"
 #include "retrieval/rerank/list_windows.h"
 #include "retrieval/rerank/picture_features.h"

@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <torch/types.h>
-
+#include "core/tensor.h"
 #include "retrieval/search/id_table.h"
 #include "retrieval/search/search.h"
 

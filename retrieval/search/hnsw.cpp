@@ -9,6 +9,7 @@
 #include <ATen/ops/empty.h>
 #include <c10/core/InferenceMode.h>
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/hash.h"
@@ -22,6 +23,13 @@
 #include <hnswlib/hnswlib.h>
 
 namespace trireme {
+
+void HnswOptions::describe(FieldList& v) {
+  v.field("m", m, "Links of a vector in each layer, twice as many in the lowest.").at_least(2).at_most(256);
+  v.field("ef_construction", ef_construction, "Candidates while building; more: better links, slower.").at_least(1);
+  v.field("ef_search", ef_search, "Candidates while searching, at least k; more: higher recall, slower.").at_least(1);
+}
+static_assert(field_count<HnswOptions>() == 3, "describe() must list every field");
 namespace {
 
 namespace fs = std::filesystem;

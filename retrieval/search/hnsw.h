@@ -6,13 +6,13 @@
 #include <memory>
 #include <string>
 
-#include <torch/types.h>
-
-#include "core/config/field_count.h"
+#include "core/tensor.h"
 #include "retrieval/search/id_table.h"
 #include "retrieval/search/search.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// A graph of near neighbours, searched greedily: Malkov and Yashunin, "Efficient and robust approximate nearest
 /// neighbor search using Hierarchical Navigable Small World graphs", arXiv:1603.09320. hnswlib does the work.
@@ -21,14 +21,8 @@ struct HnswOptions {
   int64_t ef_construction = 200;
   int64_t ef_search = 200;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("m", m, "Links of a vector in each layer, twice as many in the lowest.").at_least(2).at_most(256);
-    v.field("ef_construction", ef_construction, "Candidates while building; more: better links, slower.").at_least(1);
-    v.field("ef_search", ef_search, "Candidates while searching, at least k; more: higher recall, slower.").at_least(1);
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<HnswOptions>() == 3, "describe() must list every field");
 
 /// An approximate index of a corpus, in memory: vectors in float32 and their links, about 4 D + 8 m + 20 bytes a row.
 /// Nearness is the inner product; on vectors of very unequal norms the graph is poor.

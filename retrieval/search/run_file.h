@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <torch/types.h>
+#include "core/tensor.h"
 
 namespace trireme {
 

@@ -7,10 +7,12 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/mm.h>
 #include <c10/core/InferenceMode.h>
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 #include "core/io/quote.h"
 #include "core/parallel.h"
@@ -20,6 +22,13 @@
 #include "retrieval/search/kernels.h"
 
 namespace trireme {
+
+void SearchOptions::describe(FieldList& v) {
+  v.field("block_rows", block_rows, "Corpus rows in memory at a time, twice: searched and being read.")
+      .at_least(1)
+      .no_effect_on_values();
+}
+static_assert(field_count<SearchOptions>() == 1, "describe() must list every field");
 namespace {
 
 constexpr std::string_view kWhere = "search";

@@ -5,14 +5,14 @@
 #include <functional>
 #include <vector>
 
-#include <torch/types.h>
-
-#include "core/config/field_count.h"
 #include "core/dist/communicator.h"
 #include "core/io/embeddings_file.h"
+#include "core/tensor.h"
 #include "retrieval/search/id_table.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// Vectors to be searched, read in blocks of rows: a tensor in memory, or a file larger than memory.
 class VectorSource {
@@ -56,14 +56,8 @@ class EmbeddingsSource : public VectorSource {
 struct SearchOptions {
   int64_t block_rows = 32768;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("block_rows", block_rows, "Corpus rows in memory at a time, twice: searched and being read.")
-        .at_least(1)
-        .no_effect_on_values();
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<SearchOptions>() == 1, "describe() must list every field");
 
 /// Corpus rows that a query must not be given (its own picture, its gold documents): [Q] lists, or none at all.
 using ExcludedRows = std::vector<std::vector<int64_t>>;

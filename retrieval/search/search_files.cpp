@@ -7,6 +7,7 @@
 #include <ATen/ops/tensor.h>
 
 #include "core/config/choice.h"
+#include "core/config/field_list.h"
 #include "core/elapsed.h"
 #include "core/error.h"
 #include "core/io/hash.h"
@@ -15,6 +16,24 @@
 #include "retrieval/search/blocks.h"
 
 namespace trireme {
+
+void SearchFilesOptions::describe(FieldList& v) {
+  v.field("queries", queries, "Embeddings file of the queries.").required().no_effect_on_values();
+  v.field("corpus", corpus, "Embeddings file to search in.").required().no_effect_on_values();
+  v.field("out", out, "Run file (HDF5) to write; replaced only on success.").required().no_effect_on_values();
+  v.field("trec", trec, "The run in TREC's text form too.").no_effect_on_values();
+  v.field("tag", tag, "Last column of that form.").no_effect_on_values();
+  v.field("k", k, "Documents of each query.").at_least(1);
+  v.field("index", index, "Exact search, or an approximate index.");
+  v.field("index_file", index_file, "HNSW index to use; built and written when there is none.").no_effect_on_values();
+  v.field("exclude_same_id", exclude_same_id, "Never give a query the document that has its id.");
+  v.field("recall_queries", recall_queries, "Queries that recall against exact search is measured on; 0: none.")
+      .at_least(0)
+      .no_effect_on_values();
+  v.field("hnsw", hnsw, "The approximate index.");
+  v.field("exact", exact, "How exact search works.");
+}
+static_assert(field_count<SearchFilesOptions>() == 12, "describe() must list every field");
 namespace {
 
 namespace fs = std::filesystem;

@@ -10,12 +10,12 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <simdjson.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/error.h"
+#include "core/utf8.h"
 
 namespace trireme::fuzz {
 namespace {
@@ -213,7 +213,7 @@ int64_t peak_memory_kib() {
 }
 
 bool fit_for_a_terminal(std::string_view message) {
-  return message.size() <= kMaxMessageBytes && simdjson::validate_utf8(message) &&
+  return message.size() <= kMaxMessageBytes && is_valid_utf8(message) &&
          std::none_of(message.begin(), message.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 

@@ -3,10 +3,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include <ATen/core/Tensor.h>
-
 #include "core/io/file.h"
 #include "core/io/safetensors.h"
+#include "core/tensor.h"
 #include "tests/launch/toy_run.h"
 
 namespace trireme::test {

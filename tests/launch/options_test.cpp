@@ -25,8 +25,7 @@ constexpr auto choice_names(RopeMode) {
 
 struct ImageOptions {
   int64_t max_pixels = 1'003'520;
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     v.field("max_pixels", max_pixels,
             "Larger images are scaled down to this many pixels before they are cut into patches.")
         .positive();
@@ -45,8 +44,7 @@ struct EmbedOptions {
   std::map<std::string, double> weights;
   ImageOptions image;
 
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     v.field("model", model, "Hugging Face folder of the model.").required().placeholder("DIR");
     v.field("out", out, "Embeddings file to write.").required().placeholder("FILE.h5").no_effect_on_values();
     v.field("rope_mode", rope_mode, "Position ids of the decoder.");
@@ -67,8 +65,7 @@ static_assert(field_count<EmbedOptions>() == 10, "describe() must list every fie
 struct TrainOptions {
   std::filesystem::path config;
   std::vector<std::string> overrides;
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     v.field("config", config, "YAML file of the run.").required().positional();
     v.field("overrides", overrides, "Changes to it.").positional().placeholder("section.key=value");
   }

@@ -1,8 +1,8 @@
 """Who may include whom: core <- {data, models, losses} <- retrieval <- trainers <- launch.
 
 Each line printed names the file, the include and the set that would have been allowed. Checked too: only core/dist/*.cpp
-sees MPI or NCCL headers, only launch/ reads the environment, headers include no more of libtorch than torch/types.h,
-and nothing includes torch/torch.h.
+sees MPI or NCCL headers, only launch/ reads the environment, headers take libtorch from core/tensor.h, and nothing
+includes torch/torch.h, torch/types.h or another header that brings every operator.
 """
 import re
 
@@ -20,6 +20,7 @@ ALLOWED = {
 }
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.MULTILINE)
 ENVIRONMENT = re.compile(r"\b(?:secure_)?getenv\b|\benviron\b|\b(?:un|put|set)?(?:setenv|putenv)\b")
+EVERY_OPERATOR = ("torch/torch.h", "torch/all.h", "torch/types.h", "ATen/ATen.h", "ATen/Functions.h")
 RANK_HEADER = re.compile(r"^(?:.*/)?(?:mpi|mpi-ext|mpio|nccl|nccl_\w+)\.h$")
 
 
@@ -47,10 +48,10 @@ def check(path: str, text: str) -> list[Finding]:
             found(f"allowed: {', '.join(folder + '/' for folder in ALLOWED[ring])} by their path from the root")
         elif angled and included.split("/")[0] in ALLOWED:
             found("write our own headers in quotes")
-        elif included == "torch/torch.h" or (is_header and included == "torch/all.h"):
-            found("allowed: torch/types.h in headers, <ATen/ops/...> in sources")
-        elif is_header and included.startswith("torch/") and included != "torch/types.h":
-            found("allowed of torch/ in a header: torch/types.h")
+        elif included in EVERY_OPERATOR:
+            found("allowed: core/tensor.h in headers, <ATen/ops/...> in sources")
+        elif is_header and included.startswith(("torch/", "ATen/ops/")):
+            found("allowed in a header: core/tensor.h")
     if ring != "launch":
         bare = source_tree.without_comments(text, keep_strings=False)
         for match in ENVIRONMENT.finditer(bare):

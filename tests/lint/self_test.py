@@ -48,11 +48,13 @@ class Rings(unittest.TestCase):
         self.assertEqual(texts(rings.check("core/a.cpp", "\n" + line)),
                          ["core/a.cpp:2: getenv in core/: only launch/ reads the environment"])
 
-    def test_headers_keep_to_torch_types(self):
-        self.assertEqual(rings.check("models/a.h", "#include <torch/types.h>\n#include <ATen/core/Tensor.h>\n"), [])
+    def test_headers_take_libtorch_from_core_tensor(self):
+        self.assertEqual(rings.check("models/a.h", '#include <ATen/core/ivalue.h>\n\n#include "core/tensor.h"\n'), [])
+        self.assertEqual(rings.check("models/a.cpp", "#include <ATen/ops/cat.h>\n"), [])
         self.assertEqual(rings.check("models/a.cpp", "#include <torch/csrc/autograd/custom_function.h>\n"), [])
         for path, included in (("models/a.h", "torch/torch.h"), ("models/a.cpp", "torch/torch.h"),
-                               ("models/a.h", "torch/nn.h")):
+                               ("models/a.h", "torch/nn.h"), ("models/a.h", "torch/types.h"),
+                               ("models/a.h", "ATen/ops/cat.h"), ("models/a.cpp", "ATen/Functions.h")):
             self.assertEqual(len(rings.check(path, f"#include <{included}>\n")), 1, (path, included))
 
     def test_comments_and_strings_are_not_code(self):

@@ -5,9 +5,8 @@
 #include <string>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/dist/communicator.h"
+#include "core/tensor.h"
 #include "losses/info_nce.h"
 
 /// What the tests of the contrastive losses share: batches, the ways to run them on ranks, and what comes out.

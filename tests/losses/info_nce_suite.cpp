@@ -5,6 +5,8 @@
 
 #include <gmock/gmock.h>
 
+#include <ATen/ops/tensor.h>
+
 #include "core/rng.h"
 #include "tests/support/expect_error.h"
 
@@ -70,7 +72,7 @@ TEST_P(InfoNceTest, DoesNotDependOnTheOrderOfTheBatch) {
   std::iota(order.begin(), order.end(), 0);
   random_stream(3, "test.order").shuffle(std::span(order));
   const Batch shuffled = reordered(batch, order);
-  const torch::Tensor index = torch::tensor(order, torch::kInt64);
+  const torch::Tensor index = at::tensor(order, torch::kInt64);
   for (const ConfigCase& item : config_cases()) {
     Outcome expected = evaluate_alone(batch, item.config);
     for (torch::Tensor* gradient : {&expected.query, &expected.candidate, &expected.hard_negative})

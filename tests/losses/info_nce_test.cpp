@@ -7,7 +7,9 @@
 
 #include <ATen/Context.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "core/config/config.h"
 #include "core/dist/self.h"
@@ -229,8 +231,8 @@ TEST(InfoNce, EqualityToOneRankFailsWhenACollectiveDoesNothing) {
 TEST(InfoNceMetrics, AreThoseOfTheScores) {
   // Unit rows in a plane: two pairs that agree, one whose candidate stands nearer to another query.
   Batch batch;
-  batch.rows.query = torch::tensor({{1.0, 0.0}, {0.0, 1.0}, {-1.0, 0.0}}, torch::kFloat64);
-  batch.rows.candidate = torch::tensor({{2.0, 0.0}, {0.0, 3.0}, {0.6, 0.8}}, torch::kFloat64);
+  batch.rows.query = at::tensor({{1.0, 0.0}, {0.0, 1.0}, {-1.0, 0.0}}, torch::kFloat64);
+  batch.rows.candidate = at::tensor({{2.0, 0.0}, {0.0, 3.0}, {0.6, 0.8}}, torch::kFloat64);
   for (const ContrastCompute compute : kComputes) {
     const std::vector<double> metrics = evaluate_alone(batch, {.compute = compute, .tile_rows = 2}).metrics;
     EXPECT_NEAR(metrics[0], 2.0 / 3, 1e-12);                             // accuracy
@@ -303,7 +305,7 @@ TEST(InfoNce, CapsALearnedTemperature) {
   const Batch batch = random_batch(5, 0, 4, torch::kFloat64);
   for (const ContrastCompute compute : kComputes) {
     const InfoNceConfig config{.learn_temperature = true, .min_temperature = 0.1, .compute = compute};
-    const torch::Tensor below = torch::tensor(std::log(1 / 0.02), torch::kFloat64).requires_grad_();
+    const torch::Tensor below = at::tensor(std::log(1 / 0.02), torch::kFloat64).requires_grad_();
     SelfCommunicator self;
     const torch::Tensor loss = info_nce(batch.rows, batch.labels, config, self, below).loss;
     loss.backward();

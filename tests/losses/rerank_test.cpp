@@ -5,6 +5,7 @@
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
 
 #include "core/config/config.h"
 #include "core/dist/self.h"
@@ -21,11 +22,11 @@ using ::testing::HasSubstr;
 constexpr int64_t kTokens = 12, kVocabulary = 7;
 
 AnswerTokens random_answers() {
-  torch::manual_seed(3);
+  at::manual_seed(3);
   AnswerTokens answers;
   answers.logits = at::randn({kTokens, kVocabulary}, torch::kFloat64);
   answers.token = at::randint(kVocabulary, {kTokens}, torch::kInt64);
-  answers.listwise = torch::tensor({0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1}, torch::kInt64).to(torch::kBool);
+  answers.listwise = at::tensor({0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1}, torch::kInt64).to(torch::kBool);
   return answers;
 }
 

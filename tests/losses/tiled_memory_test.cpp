@@ -1,6 +1,8 @@
 // What the tiled loss holds, counted at the allocator: beside the caller's rows, a gradient of each of them, and tiles.
 #include <gtest/gtest.h>
 
+#include <ATen/ops/randn.h>
+
 #include "core/config/choice.h"
 #include "core/dist/self.h"
 #include "tests/losses/contrast_cases.h"
@@ -17,9 +19,8 @@ CountedMemory& memory() {
 
 /// Peak bytes of one forward and backward: without the rows themselves, with their gradients.
 int64_t peak_bytes_of_step(int64_t pairs, int64_t width, const InfoNceConfig& config) {
-  torch::manual_seed(1);
-  const ContrastiveRows rows = {torch::randn({pairs, width}).requires_grad_(),
-                                torch::randn({pairs, width}).requires_grad_()};
+  at::manual_seed(1);
+  const ContrastiveRows rows = {at::randn({pairs, width}).requires_grad_(), at::randn({pairs, width}).requires_grad_()};
   SelfCommunicator self;
   memory().restart_peak();
   const int64_t before = memory().live_bytes();

@@ -7,7 +7,8 @@
 #include <gtest/gtest.h>
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Functions.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/randn.h>
 
 #include "core/io/file.h"
 #include "core/io/safetensors.h"

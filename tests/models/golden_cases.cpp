@@ -3,7 +3,12 @@
 #include <algorithm>
 #include <set>
 
-#include <ATen/Functions.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/nonzero.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
 
 #include "core/io/safetensors.h"
 #include "models/weights/hub_checkpoint.h"
@@ -79,8 +84,8 @@ PackedBatch packed(const std::vector<GoldenCase>& cases, const ModelConfig& conf
   PackedBatch batch;
   batch.tokens = at::cat(tokens);
   batch.position_ids = at::cat(positions, 1).contiguous();
-  batch.cu_seqlens = torch::tensor(cu_seqlens);
-  batch.rows = torch::tensor(rows);
+  batch.cu_seqlens = at::tensor(cu_seqlens);
+  batch.rows = at::tensor(rows);
   batch.image_rows = at::nonzero(batch.tokens == config.image_token_id).flatten();
   batch.grid = grids.empty() ? at::empty({0, 3}, torch::kInt64) : at::cat(grids);
   if (!patches.empty()) batch.patches = at::cat(patches);

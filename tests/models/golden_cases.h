@@ -4,9 +4,8 @@
 #include <string>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/packed_batch.h"
+#include "core/tensor.h"
 #include "models/qwen2_vl.h"
 
 namespace trireme::test {

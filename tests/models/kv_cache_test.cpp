@@ -4,7 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Functions.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/cosine_similarity.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/nonzero.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
 
 #include "models/lora.h"
 #include "models/nn/cpu_attention.h"
@@ -37,7 +45,7 @@ Piece piece_of(const PackedBatch& whole, const torch::Tensor& features, int64_t 
   Piece piece;
   piece.batch.tokens = whole.tokens.narrow(0, begin, end - begin);
   piece.batch.position_ids = whole.position_ids.narrow(1, begin, end - begin).contiguous();
-  piece.batch.cu_seqlens = torch::tensor({int64_t{0}, end - begin});
+  piece.batch.cu_seqlens = at::tensor({int64_t{0}, end - begin});
   piece.batch.rows = at::arange(end - begin);
   const auto inside = at::nonzero((whole.image_rows >= begin) & (whole.image_rows < end)).flatten();
   piece.batch.image_rows = whole.image_rows.index_select(0, inside) - begin;
@@ -112,7 +120,7 @@ TEST_P(KvCacheTest, ManySequencesContinueOnePrefixWithoutACopy) {
     changed.tokens = whole.tokens.narrow(0, 0, end).clone();
     if (changed.tokens[end - 1].item<int64_t>() != model_.config.image_token_id) changed.tokens[end - 1] = 10 + i;
     changed.position_ids = whole.position_ids.narrow(1, 0, end).contiguous();
-    changed.cu_seqlens = torch::tensor({int64_t{0}, end});
+    changed.cu_seqlens = at::tensor({int64_t{0}, end});
     changed.rows = at::arange(cut, end);
     expected.push_back(hidden_rows(model_, changed));
     tokens.push_back(changed.tokens.narrow(0, cut, end - cut));
@@ -123,7 +131,7 @@ TEST_P(KvCacheTest, ManySequencesContinueOnePrefixWithoutACopy) {
   PackedBatch batch;
   batch.tokens = at::cat(tokens);
   batch.position_ids = at::cat(positions, 1);
-  batch.cu_seqlens = torch::tensor(bounds);
+  batch.cu_seqlens = at::tensor(bounds);
   batch.rows = at::arange(bounds.back());
   batch.image_rows = at::nonzero(batch.tokens == model_.config.image_token_id).flatten();
   const auto ours = extend_rows(model_, cache, batch, parents,
@@ -165,7 +173,7 @@ TEST_P(KvCacheTest, OneTokenAtATimeHasTheRowsOfTheForward) {
       tokens.push_back(all[all.size(0) - kSteps + step].item<int64_t>());
       rows.push_back(expected[i][step]);
     }
-    expect_same_rows(advance_rows(model_, cache, sequences, torch::tensor(tokens)), at::stack(rows),
+    expect_same_rows(advance_rows(model_, cache, sequences, at::tensor(tokens)), at::stack(rows),
                      "step " + std::to_string(step));
   }
 }
@@ -180,11 +188,11 @@ TEST_P(KvCacheTest, AContinuationKeepsItsViewOfAParentThatGrows) {
   Piece word = piece_of(whole, features, 0, 1);
   word.batch.position_ids = word.batch.position_ids + cache.sequences[0].next_position;
   const auto before = extend(model_, cache, word, 0);
-  advance_rows(model_, cache, parent, torch::tensor({int64_t{7}}));
+  advance_rows(model_, cache, parent, at::tensor({int64_t{7}}));
   EXPECT_EQ(cache.sequences[0].length, length + 1);
   EXPECT_EQ(cache.sequences[1].length, length + 1);
   truncate(cache, 1);
-  advance_rows(model_, cache, parent, torch::tensor({int64_t{9}}));
+  advance_rows(model_, cache, parent, at::tensor({int64_t{9}}));
   KvCache other = make_kv_cache(model_);
   extend(model_, other, piece_of(whole, features, 0, length), kNoParent);
   EXPECT_TRUE(at::equal(extend(model_, other, word, 0), before));
@@ -295,11 +303,11 @@ TEST(KvCacheRefusal, NamesWhatIsNotThere) {
   const auto advanced = [&](std::vector<int64_t> sequences, const torch::Tensor& tokens) {
     return message_of<ShapeError>([&] { advance_rows(model, cache, sequences, tokens); });
   };
-  EXPECT_THAT(advanced({0}, torch::tensor({int64_t{1}})), HasSubstr("got 0"));
+  EXPECT_THAT(advanced({0}, at::tensor({int64_t{1}})), HasSubstr("got 0"));
   const int64_t parents[] = {kNoParent};
   extend_rows(model, cache, batch, parents);
-  EXPECT_THAT(advanced({0, 0}, torch::tensor({int64_t{1}, int64_t{1}})), HasSubstr("each once; got 0, 0"));
-  EXPECT_THAT(advanced({0}, torch::tensor({int64_t{1}, int64_t{1}})), HasSubstr("[2]"));
+  EXPECT_THAT(advanced({0, 0}, at::tensor({int64_t{1}, int64_t{1}})), HasSubstr("each once; got 0, 0"));
+  EXPECT_THAT(advanced({0}, at::tensor({int64_t{1}, int64_t{1}})), HasSubstr("[2]"));
 }
 
 }  // namespace

@@ -3,7 +3,24 @@
 #include <gtest/gtest.h>
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Functions.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/cos.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/mean.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/sigmoid.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/sin.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/tensor.h>
 
 #include "core/rng.h"
 #include "models/nn/activation.h"
@@ -266,7 +283,7 @@ TEST(NnGradient, AttentionOfASequenceIsIndependentOfItsPack) {
 
 TEST(Dropout, EveryBitIsItsOwnPhiloxNumber) {
   constexpr int64_t kColumns = 300;
-  const DropoutRows rows{42, 5, torch::tensor({int64_t{3}, (int64_t{1} << 62) + 9}, torch::kInt64)};
+  const DropoutRows rows{42, 5, at::tensor({int64_t{3}, (int64_t{1} << 62) + 9}, torch::kInt64)};
   const double p = 0.3;
   const auto mask = dropout_mask(rows, "model.layers.0.mlp.down_proj", p, kColumns);
   ASSERT_EQ(mask.sizes(), (std::vector<int64_t>{2, 19}));

@@ -3,7 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <ATen/Functions.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include "models/trainable.h"
 #include "models/weights/adapter.h"
@@ -116,7 +121,7 @@ TEST(Refusal, NamesWhatDoesNotFit) {
   const Model text_only = load_golden_model("qwen2_hub");
   PackedBatch batch = packed(golden_cases("qwen2_hub"), text_only.config);
   batch.patches = at::zeros({4, 1176});
-  batch.grid = torch::tensor({{1, 2, 2}}, torch::kInt64);
+  batch.grid = at::tensor({{1, 2, 2}}, torch::kInt64);
   EXPECT_THAT(message_of<ShapeError>([&] { embed(text_only, batch); }), HasSubstr("text"));
 }
 

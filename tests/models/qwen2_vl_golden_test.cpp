@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <ATen/ops/arange.h>
+
 #include "core/io/safetensors.h"
 #include "models/weights/adapter.h"
 #include "tests/models/golden_cases.h"
@@ -39,7 +41,7 @@ TEST(Golden, HiddenStatesOfEveryTokenEqualTransformers) {
     const Model model = load_golden_model(checkpoint);
     for (const auto& one : golden_cases(checkpoint)) {
       PackedBatch batch = packed({one}, model.config);
-      batch.rows = torch::arange(one.tokens.size(0));
+      batch.rows = at::arange(one.tokens.size(0));
       EXPECT_LT(largest_difference(hidden_rows(model, batch), one.hidden), kHiddenTolerance)
           << checkpoint << " " << one.name;
       if (!one.patches.defined()) continue;

@@ -9,9 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/io/safetensors.h"
+#include "core/tensor.h"
 #include "tests/support/temp_folder.h"
 
 namespace trireme::test {

@@ -4,9 +4,10 @@
 #include <cmath>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/rand_like.h>
 #include <ATen/ops/zeros_like.h>
+
+#include "core/tensor.h"
 
 namespace trireme::test {
 

@@ -3,7 +3,7 @@
 #include <functional>
 #include <vector>
 
-#include <torch/types.h>
+#include "core/tensor.h"
 
 namespace trireme::test {
 

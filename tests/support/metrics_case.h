@@ -6,6 +6,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include "core/tensor.h"
 #include "retrieval/metrics/metrics.h"
 
 namespace trireme::test {

@@ -8,7 +8,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 
 #include "core/config/choice.h"

@@ -6,7 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <ATen/Functions.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/stack.h>
 
 #include "core/dist/self.h"
 #include "core/dist/thread.h"
@@ -43,19 +45,19 @@ PairBatch share(const ModelConfig& config, SequenceRange pairs, HardNegatives ha
   const std::vector<GoldenCase> cases = golden_cases(kCheckpoint);
   PairBatch batch;
   batch.step = 3;
-  batch.global_row = torch::arange(pairs.first, pairs.first + pairs.count, torch::kInt64);
+  batch.global_row = at::arange(pairs.first, pairs.first + pairs.count, torch::kInt64);
   batch.target_id = batch.global_row % 6;  // pairs 6 and 7 repeat the targets of 0 and 1
   batch.concept_id = batch.target_id.clone();
-  batch.positive_offset = torch::arange(0, pairs.count + 1, torch::kInt64);
+  batch.positive_offset = at::arange(0, pairs.count + 1, torch::kInt64);
   batch.positive_id = batch.target_id.clone();
-  batch.hard_negative_id = torch::empty({pairs.count, 0}, torch::kInt64);
+  batch.hard_negative_id = at::empty({pairs.count, 0}, torch::kInt64);
   batch.hard_negative_concept = batch.hard_negative_id;
   std::vector<GoldenCase> chosen;
   append(chosen, cases, 0, pairs, 1);
   append(chosen, cases, 2, pairs, 1);
   if (hard == HardNegatives::kTwo) {
     append(chosen, cases, 1, pairs, kHard);
-    batch.hard_negative_id = (batch.global_row.unsqueeze(1) * kHard + torch::arange(kHard)) + 100;
+    batch.hard_negative_id = (batch.global_row.unsqueeze(1) * kHard + at::arange(kHard)) + 100;
     // Those of pair b are about b, which is what pair b, and for 0 and 1 another pair too, is about.
     batch.hard_negative_concept = batch.global_row.unsqueeze(1).repeat({1, kHard});
   }
@@ -108,7 +110,7 @@ Outcome run(int64_t ranks, const Setting& setting) {
     const int64_t each = kPairs / communicator.size();
     const PairBatch batch = share(model.config, {each * communicator.rank(), each}, setting.hard);
     const InfoNceResult result = contrastive_step(task, batch, reducer, communicator);
-    torch::Tensor total = torch::stack({result.loss, result.metrics.excluded.to(result.loss.dtype())});
+    torch::Tensor total = at::stack({result.loss, result.metrics.excluded.to(result.loss.dtype())});
     communicator.all_reduce(total, ReduceOp::kSum).wait();
     if (communicator.rank() != 0) return;
     const std::lock_guard lock(mutex);

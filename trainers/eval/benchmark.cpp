@@ -2,10 +2,23 @@
 
 #include <algorithm>
 
+#include "core/config/field_list.h"
 #include "core/config/nearest.h"
 #include "core/error.h"
 
 namespace trireme {
+
+void BenchmarkConfig::describe(FieldList& v) {
+  v.field("root", root, "Folder of the benchmark, in M-BEIR's layout.").required().no_effect_on_values();
+  v.field("layout", layout, "Where its tasks are listed: in a tasks.yaml of its own, or by M-BEIR's file names.");
+  v.field("split", split, "Which queries.").one_of({"val", "test"});
+  v.field("sets", sets, "Keep tasks of these sets (main, T2, ..); empty keeps all.");
+  v.field("tasks", tasks, "Keep the tasks with these ids; empty keeps all.");
+  v.field("image_root", image_root, "Folder that image paths are relative to; default: root.").no_effect_on_values();
+  v.field("allow_missing_positives", allow_missing_positives,
+          "Relevant documents that a pool lacks count as not found (OVEN and InfoSeek judge each other's pools).");
+}
+static_assert(field_count<BenchmarkConfig>() == 7, "describe() must list every field");
 namespace {
 
 struct MbeirTask {

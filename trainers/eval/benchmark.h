@@ -9,10 +9,11 @@
 #include <utility>
 #include <vector>
 
-#include "core/config/field_count.h"
 #include "data/benchmark/task_list.h"
 
 namespace trireme {
+
+class FieldList;
 
 enum class BenchmarkLayout {
   kTasks,  ///< the folder has a tasks.yaml
@@ -32,19 +33,8 @@ struct BenchmarkConfig {
   std::optional<std::filesystem::path> image_root;
   bool allow_missing_positives = false;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("root", root, "Folder of the benchmark, in M-BEIR's layout.").required().no_effect_on_values();
-    v.field("layout", layout, "Where its tasks are listed: in a tasks.yaml of its own, or by M-BEIR's file names.");
-    v.field("split", split, "Which queries.").one_of({"val", "test"});
-    v.field("sets", sets, "Keep tasks of these sets (main, T2, ..); empty keeps all.");
-    v.field("tasks", tasks, "Keep the tasks with these ids; empty keeps all.");
-    v.field("image_root", image_root, "Folder that image paths are relative to; default: root.").no_effect_on_values();
-    v.field("allow_missing_positives", allow_missing_positives,
-            "Relevant documents that a pool lacks count as not found (OVEN and InfoSeek judge each other's pools).");
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<BenchmarkConfig>() == 7, "describe() must list every field");
 
 /// One search of a benchmark, and the metric that stands for it in means over tasks.
 struct BenchmarkTask {

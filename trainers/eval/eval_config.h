@@ -4,7 +4,6 @@
 #include <optional>
 #include <string>
 
-#include "core/config/field_count.h"
 #include "retrieval/embed.h"
 #include "trainers/eval/benchmark.h"
 #include "trainers/eval/eval_set.h"
@@ -13,6 +12,8 @@
 #include "trainers/eval/rerank_config.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// What `trireme eval` is asked to do.
 struct EvalConfig {
@@ -27,39 +28,11 @@ struct EvalConfig {
   StoreDtype store = StoreDtype::kFloat32;
   std::optional<EvalRerankConfig> rerank;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("out", out, "Folder for results.json, gallery.json and report.html; made if missing.")
-        .required()
-        .no_effect_on_values();
-    v.field("label", label, "What tables call the model; default: the name of `out`.").no_effect_on_values();
-    v.field("embed", embed, "Which weights embed, and how.");
-    v.field("benchmark", benchmark, "What is evaluated.");
-    v.field("queries", queries, "How queries are asked, and what they search.");
-    v.field("metrics", metrics, "What is computed from the ranked lists.");
-    v.field("gallery", gallery, "What the report shows of each task.").no_effect_on_values();
-    v.field("embeddings", embeddings,
-            "Folder that keeps the embeddings as HDF5 files, searched from there: pools larger than memory. Files of "
-            "the same weights, records and options are used again. Default: in memory.")
-        .no_effect_on_values();
-    v.field("store", store, "Embeddings in those files.");
-    v.field("rerank", rerank, "Columns with the lists reranked beside the retriever's own.");
-    v.field("floors", floors, "Table of floors to stand beside the results.").no_effect_on_values();
-    v.field("published", published, "Table of published numbers to stand beside the results.").no_effect_on_values();
-  }
-  void check(Problems& problems) const {
-    if (rerank && std::max(rerank->depth, rerank->listwise_depth) > metrics.depth)
-      problems.add("rerank", fmt::format("must not go deeper than metrics.depth; got {} and {}; lower it",
-                                         std::max(rerank->depth, rerank->listwise_depth), metrics.depth));
-    if (rerank && rerank->fit && rerank->fit->split == benchmark.split)
-      problems.add("rerank", fmt::format("must be fitted on other queries than those that are reported; got fit.split "
-                                         "{} twice; take val for one",
-                                         benchmark.split));
-  }
+  void describe(FieldList& v);
+  void check(Problems& problems) const;
   void fill_unset() {
     if (label.empty()) label = (out.has_filename() ? out : out.parent_path()).filename().string();
   }
 };
-static_assert(field_count<EvalConfig>() == 12, "describe() must list every field");
 
 }  // namespace trireme

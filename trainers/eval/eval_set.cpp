@@ -4,12 +4,22 @@
 #include <numeric>
 
 #include "core/config/choice.h"
+#include "core/config/field_list.h"
 #include "core/error.h"
 #include "data/sources/json_line.h"
 #include "data/sources/qrels.h"
 #include "trainers/eval/thin_out.h"
 
 namespace trireme {
+
+void EvalQueryConfig::describe(FieldList& v) {
+  v.field("instruction", instruction,
+          "fixed: every query is asked with prompt_number; random: with any, by seed; none: without.");
+  v.field("prompt_number", prompt_number, "The instruction under fixed, from 1.").at_least(1);
+  v.field("seed", seed, "Of the draw under random.").at_least(0);
+  v.field("pools", pools, "Each task's own pool, and the pool of all tasks where the benchmark has one.").non_empty();
+}
+static_assert(field_count<EvalQueryConfig>() == 4, "describe() must list every field");
 namespace {
 
 namespace fs = std::filesystem;

@@ -10,15 +10,15 @@
 #include <utility>
 #include <vector>
 
-#include <torch/types.h>
-
-#include "core/config/field_count.h"
+#include "core/tensor.h"
 #include "data/sources/records.h"
 #include "data/sources/source_config.h"
 #include "retrieval/search/id_table.h"
 #include "trainers/eval/benchmark.h"
 
 namespace trireme {
+
+class FieldList;
 
 enum class PoolScope {
   kLocal,   ///< the task's own pool
@@ -36,16 +36,8 @@ struct EvalQueryConfig {
   int64_t seed = 0;
   std::vector<PoolScope> pools = {PoolScope::kLocal, PoolScope::kGlobal};
 
-  template <class V>
-  void describe(V& v) {
-    v.field("instruction", instruction,
-            "fixed: every query is asked with prompt_number; random: with any, by seed; none: without.");
-    v.field("prompt_number", prompt_number, "The instruction under fixed, from 1.").at_least(1);
-    v.field("seed", seed, "Of the draw under random.").at_least(0);
-    v.field("pools", pools, "Each task's own pool, and the pool of all tasks where the benchmark has one.").non_empty();
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<EvalQueryConfig>() == 4, "describe() must list every field");
 
 /// A record file of a benchmark, opened and embedded once, however many searches use it.
 struct EvalFile {

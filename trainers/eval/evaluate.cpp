@@ -2,10 +2,19 @@
 
 #include <ATen/ops/cat.h>
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 #include "trainers/eval/eval_lists.h"
 
 namespace trireme {
+
+void EvalMetricConfig::describe(FieldList& v) {
+  v.field("names", names, "recall@k, mrr, ndcg@k, map.").non_empty();
+  v.field("depth", depth, "Results kept per query, fewer where the pool is smaller: what mrr and map see.").at_least(1);
+  v.field("bootstrap_samples", bootstrap_samples, "Resamplings for the 95 % intervals; 0 = no intervals.").at_least(0);
+  v.field("seed", seed, "Of the resamplings.").at_least(0);
+}
+static_assert(field_count<EvalMetricConfig>() == 4, "describe() must list every field");
 namespace {
 
 /// Some rows of another source, in their order.

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "core/config/field_count.h"
 #include "core/dist/communicator.h"
 #include "retrieval/metrics/metrics.h"
 #include "retrieval/report/results.h"
@@ -15,6 +14,8 @@
 
 namespace trireme {
 
+class FieldList;
+
 /// [metrics] What is computed from the ranked lists.
 struct EvalMetricConfig {
   std::vector<std::string> names = {"recall@1", "recall@5", "recall@10", "mrr", "ndcg@10"};
@@ -22,17 +23,8 @@ struct EvalMetricConfig {
   int64_t bootstrap_samples = 1000;
   int64_t seed = 0;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("names", names, "recall@k, mrr, ndcg@k, map.").non_empty();
-    v.field("depth", depth, "Results kept per query, fewer where the pool is smaller: what mrr and map see.")
-        .at_least(1);
-    v.field("bootstrap_samples", bootstrap_samples, "Resamplings for the 95 % intervals; 0 = no intervals.")
-        .at_least(0);
-    v.field("seed", seed, "Of the resamplings.").at_least(0);
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<EvalMetricConfig>() == 4, "describe() must list every field");
 
 /// config.names, read. throws ConfigError: no such metric, depth below a cutoff, the headline of a task not among them.
 std::vector<Metric> resolve_metrics(const EvalMetricConfig& config, const Benchmark& benchmark);

@@ -4,12 +4,21 @@
 #include <cmath>
 #include <filesystem>
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/sources/json_line.h"
 #include "retrieval/report/thumbnail.h"
 
 namespace trireme {
+
+void GalleryConfig::describe(FieldList& v) {
+  v.field("misses", misses, "Queries shown whose answer is not among the first, worst first.").between(0, 1000);
+  v.field("hits", hits, "Queries shown whose answer is first or near it.").between(0, 1000);
+  v.field("shown", shown, "Candidates shown of each query.").between(1, 10);
+  v.field("thumbnail_pixels", thumbnail_pixels, "Longest side of a picture.").between(16, 512);
+}
+static_assert(field_count<GalleryConfig>() == 4, "describe() must list every field");
 namespace {
 
 namespace fs = std::filesystem;

@@ -4,12 +4,13 @@
 #include <map>
 #include <string>
 
-#include "core/config/field_count.h"
 #include "retrieval/report/gallery.h"
 #include "retrieval/search/search.h"
 #include "trainers/eval/eval_set.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// [gallery] What a report shows of each task.
 struct GalleryConfig {
@@ -17,15 +18,8 @@ struct GalleryConfig {
   int64_t shown = 5;
   int64_t thumbnail_pixels = 64;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("misses", misses, "Queries shown whose answer is not among the first, worst first.").between(0, 1000);
-    v.field("hits", hits, "Queries shown whose answer is first or near it.").between(0, 1000);
-    v.field("shown", shown, "Candidates shown of each query.").between(1, 10);
-    v.field("thumbnail_pixels", thumbnail_pixels, "Longest side of a picture.").between(16, 512);
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<GalleryConfig>() == 4, "describe() must list every field");
 
 /// Picks what a reader should see of each search in a local pool, and makes the thumbnails. Misses: first the queries
 /// whose answer was not found at all, among them those with the most certain wrong answer first; then by falling rank.

@@ -2,9 +2,26 @@
 
 #include <algorithm>
 
+#include "core/config/field_list.h"
 #include "core/config/report.h"
 
 namespace trireme {
+
+void PublishedSystem::describe(FieldList& v) {
+  v.field("name", name, "Name of the system.").required();
+  v.field("pool", pool, "Which pool was searched.").one_of({"local", "global"});
+  v.field("values", values, "Percent, in the order of tasks.").required().between(0, 100);
+  v.field("average", average, "Percent, as published.").between(0, 100);
+}
+static_assert(field_count<PublishedSystem>() == 4, "describe() must list every field");
+
+void PublishedTable::describe(FieldList& v) {
+  v.field("benchmark", benchmark, "Name of the benchmark.").required();
+  v.field("source", source, "Where the numbers were published.").required();
+  v.field("tasks", tasks, "Ids of the benchmark's tasks.").required();
+  v.field("systems", systems, "Their numbers.").required();
+}
+static_assert(field_count<PublishedTable>() == 4, "describe() must list every field");
 namespace {
 
 Estimate fraction(double percent, const std::vector<double>& interval = {}) {

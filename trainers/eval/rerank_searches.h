@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "core/dist/communicator.h"
+#include "core/tensor.h"
 #include "retrieval/rerank/fusion.h"
 #include "retrieval/rerank/rerank_lists.h"
 #include "retrieval/search/search.h"

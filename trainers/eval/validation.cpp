@@ -2,9 +2,31 @@
 
 #include <algorithm>
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 
 namespace trireme {
+
+void ValidationConfig::describe(FieldList& v) {
+  v.field("every_steps", every_steps, "Steps between two evaluations; the last step is evaluated too.").at_least(1);
+  v.field("best_metric", best_metric,
+          "The best checkpoint is kept by its mean over rows: one of metrics.names, or headline, each task's own.");
+  v.field("patience", patience, "The run ends after so many evaluations in a row that were not the best; null = never.")
+      .at_least(1);
+  v.field("max_queries", max_queries, "Of each task, evenly spaced; null = all.").at_least(1);
+  v.field("max_candidates", max_candidates,
+          "Of each pool, evenly spaced beside those that are relevant: faster, and easier than the whole pool; null "
+          "= all.")
+      .at_least(1);
+  v.field("prompt", prompt, "What stands around text and picture; default: data.prompt.");
+  v.field("batch_tokens", batch_tokens, "A batch ends before it exceeds so many tokens; bounds memory.")
+      .at_least(1)
+      .no_effect_on_values();
+  v.field("benchmark", benchmark, "What is evaluated.");
+  v.field("queries", queries, "How queries are asked, and what they search.");
+  v.field("metrics", metrics, "What is computed from the ranked lists.");
+}
+static_assert(field_count<ValidationConfig>() == 10, "describe() must list every field");
 namespace {
 
 constexpr std::string_view kHeadline = "headline";

@@ -6,12 +6,13 @@
 #include <utility>
 #include <vector>
 
-#include "core/config/field_count.h"
 #include "data/prompt/embedding_prompt.h"
 #include "retrieval/embedder.h"
 #include "trainers/eval/evaluate.h"
 
 namespace trireme {
+
+class FieldList;
 
 /// [validation] Evaluation in the middle of a training run, of the weights as they are.
 struct ValidationConfig {
@@ -27,27 +28,7 @@ struct ValidationConfig {
   EvalMetricConfig metrics{
       .names = {"recall@1", "recall@5", "recall@10"}, .depth = 10, .bootstrap_samples = 0, .seed = 0};
 
-  template <class V>
-  void describe(V& v) {
-    v.field("every_steps", every_steps, "Steps between two evaluations; the last step is evaluated too.").at_least(1);
-    v.field("best_metric", best_metric,
-            "The best checkpoint is kept by its mean over rows: one of metrics.names, or headline, each task's own.");
-    v.field("patience", patience,
-            "The run ends after so many evaluations in a row that were not the best; null = never.")
-        .at_least(1);
-    v.field("max_queries", max_queries, "Of each task, evenly spaced; null = all.").at_least(1);
-    v.field("max_candidates", max_candidates,
-            "Of each pool, evenly spaced beside those that are relevant: faster, and easier than the whole pool; null "
-            "= all.")
-        .at_least(1);
-    v.field("prompt", prompt, "What stands around text and picture; default: data.prompt.");
-    v.field("batch_tokens", batch_tokens, "A batch ends before it exceeds so many tokens; bounds memory.")
-        .at_least(1)
-        .no_effect_on_values();
-    v.field("benchmark", benchmark, "What is evaluated.");
-    v.field("queries", queries, "How queries are asked, and what they search.");
-    v.field("metrics", metrics, "What is computed from the ranked lists.");
-  }
+  void describe(FieldList& v);
 
  private:
   static BenchmarkConfig val_split() {
@@ -56,7 +37,6 @@ struct ValidationConfig {
     return config;
   }
 };
-static_assert(field_count<ValidationConfig>() == 10, "describe() must list every field");
 
 /// What one evaluation gave: fractions.
 struct ValidationScores {

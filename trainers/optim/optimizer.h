@@ -3,9 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include <torch/types.h>
-
 #include "core/named_tensors.h"
+#include "core/tensor.h"
 #include "trainers/optim/gradient_norm.h"
 #include "trainers/optim/optim_config.h"
 

@@ -1,7 +1,8 @@
 #include "trainers/run/stop.h"
 
-#include <ATen/core/Tensor.h>
 #include <ATen/ops/tensor.h>
+
+#include "core/tensor.h"
 
 namespace trireme {
 

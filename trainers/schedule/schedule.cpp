@@ -4,9 +4,21 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 
 namespace trireme {
+
+void ScheduleConfig::describe(FieldList& v) {
+  v.field("kind", kind, "How the learning rate falls after warm-up: half a cosine, a straight line, or not at all.");
+  v.field("warmup_steps", warmup_steps,
+          "Linear ramp: step s uses s / warmup_steps of the peak, so step 0 changes nothing; null = warmup_ratio.")
+      .at_least(0);
+  v.field("warmup_ratio", warmup_ratio, "Length of the ramp as a part of the run, rounded up to whole steps.")
+      .between(0, 1);
+  v.field("min_ratio", min_ratio, "What is left of the peak at the end of the run.").between(0, 1);
+}
+static_assert(field_count<ScheduleConfig>() == 4, "describe() must list every field");
 
 Schedule::Schedule(const ScheduleConfig& config, int64_t total_steps)
     : kind_(config.kind),

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <utility>
 
-#include "core/config/field_count.h"
-
 namespace trireme {
+
+class FieldList;
 
 enum class ScheduleKind { kCosine, kLinear, kConstant };
 constexpr auto choice_names(ScheduleKind) {
@@ -23,18 +23,8 @@ struct ScheduleConfig {
   double warmup_ratio = 0.03;
   double min_ratio = 0;
 
-  template <class V>
-  void describe(V& v) {
-    v.field("kind", kind, "How the learning rate falls after warm-up: half a cosine, a straight line, or not at all.");
-    v.field("warmup_steps", warmup_steps,
-            "Linear ramp: step s uses s / warmup_steps of the peak, so step 0 changes nothing; null = warmup_ratio.")
-        .at_least(0);
-    v.field("warmup_ratio", warmup_ratio, "Length of the ramp as a part of the run, rounded up to whole steps.")
-        .between(0, 1);
-    v.field("min_ratio", min_ratio, "What is left of the peak at the end of the run.").between(0, 1);
-  }
+  void describe(FieldList& v);
 };
-static_assert(field_count<ScheduleConfig>() == 4, "describe() must list every field");
 
 /// The learning rate's factor at each step, a pure function of the step: resuming needs no state. As in transformers'
 /// get_cosine_with_min_lr_schedule_with_warmup, get_linear_schedule_with_warmup, get_constant_schedule_with_warmup.

@@ -4,7 +4,11 @@
 
 #include <gmock/gmock.h>
 
-#include <ATen/Functions.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
 
 #include "core/checkpoint/checkpoint_writer.h"
 #include "core/io/file.h"

@@ -13,8 +13,7 @@ namespace {
 struct SeedAndOut {
   int64_t seed = 7;
   std::filesystem::path out = "x";
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     v.field("seed", seed, "Seed.");
     v.field("out", out, "Where to.").no_effect_on_values();
   }

@@ -56,16 +56,12 @@ static_assert(field_count<Everything>() == 20);
 
 struct Forgetful {
   int64_t listed = 1, forgotten = 2;
-  template <class V>
-  void describe(V& v) {
-    v.field("listed", listed, "One of two.");
-  }
+  void describe(FieldList& v) { v.field("listed", listed, "One of two."); }
 };
 
 struct Doubling {
   int64_t first = 1, second = 2;
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     v.field("first", first, "The first.");
     v.field("second", first, "The first again.");
   }
@@ -73,8 +69,7 @@ struct Doubling {
 
 struct SameName {
   int64_t first = 1, second = 2;
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     v.field("first", first, "The first.");
     v.field("first", second, "The second.");
   }
@@ -82,8 +77,7 @@ struct SameName {
 
 struct Stranger {
   int64_t own = 1;
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     static int64_t foreign = 0;
     v.field("own", foreign, "Not a member.");
   }
@@ -91,10 +85,7 @@ struct Stranger {
 
 struct CamelCase {
   int64_t own = 1;
-  template <class V>
-  void describe(V& v) {
-    v.field("peakLr", own, "A key in another style.");
-  }
+  void describe(FieldList& v) { v.field("peakLr", own, "A key in another style."); }
 };
 
 template <class T>

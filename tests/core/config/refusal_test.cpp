@@ -62,17 +62,13 @@ TEST(ConfigRefusal, OfAMissingRequiredKeyTellsWhatItIs) {
 
 struct ModelConfig {
   std::filesystem::path path;
-  template <class V>
-  void describe(V& v) {
-    v.field("path", path, "Hugging Face folder.").required();
-  }
+  void describe(FieldList& v) { v.field("path", path, "Hugging Face folder.").required(); }
 };
 static_assert(field_count<ModelConfig>() == 1, "describe() must list every field");
 struct WithModel {
   int64_t seed = 1;
   ModelConfig model;
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     v.field("seed", seed, "Seed.");
     v.field("model", model, "The model.");
   }

@@ -32,8 +32,7 @@ struct OptimConfig {
   /// Left unset it is set to total_steps.
   std::optional<int64_t> decay_steps;
 
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     v.field("peak_lr", peak_lr, "Learning rate after warm-up.").positive();
     v.field("warmup_steps", warmup_steps, "Linear ramp; step 0 uses peak_lr / warmup_steps; 0 = no ramp.").at_least(0);
     v.field("total_steps", total_steps, "Length of the run.").positive().at_most(1'000'000);
@@ -56,8 +55,7 @@ struct TaskConfig {
   std::filesystem::path records;
   std::optional<double> weight;
 
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     v.field("records", records, "Jsonl file of the task.").required();
     v.field("weight", weight, "Share of the batch.").positive();
   }
@@ -80,8 +78,7 @@ struct SampleConfig {
   double floor = -1;
   OptimConfig optim;
 
-  template <class V>
-  void describe(V& v) {
+  void describe(FieldList& v) {
     v.field("name", name, "What the run is called.").required();
     v.field("exact", exact, "Equal bits for every number of ranks.");
     v.field("seed", seed, "Of every random stream.");

@@ -7,11 +7,17 @@
 
 #include <gmock/gmock.h>
 
-#include <torch/types.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 
 #include "core/dist/agreement.h"
 #include "core/rng.h"
 #include "core/shape.h"
+#include "core/tensor.h"
 #include "tests/support/expect_error.h"
 
 namespace trireme::test {
@@ -30,7 +36,7 @@ constexpr std::chrono::milliseconds kShortTimeout{250};
 /// exactly, as it does their sums over four ranks.
 torch::Tensor share(int64_t rank, c10::IntArrayRef sizes, c10::ScalarType dtype) {
   RandomStream stream = random_stream(7, "share", 0, rank);
-  torch::Tensor values = torch::empty(sizes, torch::kInt64);
+  torch::Tensor values = at::empty(sizes, torch::kInt64);
   auto* data = values.data_ptr<int64_t>();
   for (int64_t i = 0; i < values.numel(); ++i) data[i] = static_cast<int64_t>(stream.uniform_below(8));
   return values.to(dtype);
@@ -38,14 +44,14 @@ torch::Tensor share(int64_t rank, c10::IntArrayRef sizes, c10::ScalarType dtype)
 
 torch::Tensor normal_share(int64_t rank, int64_t count) {
   RandomStream stream = random_stream(7, "normal_share", 0, rank);
-  torch::Tensor values = torch::empty({count}, torch::kFloat32);
+  torch::Tensor values = at::empty({count}, torch::kFloat32);
   for (int64_t i = 0; i < count; ++i) values.data_ptr<float>()[i] = static_cast<float>(stream.normal());
   return values;
 }
 
 /// The reduction that one process would compute, in float64.
 torch::Tensor serial_reduction(const std::vector<torch::Tensor>& shares, ReduceOp op) {
-  const torch::Tensor all = torch::stack(shares).to(torch::kFloat64);
+  const torch::Tensor all = at::stack(shares).to(torch::kFloat64);
   switch (op) {
     case ReduceOp::kSum:
       return all.sum(0);
@@ -79,7 +85,7 @@ class Batch {
   }
   void expect_all_equal() {
     for (Case& each : cases_) each.work.wait();
-    for (const Case& each : cases_) EXPECT_TRUE(torch::equal(each.result, each.expected)) << each.name;
+    for (const Case& each : cases_) EXPECT_TRUE(at::equal(each.result, each.expected)) << each.name;
   }
 
  private:
@@ -118,7 +124,7 @@ TEST_P(CommunicatorTest, ReduceScatterEqualsSerialReductionAndLeavesItsInput) {
     std::vector<torch::Tensor> inputs;
     for (const c10::ScalarType dtype : kNumberDtypes) {
       for (const ReduceOp op : ops_for(dtype)) {
-        const torch::Tensor output = torch::empty({5, 3}, torch::TensorOptions().dtype(dtype));
+        const torch::Tensor output = at::empty({5, 3}, torch::TensorOptions().dtype(dtype));
         inputs.push_back(share(comm.rank(), sizes, dtype));
         const auto expected = serial_reduction(all_shares(comm.size(), sizes, dtype), op)[comm.rank()].to(dtype);
         batch.add(comm.reduce_scatter(output, inputs.back(), op), output, expected, case_name(output, op));
@@ -126,7 +132,7 @@ TEST_P(CommunicatorTest, ReduceScatterEqualsSerialReductionAndLeavesItsInput) {
     }
     batch.expect_all_equal();
     for (const torch::Tensor& input : inputs) {
-      EXPECT_TRUE(torch::equal(input, share(comm.rank(), sizes, input.scalar_type()))) << shape_string(input);
+      EXPECT_TRUE(at::equal(input, share(comm.rank(), sizes, input.scalar_type()))) << shape_string(input);
     }
   });
 }
@@ -136,8 +142,8 @@ TEST_P(CommunicatorTest, AllGatherKeepsRankOrder) {
     Batch batch;
     for (const c10::ScalarType dtype : kNumberDtypes) {
       for (const int64_t rows : {0, 1, 6}) {
-        const torch::Tensor output = torch::empty({comm.size(), rows, 2}, torch::TensorOptions().dtype(dtype));
-        const auto expected = torch::stack(all_shares(comm.size(), {rows, 2}, dtype));
+        const torch::Tensor output = at::empty({comm.size(), rows, 2}, torch::TensorOptions().dtype(dtype));
+        const auto expected = at::stack(all_shares(comm.size(), {rows, 2}, dtype));
         batch.add(comm.all_gather(output, share(comm.rank(), {rows, 2}, dtype)), output, expected,
                   shape_string(output));
       }
@@ -162,22 +168,22 @@ TEST_P(CommunicatorTest, BroadcastBringsTheRootsValuesFromEveryRoot) {
 TEST_P(CommunicatorTest, BoolsAreGatheredBroadcastAndReducedToAnyAndAll) {
   run([](Communicator& comm) {
     const auto bits_of = [](int64_t rank) { return share(rank, {40}, torch::kInt64).remainder(2).to(torch::kBool); };
-    torch::Tensor any = torch::zeros({40}, torch::kBool), all = torch::ones({40}, torch::kBool);
+    torch::Tensor any = at::zeros({40}, torch::kBool), all = at::ones({40}, torch::kBool);
     for (int64_t rank = 0; rank < comm.size(); ++rank) {
       any = any.logical_or(bits_of(rank));
       all = all.logical_and(bits_of(rank));
     }
     const torch::Tensor tensor = bits_of(comm.rank());
     comm.all_reduce(tensor, ReduceOp::kMax).wait();
-    EXPECT_TRUE(torch::equal(tensor, any));
+    EXPECT_TRUE(at::equal(tensor, any));
     tensor.copy_(bits_of(comm.rank()));
     comm.all_reduce(tensor, ReduceOp::kMin).wait();
-    EXPECT_TRUE(torch::equal(tensor, all));
+    EXPECT_TRUE(at::equal(tensor, all));
     comm.broadcast(tensor.copy_(bits_of(comm.rank())), comm.size() - 1).wait();
-    EXPECT_TRUE(torch::equal(tensor, bits_of(comm.size() - 1)));
-    const torch::Tensor output = torch::empty({comm.size(), 40}, torch::kBool);
+    EXPECT_TRUE(at::equal(tensor, bits_of(comm.size() - 1)));
+    const torch::Tensor output = at::empty({comm.size(), 40}, torch::kBool);
     comm.all_gather(output, bits_of(comm.rank())).wait();
-    for (int64_t rank = 0; rank < comm.size(); ++rank) EXPECT_TRUE(torch::equal(output[rank], bits_of(rank)));
+    for (int64_t rank = 0; rank < comm.size(); ++rank) EXPECT_TRUE(at::equal(output[rank], bits_of(rank)));
   });
 }
 
@@ -190,9 +196,9 @@ TEST_P(CommunicatorTest, FloatSumsAreCloseToSerialAndHaveTheSameBitsOnEveryRank)
       comm.all_reduce(tensor, ReduceOp::kSum).wait();
       const torch::Tensor expected = serial_reduction(shares, ReduceOp::kSum);
       EXPECT_LT((tensor.to(torch::kFloat64) - expected).abs().max().item<double>(), 4e-6);
-      const torch::Tensor everywhere = torch::empty({comm.size(), count}, torch::kFloat32);
+      const torch::Tensor everywhere = at::empty({comm.size(), count}, torch::kFloat32);
       comm.all_gather(everywhere, tensor).wait();
-      for (int64_t rank = 0; rank < comm.size(); ++rank) EXPECT_TRUE(torch::equal(everywhere[rank], tensor)) << rank;
+      for (int64_t rank = 0; rank < comm.size(); ++rank) EXPECT_TRUE(at::equal(everywhere[rank], tensor)) << rank;
     }
   });
 }
@@ -202,7 +208,7 @@ TEST_P(CommunicatorTest, MeanIsTheSumDividedByTheRanks) {
     const torch::Tensor sum = normal_share(comm.rank(), 1000), mean = sum.clone();
     comm.all_reduce(sum, ReduceOp::kSum).wait();
     comm.all_reduce(mean, ReduceOp::kMean).wait();
-    EXPECT_TRUE(torch::equal(mean, sum / static_cast<double>(comm.size())));
+    EXPECT_TRUE(at::equal(mean, sum / static_cast<double>(comm.size())));
   });
 }
 
@@ -210,11 +216,10 @@ TEST_P(CommunicatorTest, HalfSumsAreTakenInFloat32AndRoundedOnce) {
   run([](Communicator& comm) {
     // 256 + 1 is 256 again in bfloat16, however often it is added; 2048 + 1 in float16.
     for (const auto& [dtype, large] : {std::pair{torch::kBFloat16, 256.0}, std::pair{torch::kFloat16, 2048.0}}) {
-      const torch::Tensor tensor =
-          torch::full({3}, comm.rank() == 0 ? large : 1.0, torch::TensorOptions().dtype(dtype));
+      const torch::Tensor tensor = at::full({3}, comm.rank() == 0 ? large : 1.0, torch::TensorOptions().dtype(dtype));
       comm.all_reduce(tensor, ReduceOp::kSum).wait();
       const double sum = large + static_cast<double>(comm.size() - 1);
-      EXPECT_TRUE(torch::equal(tensor, torch::full({3}, sum, torch::kFloat32).to(dtype))) << tensor;
+      EXPECT_TRUE(at::equal(tensor, at::full({3}, sum, torch::kFloat32).to(dtype))) << tensor;
     }
   });
 }
@@ -226,13 +231,13 @@ TEST_P(CommunicatorTest, MessagesArriveInTheOrderSentHoweverTheyAreWaitedFor) {
     std::vector<torch::Tensor> arrived;
     std::vector<Work> works;
     for (int64_t index = 0; index < 4; ++index) {
-      arrived.push_back(torch::zeros({1000}, torch::kBFloat16));
+      arrived.push_back(at::zeros({1000}, torch::kBFloat16));
       works.push_back(comm.recv(arrived.back(), from));
       works.push_back(comm.send(share(comm.rank(), {1000}, torch::kBFloat16) + index * 8, to));
     }
     for (auto work = works.rbegin(); work != works.rend(); ++work) work->wait();
     for (int64_t index = 0; index < 4; ++index) {
-      EXPECT_TRUE(torch::equal(arrived[index], share(from, {1000}, torch::kBFloat16) + index * 8)) << index;
+      EXPECT_TRUE(at::equal(arrived[index], share(from, {1000}, torch::kBFloat16) + index * 8)) << index;
     }
   });
 }
@@ -248,7 +253,7 @@ TEST_P(CommunicatorTest, CollectivesInFlightMayBeWaitedForInAnyOrder) {
     for (auto work = works.rbegin(); work != works.rend(); ++work) work->wait();
     const torch::Tensor sum = serial_reduction(all_shares(comm.size(), {50}, torch::kFloat32), ReduceOp::kSum);
     for (int64_t index = 0; index < 20; ++index)
-      EXPECT_TRUE(torch::equal(tensors[index], (sum * index).to(torch::kFloat32)));
+      EXPECT_TRUE(at::equal(tensors[index], (sum * index).to(torch::kFloat32)));
   });
 }
 
@@ -262,7 +267,7 @@ TEST_P(CommunicatorTest, BarrierWaitsForEveryRank) {
 
 TEST_P(CommunicatorTest, LedgerCountsCollectivesButNotMessages) {
   run([](Communicator& comm) {
-    const torch::Tensor tensor = torch::ones({1});
+    const torch::Tensor tensor = at::ones({1});
     comm.barrier();
     comm.all_reduce(tensor, ReduceOp::kSum).wait();
     if (comm.size() > 1 && comm.rank() == 0) comm.send(tensor, 1).wait();
@@ -273,7 +278,7 @@ TEST_P(CommunicatorTest, LedgerCountsCollectivesButNotMessages) {
 
 TEST_P(CommunicatorTest, WorkThatNobodyWaitedForIsABug) {
   run([](Communicator& comm) {
-    const torch::Tensor tensor = torch::ones({1});
+    const torch::Tensor tensor = at::ones({1});
     const std::string message =
         message_of<InternalError>([&] { const Work work = comm.all_reduce(tensor, ReduceOp::kSum); });
     EXPECT_THAT(message, HasSubstr("nobody waited"));
@@ -293,27 +298,27 @@ TEST_P(CommunicatorTest, RefusesTensorsThatDoNotFit) {
     const auto refusal = [](const auto& action) { return message_of<ShapeError>([&] { action().wait(); }); };
     EXPECT_THAT(refusal([&] { return comm.all_reduce(torch::Tensor(), ReduceOp::kSum); }), HasSubstr("got undefined"));
     EXPECT_THAT(refusal([&] {
-                  return comm.all_reduce(torch::ones({4, 4}).t(), ReduceOp::kSum);
+                  return comm.all_reduce(at::ones({4, 4}).t(), ReduceOp::kSum);
                 }),
                 AllOf(HasSubstr("[all_reduce]"), HasSubstr("contiguous"), HasSubstr("strides [1, 4]")));
-    EXPECT_THAT(refusal([&] { return comm.broadcast(torch::ones({2}, torch::kInt16), 0); }),
+    EXPECT_THAT(refusal([&] { return comm.broadcast(at::ones({2}, torch::kInt16), 0); }),
                 AllOf(HasSubstr("[broadcast]"), HasSubstr("[2] int16")));
-    EXPECT_THAT(refusal([&] { return comm.all_reduce(torch::ones({2}, torch::kInt64), ReduceOp::kMean); }),
+    EXPECT_THAT(refusal([&] { return comm.all_reduce(at::ones({2}, torch::kInt64), ReduceOp::kMean); }),
                 AllOf(HasSubstr("a mean needs a floating dtype"), HasSubstr("[2] int64")));
-    EXPECT_THAT(refusal([&] { return comm.all_reduce(torch::ones({2}, torch::kBool), ReduceOp::kSum); }),
+    EXPECT_THAT(refusal([&] { return comm.all_reduce(at::ones({2}, torch::kBool), ReduceOp::kSum); }),
                 HasSubstr("a sum needs a number dtype"));
     EXPECT_THAT(refusal([&] {
-                  return comm.all_gather(torch::ones({ranks + 1, 3}), torch::ones({3}));
+                  return comm.all_gather(at::ones({ranks + 1, 3}), at::ones({3}));
                 }),
                 AllOf(HasSubstr("[all_gather]"), HasSubstr(fmt::format("must be [{}, 3] float32", ranks)),
                       HasSubstr(fmt::format("got [{}, 3] float32", ranks + 1))));
     EXPECT_THAT(refusal([&] {
-                  return comm.all_gather(torch::ones({ranks, 3}), torch::ones({3}, torch::kFloat64));
+                  return comm.all_gather(at::ones({ranks, 3}), at::ones({3}, torch::kFloat64));
                 }),
                 HasSubstr(fmt::format("must be [{}, 3] float64", ranks)));
-    EXPECT_THAT(refusal([&] { return comm.reduce_scatter(torch::ones({3}), torch::ones({3}), ReduceOp::kSum); }),
+    EXPECT_THAT(refusal([&] { return comm.reduce_scatter(at::ones({3}), at::ones({3}), ReduceOp::kSum); }),
                 AllOf(HasSubstr("[reduce_scatter]"), HasSubstr(fmt::format("the input must be [{}, 3]", ranks))));
-    const torch::Tensor memory = torch::ones({ranks, 3});
+    const torch::Tensor memory = at::ones({ranks, 3});
     EXPECT_THAT(refusal([&] { return comm.all_gather(memory, memory[0]); }), HasSubstr("must not share memory"));
     EXPECT_EQ(comm.ledger_number(), 0u) << "a refused call was counted";
     EXPECT_THROW(comm.broadcast(memory, ranks).wait(), InternalError);
@@ -328,9 +333,9 @@ TEST_P(CommunicatorTest, VerifyLetsEqualCallsPass) {
     comm.all_reduce(tensor, ReduceOp::kMean).wait();
     comm.broadcast(tensor, comm.size() - 1).wait();
     comm.barrier();
-    const torch::Tensor output = torch::empty({comm.size(), 30}, torch::kBFloat16);
+    const torch::Tensor output = at::empty({comm.size(), 30}, torch::kBFloat16);
     comm.all_gather(output, tensor).wait();
-    EXPECT_TRUE(torch::equal(output[0], tensor));
+    EXPECT_TRUE(at::equal(output[0], tensor));
     EXPECT_EQ(comm.ledger_number(), 4u) << "the comparison itself was counted";
   });
 }
@@ -349,32 +354,32 @@ void expect_verify_finds(const Ranks& ranks, const std::function<Work(Communicat
 
 TEST_P(CommunicatorTest, VerifyFindsAnotherOp) {
   const auto call = [](Communicator& comm, bool odd) {
-    if (odd) return comm.all_gather(torch::empty({comm.size(), 4}), torch::ones({4}));
-    return comm.all_reduce(torch::ones({4}), ReduceOp::kSum);
+    if (odd) return comm.all_gather(at::empty({comm.size(), 4}), at::ones({4}));
+    return comm.all_reduce(at::ones({4}), ReduceOp::kSum);
   };
   expect_verify_finds(GetParam(), call, "all_reduce sum 4 float32", "all_gather 4 float32");
 }
 
 TEST_P(CommunicatorTest, VerifyFindsAnotherCount) {
   const auto call = [](Communicator& comm, bool odd) {
-    return comm.all_reduce(torch::ones({odd ? 5 : 4}), ReduceOp::kSum);
+    return comm.all_reduce(at::ones({odd ? 5 : 4}), ReduceOp::kSum);
   };
   expect_verify_finds(GetParam(), call, "all_reduce sum 4 float32", "all_reduce sum 5 float32");
 }
 
 TEST_P(CommunicatorTest, VerifyFindsAnotherDtype) {
   const auto call = [](Communicator& comm, bool odd) {
-    return comm.all_reduce(torch::ones({4}, odd ? torch::kBFloat16 : torch::kFloat16), ReduceOp::kMean);
+    return comm.all_reduce(at::ones({4}, odd ? torch::kBFloat16 : torch::kFloat16), ReduceOp::kMean);
   };
   expect_verify_finds(GetParam(), call, "all_reduce mean 4 float16", "all_reduce mean 4 bfloat16");
 }
 
 TEST_P(CommunicatorTest, VerifyFindsAnotherReductionAndAnotherRoot) {
   const auto reduce = [](Communicator& comm, bool odd) {
-    return comm.all_reduce(torch::ones({4}), odd ? ReduceOp::kMax : ReduceOp::kMin);
+    return comm.all_reduce(at::ones({4}), odd ? ReduceOp::kMax : ReduceOp::kMin);
   };
   expect_verify_finds(GetParam(), reduce, "all_reduce min 4 float32", "all_reduce max 4 float32");
-  const auto broadcast = [](Communicator& comm, bool odd) { return comm.broadcast(torch::ones({4}), odd ? 1 : 0); };
+  const auto broadcast = [](Communicator& comm, bool odd) { return comm.broadcast(at::ones({4}), odd ? 1 : 0); };
   expect_verify_finds(GetParam(), broadcast, "broadcast from 0, 4 float32", "broadcast from 1, 4 float32");
 }
 
@@ -385,8 +390,8 @@ TEST_P(CommunicatorTest, VerifyFindsARankThatIsOneCallBehind) {
     // The last rank leaves out the first reduction: without verify the sums would be taken over different tensors.
     const bool odd = comm.rank() == comm.size() - 1;
     const std::string message = message_of<DistError>([&] {
-      if (!odd) comm.all_reduce(torch::ones({8}), ReduceOp::kSum).wait();
-      comm.all_reduce(torch::ones({9}), ReduceOp::kSum).wait();
+      if (!odd) comm.all_reduce(at::ones({8}), ReduceOp::kSum).wait();
+      comm.all_reduce(at::ones({9}), ReduceOp::kSum).wait();
     });
     EXPECT_THAT(message, HasSubstr("[2] all_reduce sum 8 float32"));
     EXPECT_THAT(message, HasSubstr("[2] all_reduce sum 9 float32"));
@@ -403,8 +408,7 @@ TEST_P(CommunicatorTest, WaitEndsByTheTimeoutWithTheOpAndItsNumber) {
         std::this_thread::sleep_for(3 * kShortTimeout);  // lost, as far as the others can tell
         return;
       }
-      const std::string message =
-          message_of<DistError>([&] { comm.all_reduce(torch::ones({4}), ReduceOp::kSum).wait(); });
+      const std::string message = message_of<DistError>([&] { comm.all_reduce(at::ones({4}), ReduceOp::kSum).wait(); });
       EXPECT_THAT(message,
                   AllOf(HasSubstr("[dist] every rank must enter [2] all_reduce sum 4 float32 within 0.25 s; got rank"),
                         HasSubstr(" waiting and "), HasSubstr("raise the timeout")));
@@ -420,7 +424,7 @@ TEST_P(CommunicatorTest, ReceiveEndsByTheTimeout) {
   run({.timeout = kShortTimeout}, [&](Communicator& comm) {
     comm.barrier();
     if (comm.rank() != 0) return std::this_thread::sleep_for(3 * kShortTimeout);
-    const std::string message = message_of<DistError>([&] { comm.recv(torch::ones({4}), 1).wait(); });
+    const std::string message = message_of<DistError>([&] { comm.recv(at::ones({4}), 1).wait(); });
     EXPECT_THAT(message, HasSubstr("recv from 1, 4 float32 within 0.25 s"));
   });
 }
@@ -429,9 +433,9 @@ TEST_P(CommunicatorTest, ReceiveRefusesAMessageOfAnotherSize) {
   if (GetParam().size == 1) return;  // nobody to receive from
   for (const int64_t asked : {3, 5}) {
     run([&](Communicator& comm) {
-      if (comm.rank() == 1) comm.send(torch::ones({4}), 0).wait();
+      if (comm.rank() == 1) comm.send(at::ones({4}), 0).wait();
       if (comm.rank() == 0) {
-        EXPECT_THAT(message_of<DistError>([&] { comm.recv(torch::ones({asked}), 1).wait(); }),
+        EXPECT_THAT(message_of<DistError>([&] { comm.recv(at::ones({asked}), 1).wait(); }),
                     HasSubstr(fmt::format("recv from 1, {} float32", asked)));
       }
     });

@@ -6,10 +6,11 @@
 #include <string_view>
 #include <thread>
 
-#include <torch/types.h>
+#include <ATen/ops/ones.h>
 
 #include "core/dist/connect.h"
 #include "core/dist/run_as_rank.h"
+#include "core/tensor.h"
 
 namespace {
 
@@ -29,7 +30,7 @@ int work(Communicator& comm, std::string_view ending) {
   if (ending == "stop_all") return 75;
   if (ending == "fail_all") fail();
   if (ending == "lose_one" && rank == 1) std::this_thread::sleep_for(60s);
-  const torch::Tensor tensor = torch::ones({1'000'000});
+  const torch::Tensor tensor = at::ones({1'000'000});
   Work in_flight = comm.all_reduce(tensor, ReduceOp::kSum);
   if (ending == "fail_one" && rank == 2) fail();
   if (ending == "fail_while_one_is_stuck") {

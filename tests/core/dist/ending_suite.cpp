@@ -2,9 +2,10 @@
 
 #include <gmock/gmock.h>
 
-#include <torch/types.h>
+#include <ATen/ops/ones.h>
 
 #include "core/dist/run_as_rank.h"
+#include "core/tensor.h"
 #include "tests/core/dist/communicator_suite.h"
 #include "tests/support/expect_error.h"
 
@@ -34,7 +35,7 @@ TEST_P(CommunicatorTest, FailureNoticeEndsTheWaitsOfTheOthers) {
     const int64_t failing = comm.size() - 1;
     const RankEnding failure{RankEnding::Kind::kFailed, 3};
     RankEnding mine{RankEnding::Kind::kPeerFailed, 3};
-    const torch::Tensor greeting = torch::ones({1});
+    const torch::Tensor greeting = at::ones({1});
     if (comm.rank() == failing) {
       for (int64_t other = 0; other < failing; ++other) comm.recv(greeting, other).wait();
       comm.announce_failure(failure);
@@ -42,7 +43,7 @@ TEST_P(CommunicatorTest, FailureNoticeEndsTheWaitsOfTheOthers) {
     } else {
       comm.check_peers();
       comm.send(greeting, failing).wait();
-      const torch::Tensor tensor = torch::ones({1'000'000});
+      const torch::Tensor tensor = at::ones({1'000'000});
       try {
         comm.all_reduce(tensor, ReduceOp::kSum).wait();
         ADD_FAILURE() << "the collective ended without rank " << failing;
@@ -122,7 +123,7 @@ TEST_P(CommunicatorTest, FailureWithCollectivesInFlightEndsInOrder) {
   run([](Communicator& comm) {
     const int64_t failing = comm.size() / 2;
     const Ended ended = end_rank(comm, [&] {
-      const torch::Tensor tensor = torch::ones({500'000});
+      const torch::Tensor tensor = at::ones({500'000});
       Work work = comm.all_reduce(tensor, ReduceOp::kSum);
       if (comm.rank() == failing) fail_by_data();
       work.wait();
@@ -138,7 +139,7 @@ TEST_P(CommunicatorTest, DifferingCallsEndInOneDistError) {
   if (GetParam().size == 1) return;  // nobody to differ from
   run({.verify = true}, [](Communicator& comm) {
     const Ended ended = end_rank(comm, [&] {
-      comm.all_reduce(torch::ones({comm.rank() == 0 ? 2 : 3}), ReduceOp::kSum).wait();
+      comm.all_reduce(at::ones({comm.rank() == 0 ? 2 : 3}), ReduceOp::kSum).wait();
       return 0;
     });
     EXPECT_EQ(ended.exit_code, DistError::kExitCode);

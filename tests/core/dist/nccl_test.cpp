@@ -6,7 +6,11 @@
 
 #include <gmock/gmock.h>
 
-#include <ATen/Functions.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
 #include <c10/cuda/CUDAFunctions.h>
 
 #include "core/dist/connect.h"

@@ -5,7 +5,7 @@
 
 #include <gmock/gmock.h>
 
-#include <torch/types.h>
+#include <ATen/ops/ones.h>
 
 #include "core/dist/run_as_rank.h"
 #include "core/dist/self.h"
@@ -83,7 +83,7 @@ TEST(RunRanks, DoesNotBlameARankThatIsOnlyLate) {
 
 TEST(RunRanks, NamesCallsThatDifferWithoutVerify) {
   const std::string message = message_of<DistError>([] {
-    run_ranks(2, [](Communicator& comm) { comm.all_reduce(torch::ones({2 + comm.rank()}), ReduceOp::kSum).wait(); });
+    run_ranks(2, [](Communicator& comm) { comm.all_reduce(at::ones({2 + comm.rank()}), ReduceOp::kSum).wait(); });
   });
   EXPECT_THAT(message, HasSubstr("rank 0 in [1] all_reduce sum 2 float32 and rank 1 in [1] all_reduce sum 3 float32"));
 }
@@ -169,7 +169,7 @@ TEST(DescribeError, NamesOurBugsAndKeepsOneLine) {
             "error: rank 1/2 [program] no other error may get here; got two lines; this is a bug in Trireme, "
             "please report it.");
   try {
-    torch::ones({2}).view({3});
+    at::ones({2}).view({3});
     ADD_FAILURE() << "libtorch took the shape";
   } catch (const std::exception& error) {
     const RankFailure failure = describe_error(error, 0, 1);

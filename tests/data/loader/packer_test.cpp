@@ -5,6 +5,13 @@
 
 #include <gtest/gtest.h>
 
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/nonzero.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+
 namespace trireme {
 namespace {
 
@@ -35,8 +42,8 @@ class PackTest : public ::testing::Test {
 
 torch::Tensor positions_of(const nlohmann::json& golden) {
   std::vector<torch::Tensor> axes;
-  for (const auto& axis : golden["positions"]) axes.push_back(torch::tensor(axis.get<std::vector<int64_t>>()));
-  return torch::stack(axes);
+  for (const auto& axis : golden["positions"]) axes.push_back(at::tensor(axis.get<std::vector<int64_t>>()));
+  return at::stack(axes);
 }
 
 TEST_F(PackTest, PositionsEqualTransformersGetRopeIndex) {
@@ -44,7 +51,7 @@ TEST_F(PackTest, PositionsEqualTransformersGetRopeIndex) {
   int64_t begin = 0;
   for (const auto& one : golden_["cases"]) {
     const auto expected = positions_of(one);
-    EXPECT_TRUE(torch::equal(batch.position_ids.narrow(1, begin, expected.size(1)), expected)) << one.dump();
+    EXPECT_TRUE(at::equal(batch.position_ids.narrow(1, begin, expected.size(1)), expected)) << one.dump();
     begin += expected.size(1);
   }
   EXPECT_EQ(begin, batch.tokens.size(0));
@@ -53,8 +60,8 @@ TEST_F(PackTest, PositionsEqualTransformersGetRopeIndex) {
 TEST_F(PackTest, OnedCountsUpOnAllAxes) {
   options_.rope_mode = RopeMode::kOned;
   const PackedBatch batch = pack(std::span(sequences_).first(1), options_);
-  const auto count = torch::arange(batch.tokens.size(0));
-  for (int64_t axis = 0; axis < 3; ++axis) EXPECT_TRUE(torch::equal(batch.position_ids[axis], count));
+  const auto count = at::arange(batch.tokens.size(0));
+  for (int64_t axis = 0; axis < 3; ++axis) EXPECT_TRUE(at::equal(batch.position_ids[axis], count));
 }
 
 TEST_F(PackTest, PackedTogetherIsTheConcatenationOfOneByOne) {
@@ -69,17 +76,17 @@ TEST_F(PackTest, PackedTogetherIsTheConcatenationOfOneByOne) {
     begin += one.tokens.size(0);
     EXPECT_EQ(all.cu_seqlens[static_cast<int64_t>(i) + 1].item<int64_t>(), begin);
   }
-  EXPECT_TRUE(torch::equal(all.tokens, torch::cat(tokens)));
-  EXPECT_TRUE(torch::equal(all.position_ids, torch::cat(positions, 1)));
-  EXPECT_TRUE(torch::equal(all.grid, torch::cat(grids)));
-  EXPECT_TRUE(torch::equal(all.patches, torch::cat(patches)));
-  EXPECT_TRUE(torch::equal(all.rows, torch::cat(rows)));
-  EXPECT_TRUE(torch::equal(all.image_rows, torch::cat(image_rows)));
+  EXPECT_TRUE(at::equal(all.tokens, at::cat(tokens)));
+  EXPECT_TRUE(at::equal(all.position_ids, at::cat(positions, 1)));
+  EXPECT_TRUE(at::equal(all.grid, at::cat(grids)));
+  EXPECT_TRUE(at::equal(all.patches, at::cat(patches)));
+  EXPECT_TRUE(at::equal(all.rows, at::cat(rows)));
+  EXPECT_TRUE(at::equal(all.image_rows, at::cat(image_rows)));
 }
 
 TEST_F(PackTest, ImageRowsAreTheImageTokens) {
   const PackedBatch batch = pack(sequences_, options_);
-  EXPECT_TRUE(torch::equal(batch.image_rows, torch::nonzero(batch.tokens == options_.image_token_id).flatten()));
+  EXPECT_TRUE(at::equal(batch.image_rows, at::nonzero(batch.tokens == options_.image_token_id).flatten()));
   EXPECT_EQ(batch.image_rows.size(0) * 4, batch.patches.size(0));
 }
 

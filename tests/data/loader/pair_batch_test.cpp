@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <ATen/ops/equal.h>
+#include <ATen/ops/from_blob.h>
+
 #include "data/loader/packer.h"
 
 namespace trireme {
@@ -36,14 +39,14 @@ RC_GTEST_PROP(SliceOfABatch, IsTheBatchOfThoseSequences, ()) {
   const PackedBatch part = slice(whole, {first, count});
   const PackedBatch alone =
       pack(std::span(sequences).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)), options);
-  RC_ASSERT(torch::equal(part.tokens, alone.tokens));
-  RC_ASSERT(torch::equal(part.position_ids, alone.position_ids));
-  RC_ASSERT(torch::equal(part.cu_seqlens, alone.cu_seqlens));
-  RC_ASSERT(torch::equal(part.rows, alone.rows));
-  RC_ASSERT(torch::equal(part.image_rows, alone.image_rows));
-  RC_ASSERT(torch::equal(part.grid, alone.grid));
+  RC_ASSERT(at::equal(part.tokens, alone.tokens));
+  RC_ASSERT(at::equal(part.position_ids, alone.position_ids));
+  RC_ASSERT(at::equal(part.cu_seqlens, alone.cu_seqlens));
+  RC_ASSERT(at::equal(part.rows, alone.rows));
+  RC_ASSERT(at::equal(part.image_rows, alone.image_rows));
+  RC_ASSERT(at::equal(part.grid, alone.grid));
   RC_ASSERT(part.patches.size(0) == alone.patches.size(0));
-  RC_ASSERT(part.patches.size(0) == 0 || torch::equal(part.patches, alone.patches));
+  RC_ASSERT(part.patches.size(0) == 0 || at::equal(part.patches, alone.patches));
 }
 
 struct Lengths {
@@ -51,7 +54,7 @@ struct Lengths {
   torch::Tensor offsets() const {
     std::vector<int64_t> sums{0};
     for (int64_t length : lengths) sums.push_back(sums.back() + length);
-    return torch::from_blob(sums.data(), {std::ssize(sums)}, torch::kInt64).clone();
+    return at::from_blob(sums.data(), {std::ssize(sums)}, torch::kInt64).clone();
   }
   int64_t tokens(SequenceRange range) const {
     int64_t sum = 0;

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ATen/ops/equal.h>
+
 #include "data/loader/loader_speed.h"
 #include "data/sources/candidate_pool.h"
 #include "tests/data/loader/small_benchmark.h"
@@ -30,9 +32,9 @@ struct Row {
 using Rows = std::map<int64_t, Row>;  ///< by global row
 
 bool equal(const PackedBatch& a, const PackedBatch& b) {
-  if (!torch::equal(a.tokens, b.tokens) || !torch::equal(a.position_ids, b.position_ids)) return false;
+  if (!at::equal(a.tokens, b.tokens) || !at::equal(a.position_ids, b.position_ids)) return false;
   if (a.grid.size(0) == 0 && b.grid.size(0) == 0) return true;  // a batch without any picture has [0, 0] patches
-  return torch::equal(a.grid, b.grid) && torch::equal(a.patches, b.patches);
+  return at::equal(a.grid, b.grid) && at::equal(a.patches, b.patches);
 }
 
 Rows rows_of(const PairBatch& batch) {
@@ -124,7 +126,7 @@ TEST_F(PairLoaderTest, ThreadsAndQueuesChangeNothing) {
     const auto other = load(12);
     for (std::size_t step = 0; step < 12; ++step) {
       EXPECT_EQ(other[step].step, static_cast<int64_t>(step));
-      EXPECT_TRUE(torch::equal(one[step].sequences.tokens, other[step].sequences.tokens));
+      EXPECT_TRUE(at::equal(one[step].sequences.tokens, other[step].sequences.tokens));
       expect_equal(rows_of(one[step]), rows_of(other[step]));
     }
   }
@@ -195,8 +197,8 @@ TEST_F(PairLoaderTest, ViewsAreTwoPicturesOfOne) {
   config_.prompt = PromptForm::kBare;
   const auto batch = load(1)[0];
   for (const auto& [number, row] : rows_of(batch)) {
-    EXPECT_TRUE(torch::equal(row.query.tokens, row.target.tokens));
-    EXPECT_FALSE(torch::equal(row.query.patches, row.target.patches));
+    EXPECT_TRUE(at::equal(row.query.tokens, row.target.tokens));
+    EXPECT_FALSE(at::equal(row.query.patches, row.target.patches));
   }
 }
 

@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ATen/ops/equal.h>
+
 #include "core/io/file.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"
@@ -67,10 +69,10 @@ void expect_equal(const std::map<int64_t, LoadedBatch>& a, const std::map<int64_
   for (const auto& [row, batch] : a) {
     const LoadedBatch& other = b.at(row);
     EXPECT_EQ(batch.ids, other.ids);
-    EXPECT_TRUE(torch::equal(batch.batch.tokens, other.batch.tokens));
-    EXPECT_TRUE(torch::equal(batch.batch.position_ids, other.batch.position_ids));
-    EXPECT_TRUE(torch::equal(batch.batch.cu_seqlens, other.batch.cu_seqlens));
-    EXPECT_TRUE(torch::equal(batch.batch.patches, other.batch.patches));
+    EXPECT_TRUE(at::equal(batch.batch.tokens, other.batch.tokens));
+    EXPECT_TRUE(at::equal(batch.batch.position_ids, other.batch.position_ids));
+    EXPECT_TRUE(at::equal(batch.batch.cu_seqlens, other.batch.cu_seqlens));
+    EXPECT_TRUE(at::equal(batch.batch.patches, other.batch.patches));
   }
 }
 

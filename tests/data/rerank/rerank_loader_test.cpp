@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
+
 #include "tests/support/expect_error.h"
 #include "tests/support/rerank_set.h"
 
@@ -39,14 +42,13 @@ Sequences sequences_of(const RerankBatch& batch) {
 /// A batch without any picture has [0, 0] patches.
 bool same_pictures(const PackedBatch& a, const PackedBatch& b) {
   if (a.grid.size(0) == 0 && b.grid.size(0) == 0) return true;
-  return torch::equal(a.patches, b.patches) && torch::equal(a.grid, b.grid);
+  return at::equal(a.patches, b.patches) && at::equal(a.grid, b.grid);
 }
 
 bool equal(const RerankSequences& a, const RerankSequences& b) {
-  return torch::equal(a.packed.tokens, b.packed.tokens) && torch::equal(a.packed.position_ids, b.packed.position_ids) &&
-         torch::equal(a.packed.rows, b.packed.rows) && same_pictures(a.packed, b.packed) &&
-         torch::equal(a.label, b.label) && torch::equal(a.listwise, b.listwise) &&
-         torch::equal(a.decision, b.decision) && torch::equal(a.options, b.options);
+  return at::equal(a.packed.tokens, b.packed.tokens) && at::equal(a.packed.position_ids, b.packed.position_ids) &&
+         at::equal(a.packed.rows, b.packed.rows) && same_pictures(a.packed, b.packed) && at::equal(a.label, b.label) &&
+         at::equal(a.listwise, b.listwise) && at::equal(a.decision, b.decision) && at::equal(a.options, b.options);
 }
 
 void expect_equal(const Sequences& a, const Sequences& b) {
@@ -79,7 +81,7 @@ TEST_F(RerankLoaderTest, AQueryBecomesAYesANoAndAList) {
     EXPECT_THAT(prompt, ::testing::EndsWith(labels));
     EXPECT_EQ(one.listwise.any().item<bool>(), list);
     // The rows are those before the labels.
-    EXPECT_TRUE(torch::equal(one.packed.tokens.index_select(0, one.packed.rows + 1), one.label));
+    EXPECT_TRUE(at::equal(one.packed.tokens.index_select(0, one.packed.rows + 1), one.label));
     EXPECT_EQ(value(one.packed.rows, -1), one.packed.tokens.size(0) - 2);
     const std::string decided = text(one.label.index_select(0, one.decision));
     if (!list) {
@@ -168,21 +170,21 @@ TEST_F(RerankLoaderTest, SharedPicturesAreEachSequencesOwn) {
   constexpr int64_t kPatchesPerToken = 4;
   for (std::size_t step = 0; step < own.size(); ++step) {
     const RerankSequences &a = own[step].sequences, &b = shared[step].sequences;
-    EXPECT_TRUE(torch::equal(a.packed.tokens, b.packed.tokens));
-    EXPECT_TRUE(torch::equal(a.packed.position_ids, b.packed.position_ids));
-    EXPECT_TRUE(torch::equal(a.packed.image_rows, b.packed.image_rows));
+    EXPECT_TRUE(at::equal(a.packed.tokens, b.packed.tokens));
+    EXPECT_TRUE(at::equal(a.packed.position_ids, b.packed.position_ids));
+    EXPECT_TRUE(at::equal(a.packed.image_rows, b.packed.image_rows));
     EXPECT_FALSE(b.packed.patches.defined());
     EXPECT_LT(shared[step].images.grid.size(0), a.packed.grid.size(0)) << "nothing is shared";
     const torch::Tensor groups = shared[step].images.patches.view({-1, kPatchesPerToken * a.packed.patches.size(1)});
-    EXPECT_TRUE(torch::equal(groups.index_select(0, b.feature_rows).view_as(a.packed.patches), a.packed.patches));
+    EXPECT_TRUE(at::equal(groups.index_select(0, b.feature_rows).view_as(a.packed.patches), a.packed.patches));
     // Cut into pieces, each has its own rows of the features.
     torch::Tensor rows;
     for (int64_t i = 0; i < b.sequence_id.size(0); i += 4) {
       const RerankSequences piece = slice(b, {i, 4});
       EXPECT_EQ(piece.feature_rows.size(0), piece.packed.image_rows.size(0));
-      rows = rows.defined() ? torch::cat({rows, piece.feature_rows}) : piece.feature_rows;
+      rows = rows.defined() ? at::cat({rows, piece.feature_rows}) : piece.feature_rows;
     }
-    EXPECT_TRUE(torch::equal(rows, b.feature_rows));
+    EXPECT_TRUE(at::equal(rows, b.feature_rows));
   }
 }
 

@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <ATen/Functions.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/tensor.h>
 
 #include "models/nn/cpu_attention.h"
 #include "models/weights/hub_checkpoint.h"
@@ -46,7 +50,7 @@ std::vector<uint64_t> seeds_for(std::size_t count, uint64_t first = 1) {
 /// The prompt with tokens behind it, each at the largest position + 1.
 GoldenCase continued(GoldenCase one, const std::vector<int64_t>& tokens) {
   const int64_t next = one.position_ids.max().item<int64_t>() + 1, count = static_cast<int64_t>(tokens.size());
-  one.tokens = at::cat({one.tokens, torch::tensor(tokens)});
+  one.tokens = at::cat({one.tokens, at::tensor(tokens)});
   one.position_ids = at::cat({one.position_ids, at::arange(next, next + count).expand({3, count})}, 1);
   return one;
 }
@@ -77,12 +81,12 @@ TEST_P(Generate, GreedyTokensAndTheirLogProbabilitiesAreThoseOfTheForward) {
       const Generation& result = results[i];
       ASSERT_EQ(std::ssize(result.tokens), kNewTokens) << cases_[i].name;
       const torch::Tensor logits = forward_logits(model_, cases_[i], result.tokens);
-      const torch::Tensor tokens = torch::tensor(result.tokens);
+      const torch::Tensor tokens = at::tensor(result.tokens);
       if (sampling.temperature == 0) {
         EXPECT_TRUE(at::equal(logits.argmax(1), tokens)) << cases_[i].name;
       }
       const torch::Tensor expected = at::log_softmax(logits, 1).gather(1, tokens.unsqueeze(1)).squeeze(1);
-      const torch::Tensor ours = torch::tensor(result.log_probabilities);
+      const torch::Tensor ours = at::tensor(result.log_probabilities);
       EXPECT_LT(largest_difference(ours, expected), 1e-5) << cases_[i].name;
       if (cpu::has_attention()) {
         EXPECT_TRUE(at::equal(ours, expected)) << cases_[i].name;
@@ -144,9 +148,9 @@ TEST_P(Generate, OnlyAllowedTokensAreDrawnWithTheirWholeProbability) {
     for (std::size_t i = 0; i < results.size(); ++i) {
       EXPECT_THAT(results[i].tokens, Each(testing::AnyOf(3, 11, 12)));
       const torch::Tensor expected = at::log_softmax(forward_logits(model_, cases_[i], results[i].tokens), 1)
-                                         .gather(1, torch::tensor(results[i].tokens).unsqueeze(1))
+                                         .gather(1, at::tensor(results[i].tokens).unsqueeze(1))
                                          .squeeze(1);
-      EXPECT_LT(largest_difference(torch::tensor(results[i].log_probabilities), expected), 1e-5);
+      EXPECT_LT(largest_difference(at::tensor(results[i].log_probabilities), expected), 1e-5);
     }
   }
 }
@@ -157,7 +161,7 @@ TEST_P(Generate, ChoicesHaveTheLogProbabilitiesOfTheForward) {
   for (std::size_t b = 0; b < cases_.size(); ++b) {
     for (std::size_t c = 0; c < choices.size(); ++c) {
       const auto expected = at::log_softmax(forward_logits(model_, cases_[b], choices[c]), 1)
-                                .gather(1, torch::tensor(choices[c]).unsqueeze(1))
+                                .gather(1, at::tensor(choices[c]).unsqueeze(1))
                                 .sum();
       EXPECT_NEAR(ours[static_cast<int64_t>(b)][static_cast<int64_t>(c)].item<float>(), expected.item<float>(), 1e-5);
     }
@@ -169,9 +173,9 @@ TEST_P(Generate, Bfloat16FollowsItsOwnForward) {
   const auto results = generate(model, packed(cases_, model.config), seeds_for(cases_.size()), options_of());
   for (std::size_t i = 0; i < results.size(); ++i) {
     const auto expected = at::log_softmax(forward_logits(model, cases_[i], results[i].tokens).to(torch::kFloat32), 1)
-                              .gather(1, torch::tensor(results[i].tokens).unsqueeze(1))
+                              .gather(1, at::tensor(results[i].tokens).unsqueeze(1))
                               .squeeze(1);
-    EXPECT_LT(largest_difference(torch::tensor(results[i].log_probabilities), expected), 0.2) << cases_[i].name;
+    EXPECT_LT(largest_difference(at::tensor(results[i].log_probabilities), expected), 0.2) << cases_[i].name;
   }
 }
 

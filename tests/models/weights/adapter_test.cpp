@@ -3,6 +3,8 @@
 #include <cmath>
 #include <functional>
 
+#include <ATen/ops/ones.h>
+
 #include "core/io/hash.h"
 #include "models/linear_modules.h"
 #include "tests/support/editable_folder.h"
@@ -215,7 +217,7 @@ TEST(AdapterRefuses, OtherKindsOfTensorsByName) {
       {"model.layers.0.self_attn.q_proj.lora_A.weight", "must be named base_model.model."},
       {"logit_scale", "must be named base_model.model."}};
   for (const auto& [name, reason] : cases) {
-    const auto message = Edited{.tensors = [&](Tensors& t) { t[name] = torch::ones({4, 32}); }}.refusal();
+    const auto message = Edited{.tensors = [&](Tensors& t) { t[name] = at::ones({4, 32}); }}.refusal();
     EXPECT_THAT(message, HasSubstr("got \"" + name + "\""));
     EXPECT_THAT(message, HasSubstr(reason));
   }
@@ -253,8 +255,8 @@ TEST(AdapterRefuses, AVisionAdapterOnATextModel) {
 
 TEST(AdapterRefuses, AModuleThatTheModelLacks) {
   const auto deeper = [](Tensors& t) {
-    t["base_model.model.model.layers.2.self_attn.q_proj.lora_A.weight"] = torch::ones({4, 32});
-    t["base_model.model.model.layers.2.self_attn.q_proj.lora_B.weight"] = torch::ones({32, 4});
+    t["base_model.model.model.layers.2.self_attn.q_proj.lora_A.weight"] = at::ones({4, 32});
+    t["base_model.model.model.layers.2.self_attn.q_proj.lora_B.weight"] = at::ones({32, 4});
   };
   const auto message = Edited{.tensors = deeper}.refusal();
   EXPECT_THAT(message, HasSubstr("model.layers.2.self_attn.q_proj"));
@@ -273,7 +275,7 @@ TEST(AdapterRefuses, AnAdapterForAnotherBaseNamingModuleAndBothShapes) {
 
 TEST(AdapterRefuses, PairsOfDifferentRanks) {
   const auto message = Edited{.tensors = [](Tensors& t) {
-                         t[kBlock + ".lora_A.weight"] = torch::ones({3, 16});
+                         t[kBlock + ".lora_A.weight"] = at::ones({3, 16});
                        }}.refusal<ShapeError>();
   EXPECT_THAT(message, HasSubstr("visual.blocks.0.attn.qkv\" must have one rank; got A [3, 16] and B [48, 4]"));
 }

@@ -1,5 +1,7 @@
 #include "models/weights/describe.h"
 
+#include <ATen/ops/ones.h>
+
 #include "tests/support/editable_folder.h"
 #include "tests/support/expect_error.h"
 
@@ -55,8 +57,8 @@ TEST(DescribeCheckpoint, NamesWhatWouldNotLoad) {
   const EditableFolder folder(golden_checkpoint("qwen2_hub"));
   folder.edit_tensors("model.safetensors", [](Tensors& t) {
     t.erase("model.layers.1.mlp.up_proj.weight");
-    t["model.norm.weight"] = torch::ones({47});
-    t["score.weight"] = torch::ones({1, 48});
+    t["model.norm.weight"] = at::ones({47});
+    t["score.weight"] = at::ones({1, 48});
   });
   const auto d = describe_checkpoint(folder.path());
   EXPECT_THAT(d.missing, ElementsAre("model.layers.1.mlp.up_proj.weight"));

@@ -1,5 +1,7 @@
 #include "models/weights/hub_checkpoint.h"
 
+#include <ATen/ops/ones.h>
+
 #include "core/io/hash.h"
 #include "models/linear_modules.h"
 #include "tests/support/editable_folder.h"
@@ -82,8 +84,8 @@ TEST(HubCheckpoint, FilesMayMixDtypes) {
 TEST(HubCheckpoint, ToleratesInvFreqBuffersAndATiedHead) {
   const EditableFolder folder(golden_checkpoint("qwen2_vl_hub"));
   folder.edit_tensors("model.safetensors", [](Tensors& t) {
-    t["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch::ones({8}, torch::kFloat64);
-    t["visual.rotary_pos_emb.inv_freq"] = torch::ones({4});
+    t["model.layers.0.self_attn.rotary_emb.inv_freq"] = at::ones({8}, torch::kFloat64);
+    t["visual.rotary_pos_emb.inv_freq"] = at::ones({4});
     t["lm_head.weight"] = t["model.embed_tokens.weight"].clone();
   });
   HubCheckpoint checkpoint(folder.path());
@@ -117,8 +119,7 @@ TEST(HubCheckpointRefuses, AMissingTensorAndNamesTheNearest) {
 TEST(HubCheckpointRefuses, SurplusTensorsAndCountsThem) {
   const EditableFolder folder(golden_checkpoint("qwen2_hub"));
   folder.edit_tensors("model.safetensors", [](Tensors& t) {
-    for (const char* name : {"score.weight", "model.layers.0.self_attn.q_norm.weight", "a", "b"})
-      t[name] = torch::ones(1);
+    for (const char* name : {"score.weight", "model.layers.0.self_attn.q_norm.weight", "a", "b"}) t[name] = at::ones(1);
   });
   HubCheckpoint checkpoint(folder.path());
   for (const std::string& name : HubCheckpoint(golden_checkpoint("qwen2_hub")).names())
@@ -153,7 +154,7 @@ TEST(HubCheckpointRefuses, AnUntiedHeadThatIsNotThere) {
 TEST(HubCheckpointRefuses, AnUntiedHeadOfAnotherShape) {
   const EditableFolder folder(golden_checkpoint("qwen2_hub"));
   folder.edit_json("config.json", [](Json& c) { c["tie_word_embeddings"] = false; });
-  folder.edit_tensors("model.safetensors", [](Tensors& t) { t["lm_head.weight"] = torch::ones({64, 47}); });
+  folder.edit_tensors("model.safetensors", [](Tensors& t) { t["lm_head.weight"] = at::ones({64, 47}); });
   const auto message = message_of<ShapeError>([&] { HubCheckpoint checkpoint(folder.path()); });
   EXPECT_THAT(message, HasSubstr("lm_head.weight must have shape [64, 48]"));
   EXPECT_THAT(message, HasSubstr("got [64, 47]"));

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <fstream>
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 
 #include "tests/support/expect_error.h"

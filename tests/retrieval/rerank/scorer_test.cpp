@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <ATen/Functions.h>
+#include <ATen/ops/tensor.h>
 
 #include "core/io/file.h"
 #include "models/nn/cpu_attention.h"
@@ -94,7 +94,7 @@ class RerankScorerTest : public testing::Test {
     }
     const torch::NoGradGuard no_gradient;
     const auto logits = logits_rows(model, pack(std::span(&sequence, 1), in.pack));
-    const auto probabilities = logits[0].index_select(0, torch::tensor(tokens)).to(torch::kFloat64).softmax(0);
+    const auto probabilities = logits[0].index_select(0, at::tensor(tokens)).to(torch::kFloat64).softmax(0);
     const double* values = probabilities.const_data_ptr<double>();
     return {values, values + probabilities.numel()};
   }

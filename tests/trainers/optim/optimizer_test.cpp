@@ -4,7 +4,11 @@
 
 #include <gmock/gmock.h>
 
-#include <ATen/Functions.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/tensor.h>
 
 #include "core/config/config.h"
 #include "core/io/safetensors.h"

@@ -5,8 +5,11 @@
 #include <iostream>
 #include <optional>
 
-#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mv.h>
+#include <ATen/ops/tanh.h>
+#include <ATen/ops/zeros.h>
 
 #include "core/checkpoint/checkpoint_writer.h"
 #include "core/dist/reducer.h"

@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <ATen/Functions.h>
-
 #include "core/io/file.h"
 #include "core/io/safetensors.h"
 #include "tests/support/run_program.h"

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <ATen/Functions.h>
+#include <ATen/ops/full.h>
 
 #include "core/checkpoint/checkpoint_writer.h"
 #include "core/dist/thread.h"
