@@ -93,11 +93,11 @@ InfoNceMetrics metrics_of(const Scores& with_gradient, const torch::Tensor& cand
 
 InfoNceResult gathered_info_nce(const ContrastiveRows& rows, const Contrast& contrast) {
   const GlobalRows global = gather(rows, contrast);
-  const RowRange mine{contrast.layout.my_first(), contrast.layout.my_rows()};
-  const RowRange all{0, contrast.layout.global_rows};
+  const TileRange mine{contrast.layout.my_first(), contrast.layout.my_rows()};
+  const TileRange all{0, contrast.layout.global_rows};
   torch::Tensor excluded = contrast.exclusion.candidates(mine, all);
   if (excluded.defined() && global.hard_negative.defined()) {
-    const RowRange columns{0, contrast.layout.global_rows * contrast.layout.hard_negatives};
+    const TileRange columns{0, contrast.layout.global_rows * contrast.layout.hard_negatives};
     excluded = at::cat({excluded, contrast.exclusion.hard_negatives(mine, columns)}, 1);
   }
   torch::Tensor excluded_queries;

@@ -54,10 +54,10 @@ struct TiledPlan : torch::CustomClassHolder {
 /// Calls body(first, count) for the tiles of 0..rows.
 template <class Body>
 void for_each_tile(int64_t rows, int64_t tile, Body body) {
-  for (int64_t first = 0; first < rows; first += tile) body(RowRange{first, std::min(tile, rows - first)});
+  for (int64_t first = 0; first < rows; first += tile) body(TileRange{first, std::min(tile, rows - first)});
 }
 
-torch::Tensor take(const torch::Tensor& x, RowRange range) { return x.narrow(0, range.first, range.count); }
+torch::Tensor take(const torch::Tensor& x, TileRange range) { return x.narrow(0, range.first, range.count); }
 
 /// log(sum_j e^{x_j}) of many rows as their columns come along, and the largest of the columns that came.
 struct RunningLogSumExp {
@@ -69,7 +69,7 @@ struct RunningLogSumExp {
       : largest(std::move(largest_so_far)), sum(std::move(sum_so_far)) {}
 
   /// tile [rows of the range, columns]; -inf counts for nothing. Returns the tile's largest, by row.
-  torch::Tensor add(RowRange range, const torch::Tensor& tile) {
+  torch::Tensor add(TileRange range, const torch::Tensor& tile) {
     torch::Tensor of_tile = tile.amax(1);
     torch::Tensor old = take(largest, range);
     const torch::Tensor now = at::maximum(old, of_tile);
@@ -159,19 +159,19 @@ struct TileMask {
 /// One tile of the scores: some of this rank's queries against some of a block's candidates, or hard negatives.
 class Tile {
  public:
-  Tile(const TiledPlan& plan, const Block& block, RowRange queries, RowRange columns, bool of_hard_negatives)
+  Tile(const TiledPlan& plan, const Block& block, TileRange queries, TileRange columns, bool of_hard_negatives)
       : plan_(plan), queries_(queries), columns_(columns), of_hard_negatives_(of_hard_negatives) {
     const int64_t n = of_hard_negatives ? plan.layout.hard_negatives : 1;
     const int64_t first_query = plan.layout.my_first() + queries.first;
     const int64_t first_column = plan.layout.first_of_rank[static_cast<std::size_t>(block.owner)] * n + columns.first;
-    const RowRange global_queries{first_query, queries.count}, global_columns{first_column, columns.count};
+    const TileRange global_queries{first_query, queries.count}, global_columns{first_column, columns.count};
     related_ = of_hard_negatives ? plan.exclusion.hard_negatives(global_queries, global_columns)
                                  : plan.exclusion.candidates(global_queries, global_columns);
     const int64_t offset = first_query - first_column;
     if (!of_hard_negatives && offset > -queries.count && offset < columns.count) diagonal_ = offset;
   }
-  RowRange queries() const { return queries_; }
-  RowRange columns() const { return columns_; }
+  TileRange queries() const { return queries_; }
+  TileRange columns() const { return columns_; }
   bool of_hard_negatives() const { return of_hard_negatives_; }
   /// Whether its columns are classified among the queries, too.
   bool both_ways() const { return plan_.symmetric && !of_hard_negatives_; }
@@ -197,7 +197,7 @@ class Tile {
   }
 
   const TiledPlan& plan_;
-  RowRange queries_, columns_;
+  TileRange queries_, columns_;
   bool of_hard_negatives_;
   torch::Tensor related_;
   std::optional<int64_t> diagonal_;
@@ -210,7 +210,7 @@ struct TiledInputs {
 /// cos(q_i, c_i) of this rank's rows, [B].
 torch::Tensor positive_cosines(const TiledInputs& rows, int64_t tile) {
   torch::Tensor cosines = at::empty({rows.query.size(0)}, rows.query.options());
-  for_each_tile(rows.query.size(0), tile, [&](RowRange range) {
+  for_each_tile(rows.query.size(0), tile, [&](TileRange range) {
     take(cosines, range).copy_((unit_rows(take(rows.query, range)) * unit_rows(take(rows.candidate, range))).sum(1));
   });
   return cosines;
@@ -223,10 +223,10 @@ Block own_block(const TiledInputs& rows, const TiledPlan& plan, const torch::Ten
 
 /// Calls body(tile, unit columns, logits) for the tiles of one row of tiles; scaled_queries are those of `queries`.
 template <class Body>
-void for_each_tile_of_block(const Block& block, const torch::Tensor& scaled_queries, RowRange queries,
+void for_each_tile_of_block(const Block& block, const torch::Tensor& scaled_queries, TileRange queries,
                             const TiledPlan& plan, Body body) {
   const auto over = [&](const torch::Tensor& columns, bool of_hard_negatives) {
-    for_each_tile(columns.size(0), plan.tile, [&](RowRange range) {
+    for_each_tile(columns.size(0), plan.tile, [&](TileRange range) {
       const torch::Tensor units = unit_rows(take(columns, range));
       body(Tile(plan, block, queries, range, of_hard_negatives), units, at::mm(scaled_queries, units.t()));
     });
@@ -268,12 +268,12 @@ TiledSums sum_tiles(const TiledInputs& rows, const TiledPlan& plan) {
     std::optional<RunningLogSumExp> of_columns;
     if (plan.symmetric)
       of_columns.emplace(take(along[0], {0, block.candidate.size(0)}), take(along[1], {0, block.candidate.size(0)}));
-    for_each_tile(block.candidate.size(0), plan.tile, [&](RowRange range) {
+    for_each_tile(block.candidate.size(0), plan.tile, [&](TileRange range) {
       const torch::Tensor units = unit_rows(take(block.candidate, range));
       candidate_sum.add_(units.sum(0));
       candidate_squares.add_((units * units).sum());
     });
-    for_each_tile(rows.query.size(0), plan.tile, [&](RowRange queries) {
+    for_each_tile(rows.query.size(0), plan.tile, [&](TileRange queries) {
       const torch::Tensor scaled = unit_rows(take(rows.query, queries)).mul_(plan.negative_scale);
       for_each_tile_of_block(
           block, scaled, queries, plan, [&](const Tile& tile, const torch::Tensor&, torch::Tensor logits) {
@@ -337,14 +337,14 @@ TiledGradients differentiate_tiles(const TiledInputs& rows, const TiledSums& sum
   TiledGradients gradients{.query = at::empty({b, width}, options), .scale = (at_positive * sums.positive).sum()};
   std::vector<torch::Tensor> along = {at::zeros({layout.most_rows, width}, options)};
   if (n > 0) along.push_back(at::zeros({layout.most_rows * n, width}, options));
-  for_each_tile(b, plan.tile, [&](RowRange range) {
+  for_each_tile(b, plan.tile, [&](TileRange range) {
     const torch::Tensor q = take(rows.query, range), weight = take(at_positive, range).unsqueeze(1);
     take(along[0], range).copy_(unit_rows(q).mul_(weight));
     take(gradients.query, range).copy_(unit_rows_backward(unit_rows(take(rows.candidate, range)).mul_(weight), q));
   });
 
   go_round(own_block(rows, plan, facts), plan, along, [&](const Block& block) {
-    for_each_tile(b, plan.tile, [&](RowRange queries) {
+    for_each_tile(b, plan.tile, [&](TileRange queries) {
       const torch::Tensor q = take(rows.query, queries);
       const torch::Tensor units = unit_rows(q), scaled = units * plan.negative_scale;
       const torch::Tensor of_units = at::zeros_like(units);
@@ -374,7 +374,7 @@ TiledGradients differentiate_tiles(const TiledInputs& rows, const TiledSums& sum
 
   const auto finish = [&](const torch::Tensor& of_units, const torch::Tensor& x) {
     const torch::Tensor mine = of_units.narrow(0, 0, x.size(0));
-    for_each_tile(x.size(0), plan.tile, [&](RowRange range) {
+    for_each_tile(x.size(0), plan.tile, [&](TileRange range) {
       take(mine, range).copy_(unit_rows_backward(take(mine, range), take(x, range)));
     });
     return mine;

@@ -144,7 +144,7 @@ void PairExclusion::add_known(const PairLabels& labels, const torch::Tensor& cou
   std::ranges::sort(known_hard_negatives_);
 }
 
-torch::Tensor PairExclusion::equal_labels(RowRange queries, RowRange columns, bool of_hard_negatives) const {
+torch::Tensor PairExclusion::equal_labels(TileRange queries, TileRange columns, bool of_hard_negatives) const {
   torch::Tensor tile;
   const auto compare = [&](const torch::Tensor& query_label, const torch::Tensor& column_label) {
     if (!query_label.defined() || !column_label.defined()) return;
@@ -164,7 +164,7 @@ torch::Tensor PairExclusion::equal_labels(RowRange queries, RowRange columns, bo
   return at::zeros({queries.count, columns.count}, torch::TensorOptions(torch::kBool).device(device_));
 }
 
-void PairExclusion::mark(torch::Tensor& tile, const PairList& pairs, RowRange queries, RowRange columns) const {
+void PairExclusion::mark(torch::Tensor& tile, const PairList& pairs, TileRange queries, TileRange columns) const {
   std::vector<int64_t> places;
   const auto begin = std::ranges::lower_bound(pairs, std::pair<int64_t, int64_t>(queries.first, 0));
   for (auto pair = begin; pair != pairs.end() && pair->first < queries.end(); ++pair) {
@@ -177,14 +177,14 @@ void PairExclusion::mark(torch::Tensor& tile, const PairList& pairs, RowRange qu
   tile.view(-1).index_fill_(0, index, 1);
 }
 
-torch::Tensor PairExclusion::candidates(RowRange queries, RowRange columns) const {
+torch::Tensor PairExclusion::candidates(TileRange queries, TileRange columns) const {
   if (!any_) return {};
   torch::Tensor tile = equal_labels(queries, columns, false);
   mark(tile, known_candidates_, queries, columns);
   return tile;
 }
 
-torch::Tensor PairExclusion::hard_negatives(RowRange queries, RowRange columns) const {
+torch::Tensor PairExclusion::hard_negatives(TileRange queries, TileRange columns) const {
   if (!any_) return {};
   torch::Tensor tile = equal_labels(queries, columns, true);
   mark(tile, known_hard_negatives_, queries, columns);

@@ -12,7 +12,7 @@
 namespace trireme {
 
 /// A range of rows or columns in global order.
-struct RowRange {
+struct TileRange {
   int64_t first = 0;
   int64_t count = 0;
   int64_t end() const { return first + count; }
@@ -29,16 +29,16 @@ class PairExclusion {
   /// Whether any pair may be excluded; tiles are undefined otherwise.
   bool any() const noexcept { return any_; }
   /// bool [queries, columns]; column j is candidate j.
-  torch::Tensor candidates(RowRange queries, RowRange columns) const;
+  torch::Tensor candidates(TileRange queries, TileRange columns) const;
   /// Column j is hard negative j % N of query j / N.
-  torch::Tensor hard_negatives(RowRange queries, RowRange columns) const;
+  torch::Tensor hard_negatives(TileRange queries, TileRange columns) const;
 
  private:
   /// (query, column), ascending.
   using PairList = std::vector<std::pair<int64_t, int64_t>>;
   void add_known(const PairLabels& labels, const torch::Tensor& counts, const RowLayout& layout, Communicator& comm);
-  torch::Tensor equal_labels(RowRange queries, RowRange columns, bool of_hard_negatives) const;
-  void mark(torch::Tensor& tile, const PairList& pairs, RowRange queries, RowRange columns) const;
+  torch::Tensor equal_labels(TileRange queries, TileRange columns, bool of_hard_negatives) const;
+  void mark(torch::Tensor& tile, const PairList& pairs, TileRange queries, TileRange columns) const;
 
   c10::Device device_;
   /// On the device, or undefined where the config does not compare it.

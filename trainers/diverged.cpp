@@ -17,7 +17,7 @@ nlohmann::json number(double value) {
 
 void require_healthy(Guard& guard, const StepHealth& step, const std::vector<std::string>& query_ids,
                      const std::vector<std::string>& target_ids, RunState& run) {
-  const std::optional<Verdict> verdict = guard.examine(step);
+  const std::optional<Divergence> verdict = guard.examine(step);
   if (!verdict) return;
   const std::string checkpoint =
       run.last_checkpoint() ? (run.folder() / "checkpoints" / checkpoint_name(*run.last_checkpoint())).string() : "";

@@ -28,28 +28,29 @@ constexpr double kLeastRelativeDeviation = 0.01;
 
 }  // namespace
 
-std::optional<Verdict> Guard::examine(const StepHealth& step) {
-  if (!std::isfinite(step.loss)) return Verdict{"the loss must be finite", fmt::format("{}", step.loss)};
+std::optional<Divergence> Guard::examine(const StepHealth& step) {
+  if (!std::isfinite(step.loss)) return Divergence{"the loss must be finite", fmt::format("{}", step.loss)};
   if (!std::isfinite(step.gradient_norm)) {
-    return Verdict{"the gradient must be finite", fmt::format("norm {} at loss {:.4f}", step.gradient_norm, step.loss)};
+    return Divergence{"the gradient must be finite",
+                      fmt::format("norm {} at loss {:.4f}", step.gradient_norm, step.loss)};
   }
   if (auto spike = examine_spike(step.loss)) return spike;
   if (!config_.collapse_cosine) return std::nullopt;
   collapsed_steps_ = step.candidate_cosine > *config_.collapse_cosine ? collapsed_steps_ + 1 : 0;
   if (collapsed_steps_ < static_cast<double>(config_.collapse_steps)) return std::nullopt;
-  return Verdict{"embeddings must differ",
-                 fmt::format("a mean cosine of {:.4f} between different candidates, above {} for {} steps",
-                             step.candidate_cosine, *config_.collapse_cosine, config_.collapse_steps)};
+  return Divergence{"embeddings must differ",
+                    fmt::format("a mean cosine of {:.4f} between different candidates, above {} for {} steps",
+                                step.candidate_cosine, *config_.collapse_cosine, config_.collapse_steps)};
 }
 
-std::optional<Verdict> Guard::examine_spike(double loss) {
+std::optional<Divergence> Guard::examine_spike(double loss) {
   const auto memory = static_cast<double>(config_.spike_memory_steps);
   if (config_.spike_z && steps_seen_ >= memory) {
     const double deviation = std::max(std::sqrt(variance_), kLeastRelativeDeviation * std::abs(mean_));
     const double z = (loss - mean_) / deviation;
     if (z > *config_.spike_z) {
-      return Verdict{fmt::format("the loss must stay near its mean of {:.4f}", mean_),
-                     fmt::format("{:.4f}, {:.1f} standard deviations above it", loss, z)};
+      return Divergence{fmt::format("the loss must stay near its mean of {:.4f}", mean_),
+                        fmt::format("{:.4f}, {:.1f} standard deviations above it", loss, z)};
     }
   }
   ++steps_seen_;

@@ -28,10 +28,10 @@ struct StepHealth {
 };
 
 /// Why a run must end: the first two parts of an error's text.
-struct Verdict {
+struct Divergence {
   std::string required;  ///< "the loss must be finite"
   std::string got;
-  bool operator==(const Verdict&) const = default;
+  bool operator==(const Divergence&) const = default;
 };
 
 /// Watches a run for losses and gradients that are not finite, for spikes of the loss, and for embeddings that have
@@ -42,7 +42,7 @@ class Guard {
   explicit Guard(const GuardConfig& config) : config_(config) {}
 
   /// What is wrong with this step; nullopt when nothing is.
-  std::optional<Verdict> examine(const StepHealth& step);
+  std::optional<Divergence> examine(const StepHealth& step);
 
   /// For Checkpoint::counters, under "guard.".
   std::map<std::string, double> state() const;
@@ -50,7 +50,7 @@ class Guard {
   void restore(const std::map<std::string, double>& counters);
 
  private:
-  std::optional<Verdict> examine_spike(double loss);
+  std::optional<Divergence> examine_spike(double loss);
 
   GuardConfig config_;
   double mean_ = 0, variance_ = 0;

@@ -241,7 +241,7 @@ class WordEncoder {
   std::vector<TokenId> ids_;
 };
 
-class Bpe : public Model {
+class Bpe : public TokenizerModel {
  public:
   explicit Bpe(const Component& component) : tables_(component) {}
 
@@ -264,6 +264,6 @@ class Bpe : public Model {
 
 }  // namespace
 
-std::unique_ptr<const Model> make_bpe(const Component& component) { return std::make_unique<Bpe>(component); }
+std::unique_ptr<const TokenizerModel> make_bpe(const Component& component) { return std::make_unique<Bpe>(component); }
 
 }  // namespace trireme

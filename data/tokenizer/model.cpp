@@ -5,11 +5,11 @@
 namespace trireme {
 namespace {
 
-constexpr std::array<BuiltIn<Model>, 1> kBuiltIn{{{"BPE", make_bpe}}};
+constexpr std::array<BuiltIn<TokenizerModel>, 1> kBuiltIn{{{"BPE", make_bpe}}};
 
 }  // namespace
 
-std::unique_ptr<const Model> make_model(const Component& component) {
+std::unique_ptr<const TokenizerModel> make_tokenizer_model(const Component& component) {
   // Files older than the field, GPT-2's among them: only BPE has merges.
   if (!component.member("type") && component.member("merges")) return make_bpe(component);
   return make_component(component, kBuiltIn);

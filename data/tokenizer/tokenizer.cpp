@@ -58,7 +58,7 @@ struct Tokenizer::Engine {
   explicit Engine(const Component& root)
       : normalizer(make_section<Normalizer>(root, "normalizer", make_normalizer)),
         pre_tokenizer(make_section<PreTokenizer>(root, "pre_tokenizer", make_pre_tokenizer)),
-        model(make_model(root.object("model"))),
+        model(make_tokenizer_model(root.object("model"))),
         decoder(make_section<Decoder>(root, "decoder", make_decoder)),
         added_tokens(root.member("added_tokens") ? root.objects("added_tokens") : std::vector<Component>{},
                      model->vocabulary(), normalizer.get()) {}
@@ -76,7 +76,7 @@ struct Tokenizer::Engine {
 
   std::unique_ptr<const Normalizer> normalizer;       ///< may be null
   std::unique_ptr<const PreTokenizer> pre_tokenizer;  ///< may be null
-  std::unique_ptr<const Model> model;
+  std::unique_ptr<const TokenizerModel> model;
   std::unique_ptr<const Decoder> decoder;  ///< may be null
   AddedTokens added_tokens;
 };

@@ -62,7 +62,7 @@ bool duplicates_gold(int64_t row, const JudgedList& list, const FilterConfig& fi
 
 }  // namespace
 
-std::vector<Verdict> judge(const JudgedList& list, const FilterConfig& filters, const PoolFacts& facts) {
+std::vector<FilterVerdict> judge(const JudgedList& list, const FilterConfig& filters, const PoolFacts& facts) {
   TRIREME_ASSERT(
       list.rows.size() == list.scores.size() && list.gold.size() == list.gold_scores.size() && !list.gold.empty(),
       "{} rows, {} scores, {} gold, {} scores", list.rows.size(), list.scores.size(), list.gold.size(),
@@ -71,41 +71,41 @@ std::vector<Verdict> judge(const JudgedList& list, const FilterConfig& filters, 
   const auto verdict_of = [&](std::size_t i) {
     const int64_t row = list.rows[i], rank = static_cast<int64_t>(i) + 1;
     const double score = list.scores[i];
-    if (holds(list.gold, row)) return Verdict::kGold;
-    if (rank <= filters.skip_ranks || rank > filters.last_rank.value_or(rank)) return Verdict::kRankWindow;
-    if (filters.absolute_margin && score > gold_score - *filters.absolute_margin) return Verdict::kAbsoluteMargin;
+    if (holds(list.gold, row)) return FilterVerdict::kGold;
+    if (rank <= filters.skip_ranks || rank > filters.last_rank.value_or(rank)) return FilterVerdict::kRankWindow;
+    if (filters.absolute_margin && score > gold_score - *filters.absolute_margin) return FilterVerdict::kAbsoluteMargin;
     if (filters.relative_margin && score > gold_score - (1 - *filters.relative_margin) * std::abs(gold_score))
-      return Verdict::kRelativeMargin;
+      return FilterVerdict::kRelativeMargin;
     if (filters.duplicate_pictures != PictureComparison::kNone && duplicates_gold(row, list, filters, facts))
-      return Verdict::kNearDuplicate;
+      return FilterVerdict::kNearDuplicate;
     if (holds(list.known_positives, row) || (filters.same_concept && shares_concept(row, list, facts)))
-      return Verdict::kKnownPositive;
-    return Verdict::kKept;
+      return FilterVerdict::kKnownPositive;
+    return FilterVerdict::kKept;
   };
-  std::vector<Verdict> verdicts;
+  std::vector<FilterVerdict> verdicts;
   verdicts.reserve(list.rows.size());
   for (std::size_t i = 0; i < list.rows.size(); ++i) verdicts.push_back(verdict_of(i));
   return verdicts;
 }
 
-void count(Verdict verdict, MiningCounts& counts) {
+void count(FilterVerdict verdict, MiningCounts& counts) {
   switch (verdict) {
-    case Verdict::kKept:
-    case Verdict::kGold:
+    case FilterVerdict::kKept:
+    case FilterVerdict::kGold:
       return;
-    case Verdict::kRankWindow:
+    case FilterVerdict::kRankWindow:
       ++counts.rank_window;
       return;
-    case Verdict::kAbsoluteMargin:
+    case FilterVerdict::kAbsoluteMargin:
       ++counts.absolute_margin;
       return;
-    case Verdict::kRelativeMargin:
+    case FilterVerdict::kRelativeMargin:
       ++counts.relative_margin;
       return;
-    case Verdict::kNearDuplicate:
+    case FilterVerdict::kNearDuplicate:
       ++counts.near_duplicate;
       return;
-    case Verdict::kKnownPositive:
+    case FilterVerdict::kKnownPositive:
       ++counts.known_positive;
       return;
   }

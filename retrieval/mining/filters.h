@@ -60,7 +60,7 @@ struct JudgedList {
   int64_t concept_id = 0;  ///< 0 = none
 };
 
-enum class Verdict : uint8_t {
+enum class FilterVerdict : uint8_t {
   kKept,
   kGold,  ///< whatever the filters say
   kRankWindow,
@@ -70,11 +70,11 @@ enum class Verdict : uint8_t {
   kKnownPositive,
 };
 
-/// Of each document of the list: kept, or the first filter, in the order of Verdict, that drops it.
+/// Of each document of the list: kept, or the first filter, in the order of FilterVerdict, that drops it.
 /// facts: of the pool; with hashes of all pictures of the list and of its gold where the filters compare them.
-std::vector<Verdict> judge(const JudgedList& list, const FilterConfig& filters, const PoolFacts& facts);
+std::vector<FilterVerdict> judge(const JudgedList& list, const FilterConfig& filters, const PoolFacts& facts);
 
 /// One more for the filter that drops a document; kKept and kGold count nothing.
-void count(Verdict verdict, MiningCounts& counts);
+void count(FilterVerdict verdict, MiningCounts& counts);
 
 }  // namespace trireme

@@ -70,11 +70,11 @@ bool has_negative(const MinedQuery& query) {
 }
 
 MinedQuery listed(const MiningQuery& query, const FoundList& list, std::span<const float> scores_of_gold,
-                  std::span<const Verdict> verdicts, const IdTable& ids) {
+                  std::span<const FilterVerdict> verdicts, const IdTable& ids) {
   MinedQuery mined{.id = query.id, .documents = {}, .gold = {}};
   for (std::size_t i = 0; i < list.rows.size(); ++i) {
     const bool gold = std::find(query.gold.begin(), query.gold.end(), list.rows[i]) != query.gold.end();
-    if (gold || verdicts.empty() || verdicts[i] == Verdict::kKept)
+    if (gold || verdicts.empty() || verdicts[i] == FilterVerdict::kKept)
       mined.documents.push_back({std::string(ids[list.rows[i]]), list.scores[i], gold});
   }
   for (std::size_t g = 0; g < query.gold.size(); ++g)
@@ -85,13 +85,13 @@ MinedQuery listed(const MiningQuery& query, const FoundList& list, std::span<con
 /// Adds one query's list, or what on_empty makes of it.
 void add(const MiningQuery& query, const FoundList& list, std::span<const float> scores_of_gold, const MiningPool& pool,
          const FilterConfig& filters, MinedBlock& block) {
-  const std::vector<Verdict> verdicts = judge({.rows = list.rows,
-                                               .scores = list.scores,
-                                               .gold = query.gold,
-                                               .gold_scores = scores_of_gold,
-                                               .known_positives = query.known_positives,
-                                               .concept_id = query.concept_id},
-                                              filters, pool.facts);
+  const std::vector<FilterVerdict> verdicts = judge({.rows = list.rows,
+                                                     .scores = list.scores,
+                                                     .gold = query.gold,
+                                                     .gold_scores = scores_of_gold,
+                                                     .known_positives = query.known_positives,
+                                                     .concept_id = query.concept_id},
+                                                    filters, pool.facts);
   MinedQuery mined = listed(query, list, scores_of_gold, verdicts, pool.ids);
   if (!has_negative(mined)) {
     switch (filters.on_empty) {
@@ -106,11 +106,11 @@ void add(const MiningQuery& query, const FoundList& list, std::span<const float>
         return;
       case OnEmpty::kDropQuery:
         ++block.counts.emptied_dropped;
-        for (const Verdict verdict : verdicts) count(verdict, block.counts);
+        for (const FilterVerdict verdict : verdicts) count(verdict, block.counts);
         return;
     }
   }
-  for (const Verdict verdict : verdicts) count(verdict, block.counts);
+  for (const FilterVerdict verdict : verdicts) count(verdict, block.counts);
   block.queries.push_back(std::move(mined));
 }
 

@@ -8,6 +8,7 @@ import error_text
 import format as format_lint
 import house
 import no_machine_paths
+import one_definition
 import rings
 import source_tree
 
@@ -142,6 +143,57 @@ class Format(unittest.TestCase):
             self.assertEqual(format_lint.check_files(["good.cpp"], folder), [])
             found = texts(format_lint.check_files(["good.cpp", "bad.cpp"], folder))
             self.assertEqual(found, ["bad.cpp:1: run clang-format-14 -i bad.cpp"])
+
+
+class OneDefinition(unittest.TestCase):
+    def names(self, text: str) -> list[str]:
+        return [one.name for one in one_definition.definitions("core/a.h", text)]
+
+    def found(self, *texts_of_files: str) -> list[str]:
+        return texts(one_definition.twice(
+            one for number, text in enumerate(texts_of_files, 1)
+            for one in one_definition.definitions(f"core/{number}.cpp", text)))
+
+    def test_every_kind_of_type_counts_under_its_whole_name(self):
+        for text, names in (
+                ("namespace a { struct S { int x = 1; }; }", ["a::S"]),
+                ("namespace a::b {\nclass S final : public T {\n public:\n  enum class E : int { k };\n};\n}",
+                 ["a::b::S", "a::b::S::E"]),
+                ("namespace a { inline namespace b { union U { int x; }; } enum E { k }; }", ["a::b::U", "a::E"]),
+                ("template <class T, int n = (1 > 0)>\nstruct [[nodiscard]] alignas(16) S {};", ["S"]),
+                ("template <typename T>\n  requires std::integral<T>\nclass S {};", ["S"]),
+                ("using A = int;\ntypedef std::vector<int> B;\ntemplate <class T> using C = T;", ["A", "B", "C"]),
+                ('extern "C" {\nstruct S {};\n}', ["S"]),
+                ("#define OPEN {\nstruct S : T<sizeof(int)> { S() : x{1} {} int x; };\nstruct U {};", ["S", "U"])):
+            self.assertEqual(self.names(text), names, text)
+
+    def test_what_other_files_cannot_name_is_free(self):
+        for text in ("namespace a { namespace { struct S {}; enum E { k }; using A = int; } }",
+                     "void f() { struct S {}; using A = int; if (x) { class T {}; } }",
+                     "auto f = [] { struct S {}; return 1; };", "struct S;\nclass T;\nenum class E : int;",
+                     "template <>\nstruct S<int> { using type = int; };", "struct tm now() { return {}; }",
+                     "template <class T>\nvoid f(T x) { g(x); }", "// struct S {};\nauto s = \"struct S {};\";",
+                     "const std::map<int, int> kMap = {{1, 2}};", "using std::string;\nusing enum E;"):
+            self.assertEqual(self.names(text), [], text)
+
+    def test_a_name_given_twice_is_found(self):
+        self.assertEqual(
+            self.found("namespace t {\nstruct S {};\n}", "namespace t {\n\nclass S { int x; };\n}"),
+            ["core/2.cpp:3: t::S is defined in core/1.cpp:2 too; rename one of them, or put a type that only this file "
+             "needs into an unnamed namespace"])
+        for first, second in (("struct S {};", "enum S { k };"), ("struct S {};", "using S = int;"),
+                              ("using S = int;", "using S = long;"), ("struct A { struct I {}; };", "struct A::I {};"),
+                              ("namespace a::b { struct S {}; }", "namespace a { namespace b { struct S {}; } }"),
+                              ("struct S {}; struct S {};", "")):
+            self.assertEqual(len(self.found(first, second)), 1, (first, second))
+
+    def test_different_names_and_equal_aliases_pass(self):
+        for first, second in (("namespace a { struct S {}; }", "namespace b { struct S {}; }"),
+                              ("namespace { struct S {}; }", "struct S {};"), ("using S = int;", "using S =  int;"),
+                              ("struct A { struct I; };", "struct A::I {};"),
+                              ("struct A { struct I {}; };", "struct B { struct I {}; };"),
+                              ("template <class T> struct S {};", "template <> struct S<int> {};")):
+            self.assertEqual(self.found(first, second), [], (first, second))
 
 
 class SourceTree(unittest.TestCase):

@@ -21,9 +21,9 @@ TEST(Guard, EndsAtANonFiniteLossOrGradient) {
   Guard guard({});
   EXPECT_EQ(guard.examine(healthy(0, 3)), std::nullopt);
   EXPECT_EQ(guard.examine({1, std::numeric_limits<double>::quiet_NaN(), 1, 0}),
-            (Verdict{"the loss must be finite", "nan"}));
+            (Divergence{"the loss must be finite", "nan"}));
   EXPECT_EQ(guard.examine({1, 2, std::numeric_limits<double>::infinity(), 0}),
-            (Verdict{"the gradient must be finite", "norm inf at loss 2.0000"}));
+            (Divergence{"the gradient must be finite", "norm inf at loss 2.0000"}));
 }
 
 TEST(Guard, EndsAtASpikeAndNotAtTheNoiseBeforeIt) {

@@ -20,7 +20,7 @@ using test::message_of;
 using test::TempFolder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using enum Verdict;
+using enum FilterVerdict;
 
 const std::filesystem::path kImages = std::filesystem::path(TRIREME_TEST_DIR) / "golden/embed/images";
 
@@ -29,7 +29,8 @@ struct Fixture {
   std::vector<int64_t> rows{10, 11, 12, 13, 14, 15}, gold{12}, known{};
   std::vector<float> scores{0.9F, 0.75F, 0.6F, 0.58F, 0.5F, -0.1F}, gold_scores{0.6F};
 
-  std::vector<Verdict> judged(const FilterConfig& filters, const PoolFacts& facts = {}, int64_t concept_id = 0) const {
+  std::vector<FilterVerdict> judged(const FilterConfig& filters, const PoolFacts& facts = {},
+                                    int64_t concept_id = 0) const {
     return judge({rows, scores, gold, gold_scores, known, concept_id}, filters, facts);
   }
 };
@@ -100,7 +101,7 @@ TEST(Filters, ADocumentCountsForTheFirstFilterThatDropsIt) {
   filters.absolute_margin = 0.1;
   filters.relative_margin = 0.9;
   MiningCounts counts;
-  for (const Verdict verdict : list.judged(filters)) count(verdict, counts);
+  for (const FilterVerdict verdict : list.judged(filters)) count(verdict, counts);
   EXPECT_EQ(counts, (MiningCounts{.rank_window = 1, .absolute_margin = 2}));
 }
 
