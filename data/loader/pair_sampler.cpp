@@ -262,6 +262,7 @@ std::optional<SampledPair> PairSampler::replacement(int64_t step, int64_t global
     index = draws.uniform_below(static_cast<uint64_t>(streams_[static_cast<std::size_t>(stream)].size));
   const SampledPair drawn = pair_of(stream, static_cast<int64_t>(index), -1 - step);
   const std::vector<int64_t> keys = keys_of(drawn);
+  const std::unordered_set<int64_t> taken(keys.begin(), keys.end());
   for (std::size_t row = 0; row < whole.pairs.size(); ++row) {
     const std::vector<int64_t> others = keys_of(whole.pairs[row]);
     // Even without `distinct`, and even in the place of itself, the pair that cannot be read is no replacement.
@@ -269,9 +270,8 @@ std::optional<SampledPair> PairSampler::replacement(int64_t step, int64_t global
       if (others[0] == keys[0]) return std::nullopt;
       continue;
     }
-    const bool clash = std::any_of(others.begin(), others.end(),
-                                   [&](int64_t key) { return std::find(keys.begin(), keys.end(), key) != keys.end(); });
-    if (clash) return std::nullopt;
+    if (std::any_of(others.begin(), others.end(), [&](int64_t key) { return taken.contains(key); }))
+      return std::nullopt;
   }
   return drawn;
 }

@@ -75,9 +75,13 @@ class Window {
   /// Whether `item` clashes with nothing in the batch once `other` has left it.
   bool fits_instead(std::size_t batch, const Placing& item, const Placing& other) const {
     const auto& taken = batches_[batch].keys;
+    std::unordered_map<int64_t, int64_t> freed;
+    for (const int64_t key : other.keys) ++freed[key];
     return std::all_of(item.keys.begin(), item.keys.end(), [&](int64_t key) {
       const auto found = taken.find(key);
-      return found == taken.end() || found->second == std::count(other.keys.begin(), other.keys.end(), key);
+      if (found == taken.end()) return true;
+      const auto goes = freed.find(key);
+      return goes != freed.end() && goes->second == found->second;
     });
   }
   void release(std::size_t batch, const Placing& item) {

@@ -1,6 +1,6 @@
 #include "data/rerank/rerank_records.h"
 
-#include <algorithm>
+#include <unordered_set>
 
 #include "data/rerank/draw_negatives.h"
 #include "data/sources/candidate_pool.h"
@@ -10,11 +10,10 @@ namespace trireme {
 RerankRecords draw_records(TrainingPair pair, const PairSource& source, const MinedNegatives& negatives,
                            const RerankSamplesConfig& samples, RandomStream draws) {
   const MinedQuery mined = negatives.list(pair.query.id);
+  const std::unordered_set<int64_t> positives(pair.positive_ids.begin(), pair.positive_ids.end());
   std::vector<bool> is_gold;
-  for (const MinedDocument& document : mined.documents) {
-    const bool is_positive = std::ranges::find(pair.positive_ids, document_id(document.id)) != pair.positive_ids.end();
-    is_gold.push_back(document.gold || is_positive);
-  }
+  for (const MinedDocument& document : mined.documents)
+    is_gold.push_back(document.gold || positives.contains(document_id(document.id)));
   const DrawnNegatives drawn = draw_negatives(is_gold, samples, draws, pair.where);
   const auto record = [&](std::size_t number) { return source.document(mined.documents[number].id, pair.where); };
 

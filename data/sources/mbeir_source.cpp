@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <set>
+#include <unordered_set>
 
 #include "core/error.h"
 #include "data/sources/mbeir_text.h"
@@ -177,10 +178,11 @@ std::vector<int64_t> MbeirSource::draw_hard_negatives(const QueryLine& query, in
   if (count == 0) return {};
   const std::vector<std::string> dids = hard_negatives_ ? hard_negatives_->of(query.qid) : query.negatives;
   const auto gold = positives(row);
+  const std::unordered_set<uint32_t> is_gold(gold.begin(), gold.end());
   std::vector<int64_t> rows;
   for (const std::string& did : dids) {
     const int64_t found = row_of_negative(did, where);
-    if (std::find(gold.begin(), gold.end(), static_cast<uint32_t>(found)) == gold.end()) rows.push_back(found);
+    if (!is_gold.contains(static_cast<uint32_t>(found))) rows.push_back(found);
   }
   TRIREME_CHECK(std::ssize(rows) >= count, DataError, where,
                 "query {} must have {} hard negatives besides its positives; got {}; mine deeper, or lower "

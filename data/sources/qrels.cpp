@@ -55,7 +55,7 @@ void Qrels::add(std::string_view line, const std::string& where) {
                 "a line must read \"qid 0 did relevance\", with a task id after it in M-BEIR; got {} columns; correct "
                 "the line.",
                 columns.size());
-  const JudgedDocument judgement{std::string(columns[2]), integer(columns[3], "relevance", where)};
+  JudgedDocument judgement{std::string(columns[2]), integer(columns[3], "relevance", where)};
   std::optional<int64_t> task;
   if (columns.size() == 5) {
     task = integer(columns[4], "the task id", where);
@@ -68,16 +68,33 @@ void Qrels::add(std::string_view line, const std::string& where) {
     query.task = task;
     query.where = where;
   }
-  for (const auto* list : {&query.relevant, &query.others}) {
-    for (const JudgedDocument& other : *list) {
-      if (other.did != judgement.did) continue;
-      TRIREME_CHECK(other.relevance == judgement.relevance, DataError, where,
-                    "a document must have one relevance for a query; got {} and {} for {} and {}; remove one line.",
-                    other.relevance, judgement.relevance, entry->first, judgement.did);
-      return;
-    }
+  if (const auto before = query.relevance_of(judgement.did)) {
+    TRIREME_CHECK(*before == judgement.relevance, DataError, where,
+                  "a document must have one relevance for a query; got {} and {} for {} and {}; remove one line.",
+                  *before, judgement.relevance, entry->first, judgement.did);
+    return;
   }
-  (judgement.relevance > 0 ? query.relevant : query.others).push_back(judgement);
+  query.add(std::move(judgement));
+}
+
+std::optional<int64_t> Qrels::Query::relevance_of(const std::string& did) const {
+  if (!relevance.empty()) {
+    const auto found = relevance.find(did);
+    return found == relevance.end() ? std::nullopt : std::optional(found->second);
+  }
+  for (const auto* list : {&relevant, &others})
+    for (const JudgedDocument& judged : *list)
+      if (judged.did == did) return judged.relevance;
+  return std::nullopt;
+}
+
+void Qrels::Query::add(JudgedDocument judgement) {
+  constexpr std::size_t kScanned = 16;  // most queries have fewer, and need no table
+  if (!relevance.empty()) relevance.emplace(judgement.did, judgement.relevance);
+  (judgement.relevance > 0 ? relevant : others).push_back(std::move(judgement));
+  if (relevance.empty() && relevant.size() + others.size() > kScanned)
+    for (const auto* list : {&relevant, &others})
+      for (const JudgedDocument& judged : *list) relevance.emplace(judged.did, judged.relevance);
 }
 
 std::span<const JudgedDocument> Qrels::relevant(std::string_view qid) const {

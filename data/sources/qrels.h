@@ -25,6 +25,7 @@ struct MissingJudgements {
 };
 
 /// TREC qrels, "qid 0 did relevance", and M-BEIR's, with a task id as fifth column; white space separates.
+/// cost: in proportion to the lines, however many of them judge one query.
 class Qrels {
  public:
   /// Files are joined. throws DataError, with file and line: missing or empty file, another number of columns, a
@@ -46,8 +47,13 @@ class Qrels {
  private:
   struct Query {
     std::vector<JudgedDocument> relevant, others;
+    std::unordered_map<std::string, int64_t> relevance;  ///< by document, of both lists; empty while they are short
     std::optional<int64_t> task;
     std::string where;
+
+    /// What the document was judged before.
+    std::optional<int64_t> relevance_of(const std::string& did) const;
+    void add(JudgedDocument judgement);
   };
   void read(const std::filesystem::path& file);
   void add(std::string_view line, const std::string& where);

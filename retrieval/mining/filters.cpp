@@ -1,6 +1,7 @@
 #include "retrieval/mining/filters.h"
 
 #include <cmath>
+#include <unordered_set>
 
 #include "core/config/field_list.h"
 #include "core/error.h"
@@ -37,21 +38,17 @@ void FilterConfig::check(Problems& problems) const {
 }
 namespace {
 
-bool holds(std::span<const int64_t> rows, int64_t row) {
-  return std::find(rows.begin(), rows.end(), row) != rows.end();
-}
-
 double margin_score(const JudgedList& list, MarginFrom from) {
   const auto [worst, best] = std::minmax_element(list.gold_scores.begin(), list.gold_scores.end());
   return from == MarginFrom::kBestGold ? *best : *worst;
 }
 
-bool shares_concept(int64_t row, const JudgedList& list, const PoolFacts& facts) {
-  const int64_t concept_id = facts.concept_of(row);
-  if (concept_id == 0) return false;
-  return concept_id == list.concept_id || std::any_of(list.gold.begin(), list.gold.end(), [&](int64_t gold) {
-           return facts.concept_of(gold) == concept_id;
-         });
+/// Of the query and of its gold documents; 0, which is none, left out.
+std::unordered_set<int64_t> concepts_of(const JudgedList& list, const PoolFacts& facts) {
+  std::unordered_set<int64_t> concepts = {list.concept_id};
+  for (const int64_t gold : list.gold) concepts.insert(facts.concept_of(gold));
+  concepts.erase(0);
+  return concepts;
 }
 
 bool duplicates_gold(int64_t row, const JudgedList& list, const FilterConfig& filters, const PoolFacts& facts) {
@@ -68,17 +65,20 @@ std::vector<FilterVerdict> judge(const JudgedList& list, const FilterConfig& fil
       "{} rows, {} scores, {} gold, {} scores", list.rows.size(), list.scores.size(), list.gold.size(),
       list.gold_scores.size());
   const double gold_score = margin_score(list, filters.margin_from);
+  const std::unordered_set<int64_t> gold(list.gold.begin(), list.gold.end());
+  const std::unordered_set<int64_t> known(list.known_positives.begin(), list.known_positives.end());
+  const auto concepts = filters.same_concept ? concepts_of(list, facts) : std::unordered_set<int64_t>{};
   const auto verdict_of = [&](std::size_t i) {
     const int64_t row = list.rows[i], rank = static_cast<int64_t>(i) + 1;
     const double score = list.scores[i];
-    if (holds(list.gold, row)) return FilterVerdict::kGold;
+    if (gold.contains(row)) return FilterVerdict::kGold;
     if (rank <= filters.skip_ranks || rank > filters.last_rank.value_or(rank)) return FilterVerdict::kRankWindow;
     if (filters.absolute_margin && score > gold_score - *filters.absolute_margin) return FilterVerdict::kAbsoluteMargin;
     if (filters.relative_margin && score > gold_score - (1 - *filters.relative_margin) * std::abs(gold_score))
       return FilterVerdict::kRelativeMargin;
     if (filters.duplicate_pictures != PictureComparison::kNone && duplicates_gold(row, list, filters, facts))
       return FilterVerdict::kNearDuplicate;
-    if (holds(list.known_positives, row) || (filters.same_concept && shares_concept(row, list, facts)))
+    if (known.contains(row) || (filters.same_concept && concepts.contains(facts.concept_of(row))))
       return FilterVerdict::kKnownPositive;
     return FilterVerdict::kKept;
   };

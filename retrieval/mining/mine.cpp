@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <unordered_set>
 
 #include "core/config/choice.h"
 #include "core/dist/agreement.h"
@@ -222,9 +223,9 @@ class MiningJob {
     const QueryLine line = parse_query(records.line(row), where);
     const auto rows_of = [&](const auto& dids) {
       std::vector<int64_t> rows;
+      std::unordered_set<int64_t> known;
       for (const auto& did : dids)
-        if (const auto found = ids.find(did); found && std::ranges::find(rows, *found) == rows.end())
-          rows.push_back(*found);
+        if (const auto found = ids.find(did); found && known.insert(*found).second) rows.push_back(*found);
       return rows;
     };
     MiningQuery query{

@@ -1,5 +1,7 @@
 #include "retrieval/mining/mine_block.h"
 
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "core/error.h"
@@ -40,13 +42,15 @@ std::vector<std::vector<float>> gold_scores(const torch::Tensor& vectors, std::s
   std::vector<std::vector<float>> scores;
   for (std::size_t q = 0; q < queries.size(); ++q) {
     const FoundList list = list_of(found, q);
+    std::unordered_map<int64_t, float> score_of;
+    for (std::size_t i = 0; i < list.rows.size(); ++i) score_of.emplace(list.rows[i], list.scores[i]);
     scores.emplace_back(queries[q].gold.size());
     for (std::size_t g = 0; g < queries[q].gold.size(); ++g) {
-      const auto at = std::find(list.rows.begin(), list.rows.end(), queries[q].gold[g]);
-      if (at == list.rows.end()) {
+      const auto listed = score_of.find(queries[q].gold[g]);
+      if (listed == score_of.end()) {
         wanted.push_back({queries[q].gold[g], q, g});
       } else {
-        scores[q][g] = list.scores[static_cast<std::size_t>(at - list.rows.begin())];
+        scores[q][g] = listed->second;
       }
     }
   }
@@ -72,8 +76,9 @@ bool has_negative(const MinedQuery& query) {
 MinedQuery listed(const MiningQuery& query, const FoundList& list, std::span<const float> scores_of_gold,
                   std::span<const FilterVerdict> verdicts, const IdTable& ids) {
   MinedQuery mined{.id = query.id, .documents = {}, .gold = {}};
+  const std::unordered_set<int64_t> is_gold(query.gold.begin(), query.gold.end());
   for (std::size_t i = 0; i < list.rows.size(); ++i) {
-    const bool gold = std::find(query.gold.begin(), query.gold.end(), list.rows[i]) != query.gold.end();
+    const bool gold = is_gold.contains(list.rows[i]);
     if (gold || verdicts.empty() || verdicts[i] == FilterVerdict::kKept)
       mined.documents.push_back({std::string(ids[list.rows[i]]), list.scores[i], gold});
   }
@@ -121,7 +126,10 @@ MinedBlock mine_block(const torch::Tensor& vectors, std::span<const MiningQuery>
                       Communicator& communicator, const std::function<void(int64_t done, int64_t of)>& progress) {
   TRIREME_ASSERT(vectors.size(0) == std::ssize(queries), "{} vectors of {} queries", vectors.size(0), queries.size());
   ExcludedRows excluded;
-  for (const MiningQuery& query : queries) excluded.push_back(query.excluded);
+  for (const MiningQuery& query : queries) {
+    excluded.push_back(query.excluded);
+    TRIREME_ASSERT(depth <= pool.vectors.rows() - std::ssize(query.excluded), "depth {} for {}", depth, query.id);
+  }
   const torch::Tensor rows = vectors.to(torch::kFloat32).contiguous();
   const Neighbours found = search(rows, pool.vectors, pool.ids, depth, options, communicator, excluded, progress);
   hash_pictures(queries, found, filters, pool.facts, communicator);

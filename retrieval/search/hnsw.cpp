@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -209,12 +210,14 @@ Neighbours HnswIndex::search(const torch::Tensor& queries, const IdTable& ids, i
     for (int64_t q = begin; q < end; ++q) {
       const float* const query = vectors.const_data_ptr<float>() + q * dim();
       entries.clear();
+      std::unordered_set<int64_t> left_out;
+      if (!excluded.empty()) {
+        const auto& list = excluded[static_cast<std::size_t>(q)];
+        left_out.insert(list.begin(), list.end());
+      }
       for (auto nearest = graph.searchKnn(query, static_cast<std::size_t>(wanted)); !nearest.empty(); nearest.pop()) {
         const auto row = static_cast<int64_t>(nearest.top().second);
-        if (!excluded.empty()) {
-          const auto& list = excluded[static_cast<std::size_t>(q)];
-          if (std::find(list.begin(), list.end(), row) != list.end()) continue;
-        }
+        if (left_out.contains(row)) continue;
         const char* const vector = graph.getDataByInternalId(graph.label_lookup_.at(nearest.top().second));
         entries.push_back({static_cast<float>(exact_dot(query, reinterpret_cast<const float*>(vector), dim())), row});
       }

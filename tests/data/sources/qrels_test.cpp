@@ -39,6 +39,31 @@ TEST_F(QrelsTest, KeepsRelevantDocumentsInOrder) {
   EXPECT_EQ(open("q 0 d 1\n").task("q"), std::nullopt);
 }
 
+// A second judgement of a document is seen however many lie between: what few judgements are looked for in is not what
+// many are.
+TEST_F(QrelsTest, ADocumentJudgedTwiceIsSeenAmongAnyNumber) {
+  for (const int64_t judged : {1, 15, 16, 17, 18, 1000}) {
+    std::string lines;
+    for (int64_t i = 0; i < judged; ++i) lines += fmt::format("q 0 d{} {}\n", i, i % 3);
+    for (const int64_t again : {int64_t{0}, judged / 2, judged - 1}) {
+      const Qrels qrels = open(lines + fmt::format("q 0 d{} {}\nq 0 new 1\n", again, again % 3));
+      EXPECT_EQ(std::ssize(qrels.relevant("q")), judged - (judged + 2) / 3 + 1) << judged;
+      EXPECT_EQ(qrels.relevant("q").back().did, "new");
+      EXPECT_THAT(refusal(lines + fmt::format("q 0 d{} 7\n", again)),
+                  AllOf(HasSubstr("one relevance"), HasSubstr(fmt::format("d{}", again)),
+                        HasSubstr(fmt::format(":{}]", judged + 1))));
+    }
+  }
+}
+
+// A million judgements of one query: time that grows with their square would be a quarter of an hour.
+TEST_F(QrelsTest, AnyNumberOfJudgementsOfOneQueryIsRead) {
+  constexpr int64_t kJudged = 1'000'000;
+  std::string lines;
+  for (int64_t i = 0; i < kJudged; ++i) lines += fmt::format("q 0 d{} {}\n", i, i % 2);
+  EXPECT_EQ(std::ssize(open(lines).relevant("q")), kJudged / 2);
+}
+
 TEST_F(QrelsTest, RefusesBrokenLines) {
   EXPECT_THAT(refusal("q 0 d\n"), AllOf(HasSubstr("t_qrels.txt:1]"), HasSubstr("got 3 columns")));
   EXPECT_THAT(refusal("q 0 d 1\nq 0 e x\n"), AllOf(HasSubstr(":2]"), HasSubstr("relevance must be an integer; got x")));
