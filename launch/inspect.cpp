@@ -50,15 +50,18 @@ std::string describe_run(const fs::path& path) {
   const Run run = read_run(path);
   const RunInfo& info = run.info;
   std::string out = fmt::format(
-      "run\n  queries         {}\n  documents       {} for each, of {}\n  method          {}\n  model           {}\n"
+      "run\n  queries         {}\n  documents       up to {} for each, of {}\n  method          {}\n  model           "
+      "{}\n"
       "  model sha256    {}\n  adapter sha256  {}\n  config sha256   {}\n",
       run.queries(), run.depth(), info.candidates, info.method, info.model, info.model_sha256,
       info.adapter_sha256.empty() ? "none" : info.adapter_sha256, info.config_sha256);
-  constexpr int64_t kSamples = 5, kDocuments = 3;
+  constexpr int64_t kSamples = 5;
+  constexpr std::size_t kDocuments = 3;
   for (int64_t q = 0; q < std::min(run.queries(), kSamples); ++q) {
-    const auto docs = run.docs_of(q).first(static_cast<std::size_t>(std::min(run.depth(), kDocuments)));
-    out += fmt::format("  {}: {}{}\n", run.query_ids[static_cast<std::size_t>(q)], fmt::join(docs, ", "),
-                       run.depth() > kDocuments ? ", .." : "");
+    const auto docs = run.docs_of(q);
+    const auto shown = docs.first(std::min(docs.size(), kDocuments));
+    out += fmt::format("  {}: {}{}\n", run.query_ids[static_cast<std::size_t>(q)], fmt::join(shown, ", "),
+                       docs.size() > kDocuments ? ", .." : "");
   }
   return out;
 }

@@ -30,6 +30,7 @@ struct GradedList {
   std::vector<int64_t> ideal;   ///< of all relevant documents, falling
 };
 
+/// How many of a list a metric looks at.
 std::size_t cut(const std::vector<int64_t>& grades, const Metric& metric) {
   return metric.cutoff == kWholeList ? grades.size() : std::min(grades.size(), static_cast<std::size_t>(metric.cutoff));
 }
@@ -75,10 +76,10 @@ double value_of(const Metric& metric, const GradedList& list) {
 
 /// The ranks of a list in the order that the tie rule gives.
 std::vector<std::size_t> order_of(const Run& run, int64_t query, TieRule ties) {
-  std::vector<std::size_t> order(static_cast<std::size_t>(run.depth()));
+  const auto docs = run.docs_of(query);
+  std::vector<std::size_t> order(docs.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   if (ties == TieRule::kListed) return order;
-  const auto docs = run.docs_of(query);
   const float* const scores = run.scores.const_data_ptr<float>() + query * run.depth();
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return scores[a] != scores[b] ? scores[a] > scores[b] : docs[a] > docs[b];

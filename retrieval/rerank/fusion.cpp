@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/io/quote.h"
 #include "core/shape.h"
+#include "retrieval/search/search.h"
 
 namespace trireme {
 namespace {
@@ -107,8 +108,9 @@ FusedLists fuse(const torch::Tensor& retrieval, const torch::Tensor& rank, const
   FusedLists lists{at::empty(retrieval.sizes(), torch::kInt64), at::empty(retrieval.sizes(), torch::kFloat32)};
   for (int64_t query = 0; query < queries; ++query) {
     const std::size_t row = static_cast<std::size_t>(query);
+    const std::size_t head = std::min(depth, static_cast<std::size_t>(list_length(ret, query)));
     const ListFuser list{std::span(ret.const_data_ptr<float>() + row * length, length),
-                         std::span(ranked.const_data_ptr<float>() + row * depth, depth), id, query};
+                         std::span(ranked.const_data_ptr<float>() + row * depth, head), id, query};
     list.fuse(fusion, std::span(lists.order.mutable_data_ptr<int64_t>() + row * length, length),
               std::span(lists.scores.mutable_data_ptr<float>() + row * length, length));
   }

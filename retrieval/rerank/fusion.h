@@ -35,7 +35,7 @@ Fusion parse_fusion(std::string_view text);
 /// throws ConfigError naming `where`: alpha outside [0, 1], w below 0.
 void check_fusion(const Fusion& fusion, std::string_view where);
 
-/// Lists of equal length in a new order.
+/// Lists in a new order.
 struct FusedLists {
   torch::Tensor order;   ///< [Q, K] int64: the place in the retriever's list of what now stands there
   torch::Tensor scores;  ///< [Q, K] float32, falling along each row
@@ -48,7 +48,8 @@ using IdAt = std::function<std::string_view(int64_t query, int64_t place)>;
 ///   S is taken in float64 and rounded once to float32; equal S are ordered by ascending bytes of the ids, as search()
 ///   does. The rest goes on below: score = least S of the first D + (S_ret - S_ret of the D-th), so that scores fall
 ///   along the whole list and keep the retriever's distances.
-/// retrieval  [Q, K] float32, falling along each row.    rank  [Q, D] float32, 0 <= D <= K; D = 0 changes nothing.
+/// retrieval  [Q, K] float32, falling along each row; -infinity behind the end of a shorter list, as it stays.
+/// rank       [Q, D] float32, 0 <= D <= K; D = 0 changes nothing.
 /// throws     ShapeError: other shapes or dtypes. DataError: a rank score that is not finite (names its document).
 FusedLists fuse(const torch::Tensor& retrieval, const torch::Tensor& rank, const IdAt& id, const Fusion& fusion);
 

@@ -7,7 +7,8 @@
 
 namespace trireme {
 
-/// What a reranker said of the first D documents of every list: [Q, D] float32, undefined where it was not asked.
+/// What a reranker said of the first D documents of every list: [Q, D] float32, undefined where it was not asked; 0
+/// behind the end of a shorter list.
 struct RankScores {
   torch::Tensor pointwise, listwise;
   bool has(RerankModes modes) const;

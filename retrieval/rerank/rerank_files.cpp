@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 
 #include "core/config/choice.h"
 #include "core/config/field_list.h"
@@ -119,7 +119,7 @@ class RunRecords {
   RunRecords(const RerankOptions& options, const Run& run, int64_t depth)
       : queries_(given(options.queries, "--queries"), query_options(options)),
         candidates_(given(options.candidates, "--candidates"), {}),
-        lists_{queries_, candidates_, {}, at::empty({run.queries(), depth}, torch::kInt64)} {
+        lists_{queries_, candidates_, {}, at::full({run.queries(), depth}, -1, torch::kInt64)} {
     const IdTable query_ids = ids_of(queries_, *options.queries), ids = ids_of(candidates_, *options.candidates);
     Missing queries("query", *options.queries, options.run);
     Missing documents("document", *options.candidates, options.run);
@@ -129,8 +129,9 @@ class RunRecords {
       const auto row = query_ids.find(qid);
       if (!row) queries.add(qid);
       lists_.query_rows.push_back(row.value_or(0));
-      for (int64_t i = 0; i < depth; ++i) {
-        const std::string& did = run.docs_of(query)[static_cast<std::size_t>(i)];
+      const auto docs = run.docs_of(query);
+      for (int64_t i = 0; i < std::min(depth, std::ssize(docs)); ++i) {
+        const std::string& did = docs[static_cast<std::size_t>(i)];
         const auto at = ids.find(did);
         if (!at) documents.add(did);
         rows[query][i] = at.value_or(0);

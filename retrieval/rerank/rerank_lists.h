@@ -19,9 +19,11 @@ struct ListHeads {
   const RecordFile& queries;  ///< texts under their instructions
   const RecordFile& candidates;
   std::vector<int64_t> query_rows;  ///< [Q]
-  torch::Tensor candidate_rows;     ///< [Q, D] int64, in the retriever's order
+  torch::Tensor candidate_rows;     ///< [Q, D] int64, in the retriever's order; -1 behind the end of a shorter list
   int64_t size() const { return std::ssize(query_rows); }
   int64_t depth() const { return candidate_rows.size(1); }
+  int64_t length(int64_t query) const;  ///< of one list, at most D
+  int64_t candidates() const;           ///< of all lists
 };
 
 /// RerankScorer::score.
@@ -41,8 +43,9 @@ struct ScoredHeads {
 ScoredHeads score_lists(const ListHeads& lists, RerankModes modes, int64_t block_queries, const ScoreBatch& score,
                         Communicator& communicator, const std::function<void(int64_t done, int64_t of)>& progress = {});
 
-/// The listwise picks among the first `candidates` of up to `queries` lists, evenly spaced, in every order that
-/// measure_position_bias() asks for. candidates: at most the depth of the lists and the scorer's window.
+/// The listwise picks among the first `candidates` of up to `queries` of the lists that have so many, evenly spaced, in
+/// every order that measure_position_bias() asks for. candidates: at most the depth of the lists and the scorer's
+/// window.
 /// collective, as score_lists().
 PositionBias listwise_position_bias(const ListHeads& lists, int64_t queries, int64_t candidates,
                                     const ScoreBatch& score, Communicator& communicator);

@@ -60,8 +60,8 @@ Run reordered(const Run& run, const FusedLists& lists) {
   fused.doc_ids.reserve(run.doc_ids.size());
   const auto order = lists.order.accessor<int64_t, 2>();
   for (int64_t query = 0; query < run.queries(); ++query) {
-    const auto docs = run.docs_of(query);
-    for (int64_t i = 0; i < run.depth(); ++i) fused.doc_ids.push_back(docs[static_cast<std::size_t>(order[query][i])]);
+    for (int64_t i = 0; i < run.depth(); ++i)
+      fused.doc_ids.push_back(run.doc_ids[static_cast<std::size_t>(query * run.depth() + order[query][i])]);
   }
   return fused;
 }

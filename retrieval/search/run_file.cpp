@@ -10,6 +10,7 @@
 #include "core/io/hdf5.h"
 #include "core/io/quote.h"
 #include "core/shape.h"
+#include "retrieval/search/search.h"
 
 namespace trireme {
 namespace {
@@ -56,10 +57,17 @@ void check_contents(const Run& run, const std::filesystem::path& path) {
   const float* const scores = run.scores.const_data_ptr<float>();
   for (int64_t q = 0; q < run.queries(); ++q) {
     const float* const row = scores + q * run.depth();
-    bool ordered = true;
-    for (int64_t i = 0; i < run.depth(); ++i) ordered &= std::isfinite(row[i]) && (i == 0 || row[i] <= row[i - 1]);
+    const int64_t length = list_length(run.scores, q);
+    bool ordered = length > 0 || run.depth() == 0;
+    for (int64_t i = 0; i < length; ++i) ordered &= std::isfinite(row[i]) && (i == 0 || row[i] <= row[i - 1]);
     TRIREME_CHECK(ordered, DataError, "run",
                   "{}: scores must be finite and fall along each list; got others for query {}; make the file again.",
+                  quote_path(path), quote_text(run.query_ids[static_cast<std::size_t>(q)]));
+    const auto rest = std::span(run.doc_ids)
+                          .subspan(static_cast<std::size_t>(q * run.depth() + length),
+                                   static_cast<std::size_t>(run.depth() - length));
+    TRIREME_CHECK(std::all_of(rest.begin(), rest.end(), [](const std::string& id) { return id.empty(); }), DataError,
+                  "run", "{}: no document must have the score -inf; got one for query {}; make the file again.",
                   quote_path(path), quote_text(run.query_ids[static_cast<std::size_t>(q)]));
     twice = repeated(run.docs_of(q));
     TRIREME_CHECK(twice == nullptr, DataError, "run",
@@ -69,6 +77,11 @@ void check_contents(const Run& run, const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+std::span<const std::string> Run::docs_of(int64_t query) const {
+  return std::span(doc_ids).subspan(static_cast<std::size_t>(query * depth()),
+                                    static_cast<std::size_t>(list_length(scores, query)));
+}
 
 struct RunWriter::State {
   State(const std::filesystem::path& path, int64_t query_count, int64_t list_depth)

@@ -20,21 +20,21 @@ struct RunInfo {
   std::string model_sha256;    ///< of the weights; "" when unknown
   std::string adapter_sha256;  ///< "" without an adapter
   std::string config_sha256;   ///< over the resolved options that change values
-  int64_t candidates = 0;      ///< documents that every query could have been given; 0 when unknown
+  int64_t candidates = 0;      ///< documents that a list could have held at most; 0 when unknown
   bool operator==(const RunInfo&) const = default;
 };
 
-/// Ranked lists of equal length, best first.
+/// Ranked lists of up to K documents, best first. Behind the end of a shorter one, that of a query which a small pool
+/// has no more for, ids are "" and scores -infinity.
 struct Run {
   std::vector<std::string> query_ids;  ///< [Q], distinct
-  std::vector<std::string> doc_ids;    ///< [Q * K], row-major: list q is [q * K, (q + 1) * K), distinct within a list
-  torch::Tensor scores;                ///< [Q, K] float32 on the CPU, falling along each row
+  std::vector<std::string> doc_ids;    ///< [Q * K], row-major: list q begins at q * K; distinct within a list
+  torch::Tensor scores;                ///< [Q, K] float32 on the CPU, contiguous, falling along each row
   RunInfo info;
   int64_t queries() const noexcept { return static_cast<int64_t>(query_ids.size()); }
   int64_t depth() const noexcept { return scores.size(1); }
-  std::span<const std::string> docs_of(int64_t query) const {
-    return std::span(doc_ids).subspan(static_cast<std::size_t>(query * depth()), static_cast<std::size_t>(depth()));
-  }
+  /// The documents of one list, without what is behind its end.
+  std::span<const std::string> docs_of(int64_t query) const;
 };
 
 /// HDF5 file with /query_id [Q], /doc_id [Q, K] and /score [Q, K] float32, written in blocks of queries and appearing
@@ -60,7 +60,8 @@ class RunWriter {
 void write_run(const std::filesystem::path& path, const Run& run);
 
 /// throws DataError: missing, not HDF5, truncated, another trireme_format, shapes that contradict each other, NaN or
-/// rising scores, a query twice, a document twice in one list (each names the file and the query).
+/// rising scores, a list without documents, a document behind a list's end, a query twice, a document twice in one
+/// list (each names the file and the query).
 Run read_run(const std::filesystem::path& path);
 
 /// TREC's text form, "qid Q0 did rank score tag" per line, ranks from 1, scores with the 9 digits that give the same

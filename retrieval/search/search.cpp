@@ -61,14 +61,6 @@ ExcludedRows checked_exclusions(const ExcludedRows& excluded, int64_t queries, i
   return sorted;
 }
 
-void check_k(int64_t k, int64_t rows, const ExcludedRows& excluded) {
-  std::size_t most = 0;
-  for (const auto& list : excluded) most = std::max(most, list.size());
-  TRIREME_CHECK(k >= 1 && k <= rows - static_cast<int64_t>(most), ConfigError, kWhere,
-                "k must be from 1 to the corpus size{}; got k = {} and {} rows{}; lower --k.",
-                most > 0 ? " less the rows excluded" : "", k, rows, most > 0 ? fmt::format(", {} excluded", most) : "");
-}
-
 /// Some consecutive queries, searched by one thread at a time.
 struct QueryTile {
   int64_t begin, end;
@@ -137,7 +129,7 @@ void search_tile(const BlockSearch& search, QueryTile tile, torch::Tensor& produ
     best[static_cast<std::size_t>(q)].settle(scorers[static_cast<std::size_t>(q - tile.begin)]);
 }
 
-/// [Q, k] of this rank; rows -1 where its share has fewer than k.
+/// [Q, k] of this rank; its share may have fewer than k.
 Neighbours listed(const std::vector<Candidates>& best, int64_t k) {
   const auto queries = static_cast<int64_t>(best.size());
   Neighbours found{at::full({queries, k}, -1, torch::kInt64),
@@ -214,7 +206,8 @@ Neighbours search(const torch::Tensor& queries, const VectorSource& corpus, cons
                 corpus.dim(), shape_string(queries), "embed both with the same model");
   TRIREME_ASSERT(ids.rows() == corpus.rows(), "{} ids of {} rows", ids.rows(), corpus.rows());
   const ExcludedRows exclusions = checked_exclusions(excluded, queries.size(0), corpus.rows());
-  check_k(k, corpus.rows(), exclusions);
+  TRIREME_CHECK(k >= 1 && k <= corpus.rows(), ConfigError, kWhere,
+                "k must be from 1 to the corpus size; got k = {} and {} rows; lower k.", k, corpus.rows());
 
   const torch::Tensor vectors = queries.to(torch::kFloat32).contiguous();
   std::vector<double> query_errors =
@@ -243,6 +236,14 @@ Neighbours search(const torch::Tensor& queries, const VectorSource& corpus, cons
     if (progress) progress(block->first_row + block->vectors.size(0) - share.begin, share.end - share.begin);
   }
   return merge_over_ranks(listed(best, k), ids, communicator);
+}
+
+int64_t list_length(const torch::Tensor& scores, int64_t query) {
+  const int64_t depth = scores.size(1);
+  const float* const list = scores.const_data_ptr<float>() + query * depth;
+  int64_t length = depth;
+  while (length > 0 && list[length - 1] == -std::numeric_limits<float>::infinity()) --length;
+  return length;
 }
 
 void require_comparable(const std::filesystem::path& queries_path, const EmbeddingsReader& queries,

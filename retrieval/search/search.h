@@ -62,10 +62,13 @@ struct SearchOptions {
 /// Corpus rows that a query must not be given (its own picture, its gold documents): [Q] lists, or none at all.
 using ExcludedRows = std::vector<std::vector<int64_t>>;
 
+/// A query that may be given fewer than k rows has a shorter list: behind its end rows are -1, scores -infinity.
 struct Neighbours {
   torch::Tensor rows;    ///< [Q, k] int64, corpus rows, best first
   torch::Tensor scores;  ///< [Q, k] float32
 };
+/// Of one list in scores [Q, k] float32 on the CPU: how many are above -infinity. cost: what lies behind its end.
+int64_t list_length(const torch::Tensor& scores, int64_t query);
 
 /// The k corpus rows with the largest inner product for every query: exact, whatever the corpus's size.
 ///   score = q.d, products and sum in float64 in a fixed order, rounded once to float32; equal scores are ordered by
@@ -78,8 +81,9 @@ struct Neighbours {
 /// progress  called now and then with the corpus rows of this rank that are done, and that it has in all.
 /// collective: each rank searches a share of the rows; every rank returns the same, all lists merged.
 /// memory    queries in float32, 2 blocks of block_rows, about 24 k bytes a query; ids. Not the corpus.
-/// throws    ShapeError: D differs, other dtypes. ConfigError: k < 1, or above N less the rows excluded. DataError: NaN
-///           or infinity in a vector (names its id or row), a norm above 1e18 or not as claimed, what reading throws.
+/// return    lists of k rows; of N less the rows excluded for a query where that is less.
+/// throws    ShapeError: D differs, other dtypes. ConfigError: k < 1 or above N. DataError: NaN or infinity in a vector
+///           (names its id or row), a norm above 1e18 or not as claimed, what reading throws.
 Neighbours search(const torch::Tensor& queries, const VectorSource& corpus, const IdTable& ids, int64_t k,
                   const SearchOptions& options, Communicator& communicator, const ExcludedRows& excluded = {},
                   const std::function<void(int64_t done, int64_t of)>& progress = {});

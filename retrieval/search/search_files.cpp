@@ -67,9 +67,9 @@ ExcludedRows same_ids(const IdTable& queries, const IdTable& corpus) {
   return excluded;
 }
 
-std::size_t most_excluded(const ExcludedRows& excluded) {
-  std::size_t most = 0;
-  for (const auto& list : excluded) most = std::max(most, list.size());
+int64_t most_excluded_of(const ExcludedRows& excluded) {
+  int64_t most = 0;
+  for (const auto& list : excluded) most = std::max(most, std::ssize(list));
   return most;
 }
 
@@ -84,6 +84,11 @@ struct Inputs {
     query_ids.emplace(ids_of(options.queries, queries));
     corpus_ids.emplace(ids_of(options.corpus, corpus));
     if (options.exclude_same_id) excluded = same_ids(*query_ids, *corpus_ids);
+    most_excluded = most_excluded_of(excluded);
+    TRIREME_CHECK(
+        options.k <= corpus.rows() - most_excluded, ConfigError, kWhere,
+        "k must be at most the corpus size less the rows excluded; got k = {} and {} rows, {} excluded; lower --k.",
+        options.k, corpus.rows(), most_excluded);
     query_vectors = queries.read(0, queries.rows()).to(torch::kFloat32);
     checked_norms(query_vectors, queries.info().normalized, [&](int64_t row) {
       return fmt::format("id {} (row {} of {})", quote_text((*query_ids)[row]), row, quote_path(options.queries));
@@ -92,6 +97,7 @@ struct Inputs {
   EmbeddingsReader queries, corpus;
   std::optional<IdTable> query_ids, corpus_ids;
   ExcludedRows excluded;
+  int64_t most_excluded = 0;  ///< of one query
   torch::Tensor query_vectors;
 };
 
@@ -149,7 +155,7 @@ std::vector<std::string> doc_ids(const Neighbours& neighbours, const IdTable& id
   const auto* const rows = neighbours.rows.const_data_ptr<int64_t>() + first * k;
   std::vector<std::string> docs;
   docs.reserve(static_cast<std::size_t>(count * k));
-  for (int64_t i = 0; i < count * k; ++i) docs.emplace_back(ids[rows[i]]);
+  for (int64_t i = 0; i < count * k; ++i) docs.emplace_back(rows[i] < 0 ? std::string_view() : ids[rows[i]]);
   return docs;
 }
 
@@ -211,7 +217,7 @@ SearchReport search_files(const SearchFilesOptions& options, const std::string& 
                    .model_sha256 = embedded.model_sha256,
                    .adapter_sha256 = embedded.adapter_sha256,
                    .config_sha256 = config_sha256,
-                   .candidates = inputs.corpus.rows() - static_cast<int64_t>(most_excluded(inputs.excluded))});
+                   .candidates = inputs.corpus.rows() - inputs.most_excluded});
   communicator.barrier();
   report.write_s = seconds_since(write_begin);
   return report;

@@ -6,6 +6,7 @@
 #include "core/io/quote.h"
 #include "core/shape.h"
 #include "retrieval/search/run_file.h"
+#include "retrieval/search/search.h"
 
 namespace trireme {
 namespace {
@@ -52,7 +53,7 @@ void TrecWriter::write(std::span<const std::string> query_ids, std::span<const s
   for (int64_t q = 0; q < count; ++q) {
     const std::string& query = query_ids[static_cast<std::size_t>(q)];
     check_id(query, "query");
-    for (int64_t i = 0; i < depth; ++i) {
+    for (int64_t i = 0; i < list_length(scores, q); ++i) {
       const std::string& doc = doc_ids[static_cast<std::size_t>(q * depth + i)];
       check_id(doc, "document");
       fmt::format_to(std::back_inserter(text), "{} Q0 {} {} {:.9g} {}\n", query, doc, i + 1, values[q * depth + i],

@@ -1,4 +1,5 @@
-"""Our retrieval metrics against pytrec_eval's, on random runs full of ties.
+"""Our retrieval metrics against pytrec_eval's, on random runs full of ties: lists of equal length, and all that pools
+mostly smaller than the cutoffs have for queries that exclude documents or are judged with some that the pool lacks.
 
     python tests/peer/metrics_parity.py --build build/release --runs 1000 [--seed 1]
 
@@ -27,7 +28,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
-    cases = [metric_cases.draw_case(rng) for _ in range(options.runs)]
+    cases = [(metric_cases.draw_pool_case if number % 2 else metric_cases.draw_case)(rng)
+             for number in range(options.runs)]
     ran = subprocess.run([options.build / "bin/metrics_pipe"], input="\n".join(map(metric_cases.dump, cases)),
                          capture_output=True, text=True, check=True)
     answers = [json.loads(line) for line in ran.stdout.splitlines()]

@@ -6,7 +6,7 @@
 
 namespace trireme {
 
-/// The lists that a search found, by ids. RunInfo is left empty.
+/// The lists that a search found, by ids. RunInfo has its candidates alone.
 Run run_of(const EvalSet& set, const EvalSearch& search, const Neighbours& found);
 
 /// What was judged for its queries.

@@ -10,7 +10,8 @@ namespace trireme {
 
 void EvalMetricConfig::describe(FieldList& v) {
   v.field("names", names, "recall@k, mrr, ndcg@k, map.").non_empty();
-  v.field("depth", depth, "Results kept per query, fewer where the pool is smaller: what mrr and map see.").at_least(1);
+  v.field("depth", depth, "Results kept per query, fewer where the pool has no more for it: what mrr and map see.")
+      .at_least(1);
   v.field("bootstrap_samples", bootstrap_samples, "Resamplings for the 95 % intervals; 0 = no intervals.").at_least(0);
   v.field("seed", seed, "Of the resamplings.").at_least(0);
 }
@@ -193,21 +194,18 @@ std::vector<ScoredRow> empty_rows(const Benchmark& benchmark) {
 Neighbours find(const EvalSet& set, const EvalSearch& search, const std::vector<std::unique_ptr<VectorSource>>& vectors,
                 int64_t depth, Communicator& communicator) {
   const EvalFile &queries = *set.files()[search.queries], &pool = *set.files()[search.pool];
-  const int64_t available = pool.records.size() - search.most_excluded;
   TRIREME_CHECK(
-      available > 0, DataError, pool.path.string(),
+      search.most_excluded < pool.records.size(), DataError, pool.path.string(),
       "a pool must hold more than a query excludes; got {} candidates and {} excluded; correct the benchmark.",
       pool.records.size(), search.most_excluded);
   return trireme::search(vectors[search.queries]->read(0, queries.records.size()), *vectors[search.pool], pool.ids,
-                         std::min(depth, available), {}, communicator, search.excluded);
+                         std::min(depth, pool.records.size()), {}, communicator, search.excluded);
 }
 
 TaskMetrics score(const EvalSet& set, const EvalSearch& search, const Neighbours& lists,
                   const std::vector<Metric>& metrics, const EvalMetricConfig& config) {
-  MetricOptions options{
+  const MetricOptions options{
       .metrics = metrics, .bootstrap_samples = config.bootstrap_samples, .seed = static_cast<uint64_t>(config.seed)};
-  // Where the whole pool is listed, a cutoff beyond it says the same as one at its end.
-  for (Metric& metric : options.metrics) metric.cutoff = std::min(metric.cutoff, lists.rows.size(1));
   const EvalTask& task = set.benchmark().tasks[search.task].task;
   return evaluate_run(task.id, run_of(set, search, lists), judgements_of(set, search), options);
 }

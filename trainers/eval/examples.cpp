@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <unordered_set>
 
 #include "core/config/field_list.h"
 #include "core/error.h"
@@ -45,12 +46,13 @@ std::vector<Outcome> outcomes_of(const EvalSearch& search, const EvalFile& pool,
   const auto scores = found.scores.accessor<float, 2>();
   std::vector<Outcome> outcomes;
   for (int64_t query = 0; query < rows.size(0); ++query) {
-    const auto& relevant = search.relevant[static_cast<std::size_t>(query)];
+    std::unordered_set<std::string_view> relevant;
+    for (const RelevantDocument& document : search.relevant[static_cast<std::size_t>(query)])
+      relevant.insert(document.did);
     Outcome outcome{query, 0, scores[query][0]};
-    for (int64_t i = 0; i < rows.size(1) && outcome.rank == 0; ++i) {
-      const std::string_view did = pool.ids[rows[query][i]];
-      if (std::any_of(relevant.begin(), relevant.end(), [&](const auto& document) { return document.did == did; }))
-        outcome.rank = i + 1;
+    const int64_t length = list_length(found.scores, query);
+    for (int64_t i = 0; i < length && outcome.rank == 0; ++i) {
+      if (relevant.contains(pool.ids[rows[query][i]])) outcome.rank = i + 1;
     }
     outcomes.push_back(outcome);
   }
@@ -98,7 +100,8 @@ GalleryCase GalleryBuilder::case_of(const EvalSearch& search, const Neighbours& 
   GalleryCase example{item_of(search.queries, query), rank};
   const auto rows = found.rows.accessor<int64_t, 2>();
   const auto scores = found.scores.accessor<float, 2>();
-  for (int64_t i = 0; i < std::min(config_.shown, rows.size(1)); ++i) {
+  const int64_t shown = std::min(config_.shown, list_length(found.scores, query));
+  for (int64_t i = 0; i < shown; ++i) {
     GalleryItem item = item_of(search.pool, rows[query][i]);
     const bool is_relevant =
         std::any_of(relevant.begin(), relevant.end(), [&](const auto& document) { return document.did == item.id; });

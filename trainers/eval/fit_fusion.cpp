@@ -22,8 +22,7 @@ struct FitSearch {
       return run.docs_of(query)[static_cast<std::size_t>(place)];
     };
     const Run lists = reordered(run, fuse(run.scores, rank, id, {FusionForm::kAlpha, alpha}));
-    const MetricOptions options{
-        .metrics = {{metric.kind, std::min(metric.cutoff, run.depth())}}, .bootstrap_samples = 0, .seed = 0};
+    const MetricOptions options{.metrics = {metric}, .bootstrap_samples = 0, .seed = 0};
     return evaluate_run("fit", lists, judgements, options).values.front().mean;
   }
 };

@@ -32,7 +32,7 @@ torch::Tensor SearchReranker::scores_of(const EvalSet& set, const EvalSearch& se
       });
   counts_ += scored.counts;
   unread_answers_ += scored.unread_answers;
-  candidates_ += heads.size() * heads.depth();
+  candidates_ += heads.candidates();
   score_s_ += seconds_since(begin);
   return mode == RerankModes::kPointwise ? scored.scores.pointwise : scored.scores.listwise;
 }
@@ -50,7 +50,10 @@ RerankedSearch SearchReranker::score(const EvalSet& set, const EvalSearch& searc
 }
 
 PositionBias SearchReranker::position_bias(const EvalSet& set, const RerankedSearch& reranked) {
-  const int64_t candidates = std::min(config_.listwise_depth, reranked.found.rows.size(1));
+  int64_t longest = 1;
+  for (int64_t query = 0; query < reranked.found.rows.size(0); ++query)
+    longest = std::max(longest, list_length(reranked.found.scores, query));
+  const int64_t candidates = std::min(config_.listwise_depth, longest);
   const ListHeads heads = heads_of(set, *reranked.search, reranked.found, candidates);
   return listwise_position_bias(heads, config_.position_bias_queries, candidates, score_, communicator_);
 }

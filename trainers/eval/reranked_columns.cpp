@@ -59,9 +59,12 @@ int64_t candidates_of(const EvalSet& set, const EvalRerankConfig& config) {
   int64_t candidates = 0;
   for (const EvalSearch& search : set.searches()) {
     const int64_t queries = set.files()[search.queries]->records.size();
-    const int64_t available = set.files()[search.pool]->records.size() - search.most_excluded;
-    if (asked(asks_pointwise)) candidates += queries * std::min(config.depth, available);
-    if (asked(asks_listwise)) candidates += queries * std::min(config.listwise_depth, available);
+    const int64_t pool = set.files()[search.pool]->records.size();
+    for (int64_t query = 0; query < queries; ++query) {
+      const auto excluded = search.excluded.empty() ? 0 : std::ssize(search.excluded[static_cast<std::size_t>(query)]);
+      if (asked(asks_pointwise)) candidates += std::min(config.depth, pool - excluded);
+      if (asked(asks_listwise)) candidates += std::min(config.listwise_depth, pool - excluded);
+    }
   }
   return candidates;
 }
@@ -121,7 +124,7 @@ struct RerankedColumns::State {
                 .model_sha256 = retriever.model_sha256,
                 .adapter_sha256 = retriever.adapter_sha256,
                 .config_sha256 = config_sha256(eval.embed),
-                .candidates = set.files()[reranked.search->pool]->records.size() - reranked.search->most_excluded};
+                .candidates = run.info.candidates};
     const std::string& task = set.benchmark().tasks[reranked.search->task].task.id;
     for (const RerankModes mode : config.modes) {
       ScoredRun scored{.run = run,

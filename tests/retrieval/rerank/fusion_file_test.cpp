@@ -1,3 +1,5 @@
+#include <limits>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -86,6 +88,21 @@ TEST_F(FusionFiles, ARerankedRunIsARunAndGivesBackWhatItWasMadeOf) {
   EXPECT_EQ(run.info.method, "rerank pointwise, w=1");
   EXPECT_EQ(run.info.model, "models/rank");
   EXPECT_EQ(run.info.candidates, 12);
+  expect_equal(read_scored_run(at("run.h5")), scored);
+}
+
+TEST_F(FusionFiles, AShorterListKeepsItsLength) {
+  ScoredRun scored = scored_sample();
+  for (int64_t i = 2; i < 5; ++i) {
+    scored.run.doc_ids[static_cast<std::size_t>(5 + i)] = "";
+    scored.run.scores[1][i] = -std::numeric_limits<float>::infinity();
+  }
+  scored.scores.pointwise[1][2] = scored.scores.listwise[1][2] = 0;
+  scored.scores.pointwise[1][0] = 0.5;
+  write_reranked_run(at("run.h5"), scored, RerankModes::kPointwise, {FusionForm::kAlpha, 0});
+  const trireme::Run run = read_run(at("run.h5"));
+  EXPECT_THAT(run.docs_of(0), ElementsAre("d2", "d1", "d0", "d3", "d4"));
+  EXPECT_THAT(run.docs_of(1), ElementsAre("d1", "d0"));
   expect_equal(read_scored_run(at("run.h5")), scored);
 }
 

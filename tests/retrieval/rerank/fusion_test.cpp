@@ -1,6 +1,7 @@
 #include "retrieval/rerank/fusion.h"
 
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include <gmock/gmock.h>
@@ -65,6 +66,15 @@ TEST(Fusion, DocumentsBehindTheDepthStayBelowAtTheirDistances) {
   EXPECT_FLOAT_EQ(scores[1], 0.45f);
   EXPECT_FLOAT_EQ(scores[2], 0.25f);
   EXPECT_FLOAT_EQ(scores[3], -0.05f);
+}
+
+TEST(Fusion, NothingIsFusedBehindTheEndOfAShorterList) {
+  constexpr float kEnd = -std::numeric_limits<float>::infinity();
+  const FusedLists lists = fuse_ids(rows({{0.8f, 0.6f, kEnd, kEnd}, {0.8f, 0.6f, 0.4f, kEnd}}),
+                                    rows({{0.1f, 0.9f, 5, NAN}, {0.1f, 0.9f, 0.5f, NAN}}), {FusionForm::kWeight, 0.5});
+  EXPECT_THAT(row_of(lists.order, 0), ElementsAre(1, 0, 2, 3));
+  EXPECT_THAT(scores_of(lists.scores, 0), ElementsAre(1.05f, 0.85f, kEnd, kEnd));
+  EXPECT_THAT(scores_of(lists.scores, 1), ElementsAre(1.05f, 0.85f, 0.65f, kEnd));
 }
 
 TEST(Fusion, EqualScoresGoToTheSmallerIdByBytes) {

@@ -1,6 +1,7 @@
 #include "retrieval/search/run_file.h"
 
 #include <cmath>
+#include <limits>
 
 #include <ATen/ops/equal.h>
 #include <ATen/ops/tensor.h>
@@ -46,6 +47,39 @@ TEST_F(RunFile, ComesBackAsItWasWritten) {
   EXPECT_TRUE(at::equal(read.scores, written.scores));
   EXPECT_EQ(read.info, written.info);
   EXPECT_EQ(read.docs_of(1)[0], "größe");
+}
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+TEST_F(RunFile, ListsMayEndEarly) {
+  trireme::Run written = sample();
+  for (const std::size_t behind : {std::size_t{2}, std::size_t{4}, std::size_t{5}}) {
+    written.doc_ids[behind] = "";
+    written.scores.view({-1})[static_cast<int64_t>(behind)] = -kInfinity;
+  }
+  write_run(path_, written);
+  const trireme::Run read = read_run(path_);
+  EXPECT_EQ(read.doc_ids, written.doc_ids);
+  EXPECT_TRUE(at::equal(read.scores, written.scores));
+  EXPECT_THAT(read.docs_of(0), ::testing::ElementsAre("d1", "d2"));
+  EXPECT_THAT(read.docs_of(1), ::testing::ElementsAre("größe"));
+  TrecWriter trec(folder_.path() / "run.txt", "t");
+  const std::vector<std::string> queries = {"q1", "q2"};
+  trec.write(queries, read.doc_ids, read.scores);
+  trec.commit();
+  EXPECT_EQ(read_text_file(folder_.path() / "run.txt"), "q1 Q0 d1 1 0.5 t\nq1 Q0 d2 2 0.5 t\nq2 Q0 größe 1 3 t\n");
+}
+
+TEST_F(RunFile, RefusesDocumentsBehindAListsEndAndListsOfNone) {
+  EXPECT_THAT(refusal([](trireme::Run& run) { run.scores[1][2] = -kInfinity; }),
+              AllOf(HasSubstr("score -inf"), HasSubstr("frage:2")));
+  EXPECT_THAT(refusal([](trireme::Run& run) { run.scores[0][1] = -kInfinity; }),
+              AllOf(HasSubstr("finite"), HasSubstr("q 1")));
+  EXPECT_THAT(refusal([](trireme::Run& run) {
+                run.scores[0].fill_(-kInfinity);
+                for (std::size_t i = 0; i < 3; ++i) run.doc_ids[i] = "";
+              }),
+              AllOf(HasSubstr("finite"), HasSubstr("q 1")));
 }
 
 TEST_F(RunFile, IsTheSameBytesInAnyBlocks) {

@@ -93,6 +93,8 @@ TEST_F(SearchFiles, LeavesOutTheDocumentWithTheQuerysId) {
   EXPECT_EQ(others.info.candidates, 8);
   for (int64_t q = 0; q < 9; ++q)
     EXPECT_EQ(std::ranges::count(others.docs_of(q), others.query_ids[static_cast<std::size_t>(q)]), 0);
+  options_.k = 9;
+  EXPECT_THAT(message_of<ConfigError>([&] { run(); }), AllOf(HasSubstr("k = 9"), HasSubstr("9 rows, 1 excluded")));
 }
 
 TEST_F(SearchFiles, BuildsAnIndexOnceAndTellsItsRecall) {

@@ -1,6 +1,7 @@
 #include "retrieval/search/search.h"
 
 #include <cmath>
+#include <limits>
 #include <mutex>
 #include <numeric>
 
@@ -38,7 +39,8 @@ IdTable some_ids(int64_t rows) {
 Neighbours brute_force(const torch::Tensor& queries, const torch::Tensor& corpus, const IdTable& ids, int64_t k,
                        const ExcludedRows& excluded = {}) {
   const int64_t dim = corpus.size(1), rows = corpus.size(0);
-  Neighbours found{at::zeros({queries.size(0), k}, torch::kInt64), at::zeros({queries.size(0), k})};
+  Neighbours found{at::full({queries.size(0), k}, -1, torch::kInt64),
+                   at::full({queries.size(0), k}, -std::numeric_limits<float>::infinity())};
   for (int64_t q = 0; q < queries.size(0); ++q) {
     std::vector<float> scores(static_cast<std::size_t>(rows));
     for (int64_t row = 0; row < rows; ++row) {
@@ -58,7 +60,7 @@ Neighbours brute_force(const torch::Tensor& queries, const torch::Tensor& corpus
       const float x = scores[static_cast<std::size_t>(a)], y = scores[static_cast<std::size_t>(b)];
       return x != y ? x > y : ids[a] < ids[b];
     });
-    for (int64_t i = 0; i < k; ++i) {
+    for (int64_t i = 0; i < std::min(k, std::ssize(order)); ++i) {
       found.rows.mutable_data_ptr<int64_t>()[q * k + i] = order[static_cast<std::size_t>(i)];
       found.scores.mutable_data_ptr<float>()[q * k + i] =
           scores[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])];
@@ -253,12 +255,24 @@ TEST(Search, RefusesMoreNeighboursThanThereAre) {
   const IdTable ids = some_ids(10);
   const auto queries = at::randn({2, 3}), corpus = at::randn({10, 3});
   EXPECT_THAT(message_of<ConfigError>([&] { search_alone(queries, corpus, ids, 11); }),
-              AllOf(HasSubstr("k = 11 and 10 rows"), HasSubstr("--k")));
+              AllOf(HasSubstr("k = 11 and 10 rows"), HasSubstr("lower k")));
   EXPECT_THAT(message_of<ConfigError>([&] { search_alone(queries, corpus, ids, 0); }), HasSubstr("k = 0"));
-  EXPECT_THAT(message_of<ConfigError>([&] {
-                search_alone(queries, corpus, ids, 9, 8, {{1}, {2, 3}});
-              }),
-              HasSubstr("2 excluded"));
+}
+
+TEST(Search, EndsTheListOfAQueryThatTheCorpusHasNoMoreFor) {
+  at::manual_seed(11);
+  const IdTable ids = some_ids(10);
+  const auto queries = at::randn({4, 3}), corpus = at::randn({10, 3});
+  const ExcludedRows excluded = {{}, {2, 3}, {9, 8, 7, 6, 5, 4, 3, 1, 0}, {5}};
+  const Neighbours expected = brute_force(queries, corpus, ids, 10, excluded);
+  for (const int64_t block_rows : {3, 32})
+    expect_equal(search_alone(queries, corpus, ids, 10, block_rows, excluded), expected);
+  run_ranks(3, [&](Communicator& communicator) {
+    expect_equal(search(queries, TensorSource(corpus), ids, 10, {.block_rows = 2}, communicator, excluded), expected);
+  });
+  std::vector<int64_t> lengths;
+  for (int64_t query = 0; query < 4; ++query) lengths.push_back(list_length(expected.scores, query));
+  EXPECT_EQ(lengths, (std::vector<int64_t>{10, 8, 1, 9})) << "each its own";
 }
 
 TEST(Search, RefusesOtherShapesAndDtypes) {

@@ -1,6 +1,8 @@
 #include "trainers/eval/evaluate.h"
 
 #include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include <ATen/ops/empty.h>
 
@@ -267,6 +269,104 @@ TEST_F(EvaluateTest, RefusesMetricsThatCannotBeComputed) {
   EXPECT_THAT(message(), HasSubstr("recall@5"));
   metrics_.names = {"recal@5"};
   EXPECT_THAT(message(), HasSubstr("recal@5"));
+}
+
+/// A benchmark of one task out of a line of tests/golden/metrics/eval_cases.jsonl, on disk.
+class PoolBenchmark {
+ public:
+  explicit PoolBenchmark(const nlohmann::json& json) {
+    std::string pool, queries, qrels;
+    for (const auto& [did, degrees] : json["pool"].items()) {
+      degrees_[did] = degrees;
+      pool += nlohmann::json{{"did", did}, {"txt", "x"}, {"img_path", nullptr}, {"modality", "text"}}.dump() + "\n";
+    }
+    for (const auto& [qid, query] : json["queries"].items()) {
+      degrees_[qid] = query["degrees"];
+      queries += nlohmann::json{{"qid", qid},
+                                {"query_txt", "x"},
+                                {"task_id", 1},
+                                {"query_img_path", nullptr},
+                                {"query_modality", "text"},
+                                {"exclude_cand_list", query["excluded"]}}
+                     .dump() +
+                 "\n";
+      for (const auto& [did, grade] : query["relevant"].items())
+        qrels += fmt::format("{} 0 {} {} 1\n", qid, did, grade.get<int64_t>());
+    }
+    folder_.write("pool.jsonl", pool);
+    folder_.write("queries.jsonl", queries);
+    folder_.write("qrels.txt", qrels);
+    folder_.write("tasks.yaml",
+                  fmt::format("format: trireme_tasks\nformat_version: 1\ndataset: toys\ninstructions: none.tsv\n"
+                              "rows:\n  - {{id: row, label: row}}\ntasks:\n  - {{id: t, label: t, row: row, set: main, "
+                              "split: test, task_id: 1, floor: \"\", query: queries.jsonl, pool: pool.jsonl, qrels: "
+                              "qrels.txt, global_pool: \"\", global_qrels: \"\", queries: {}, candidates: {}}}\n",
+                              json["queries"].size(), json["pool"].size()));
+  }
+  EvalSet open() const {
+    BenchmarkConfig config;
+    config.root = folder_.path();
+    config.allow_missing_positives = true;
+    EvalQueryConfig queries;
+    queries.instruction = InstructionChoice::kNone;
+    return {read_benchmark(config), queries};
+  }
+  std::unique_ptr<VectorSource> vectors(const EvalFile& file) const {
+    auto vectors = at::empty({file.records.size(), 2}, torch::kFloat32);
+    for (int64_t row = 0; row < vectors.size(0); ++row) {
+      const double radians = degrees_.at(std::string(file.ids[row])) * M_PI / 180;
+      vectors[row][0] = std::cos(radians);
+      vectors[row][1] = std::sin(radians);
+    }
+    return std::make_unique<TensorSource>(vectors);
+  }
+
+ private:
+  test::TempFolder folder_;
+  std::map<std::string, double> degrees_;
+};
+
+// Golden: tests/golden/metrics/make.py. Pools of 1 to 14 documents, exclusions of each query's own, relevant documents
+// that the pool lacks.
+TEST(SmallPools, GiveEveryQueryWhatPytrecEvalGivesIt) {
+  EvalMetricConfig metrics;
+  metrics.names = {"recall@1", "recall@5", "recall@10", "mrr", "ndcg", "ndcg@5", "ndcg@10", "map", "map@10"};
+  metrics.bootstrap_samples = 0;
+  std::ifstream file(fs::path(TRIREME_TEST_DIR) / "golden/metrics/eval_cases.jsonl");
+  int64_t cases = 0;
+  for (std::string line; std::getline(file, line); ++cases) {
+    const auto json = nlohmann::json::parse(line);
+    const PoolBenchmark benchmark(json);
+    const EvalSet set = benchmark.open();
+    for (const int ranks : {1, 2}) {
+      run_ranks(ranks, [&](Communicator& communicator) {
+        std::vector<MetricValue> values;
+        const ResultTable table = evaluate(
+            set, metrics, [&](const EvalFile& of) { return benchmark.vectors(of); }, communicator,
+            [&](const EvalSearch&, const Neighbours&, const TaskMetrics& scored) { values = scored.values; });
+        ASSERT_EQ(values.size(), metrics.names.size());
+        for (std::size_t i = 0; i < values.size(); ++i) {
+          const auto expected = json["expected"][metrics.names[i]].get<std::vector<double>>();
+          EXPECT_THAT(values[i].per_query, ::testing::Pointwise(::testing::DoubleNear(1e-9), expected))
+              << "case " << cases << ", " << metrics.names[i];
+        }
+        EXPECT_EQ(table.tasks[0].local->candidates, std::ssize(json["pool"]));
+      });
+    }
+  }
+  EXPECT_EQ(cases, 18);
+}
+
+TEST(SmallPools, RefuseAQueryThatExcludesAllOfItsPool) {
+  const auto json = nlohmann::json::parse(R"({"pool": {"9:101": 1, "9:102": 5}, "queries": {
+      "9:1": {"degrees": 0.25, "excluded": ["9:101", "9:102"], "relevant": {"9:101": 1}}}})");
+  const PoolBenchmark benchmark(json);
+  SelfCommunicator alone;
+  EXPECT_THAT(message_of<DataError>([&] {
+                evaluate(
+                    benchmark.open(), {}, [&](const EvalFile& of) { return benchmark.vectors(of); }, alone);
+              }),
+              HasSubstr("2 candidates and 2 excluded"));
 }
 
 TEST(Mbeir, HasSixteenTasksByTheirFileNames) {

@@ -131,6 +131,53 @@ TEST_F(EvalRerankTest, AnyNumberOfRanksGivesTheSameTables) {
     });
 }
 
+TEST_F(EvalRerankTest, AShorterListOfOneQueryLeavesTheOthersWhole) {
+  const auto query = [](int id, const std::string& excluded) {
+    return fmt::format(R"({{"qid": "9:{}", "query_txt": "x", "query_img_path": null, "query_modality": "text", )"
+                       R"("task_id": 1, "exclude_cand_list": [{}]}})"
+                       "\n",
+                       id, excluded);
+  };
+  benchmark_.write("query/test/names.jsonl",
+                   query(1, "") + query(2, R"("9:15", "9:11", "9:13")") + query(3, "") + query(4, ""));
+  BenchmarkConfig benchmark;
+  benchmark.root = benchmark_.root();
+  benchmark.tasks = {"names_test"};
+  EvalQueryConfig queries;
+  queries.pools = {PoolScope::kLocal};
+  set_.emplace(read_benchmark(benchmark), queries);
+  FusionFitConfig fit_config;
+  fit_config.metric = "recall@10";
+  for (const int ranks : {1, 2}) {
+    run_ranks(ranks, [&](Communicator& communicator) {
+      SearchReranker reranker(config_, knowing(1), communicator, {});
+      std::vector<RerankedSearch> searches;
+      evaluate(*set_, metrics_, vectors_of, communicator,
+               [&](const EvalSearch& search, const Neighbours& found, const TaskMetrics&) {
+                 searches.push_back(reranker.score(*set_, search, found));
+               });
+      const Neighbours& found = searches.at(0).found;
+      std::vector<int64_t> lengths;
+      for (int64_t row = 0; row < 4; ++row) lengths.push_back(list_length(found.scores, row));
+      EXPECT_THAT(lengths, ::testing::ElementsAre(5, 2, 5, 5));
+      EXPECT_EQ(reranker.candidates(), (3 + 2 + 3 + 3) + (5 + 2 + 5 + 5)) << "pointwise to 3, listwise to 5";
+      EXPECT_EQ(reranker.counts().prompts, reranker.candidates());
+      const Neighbours lists = fused(*set_, searches[0], RerankModes::kBoth, {FusionForm::kAlpha, 0});
+      EXPECT_TRUE(at::equal(lists.rows.slice(1, 2).select(0, 1), found.rows.slice(1, 2).select(0, 1))) << "no row";
+      const PositionBias bias = reranker.position_bias(*set_, searches[0]);
+      EXPECT_EQ(bias.candidates, 5);
+      EXPECT_EQ(bias.queries, 3) << "those that have five";
+      // Weights are fitted on the same lists.
+      const FusionFile fit = fit_fusion(*set_, searches, {RerankModes::kPointwise}, fit_config);
+      EXPECT_EQ(fit.fitted.at(0).value, 1) << "five are all there are";
+    });
+  }
+  SelfCommunicator alone;
+  const auto tables = columns(knowing(1), {FusionForm::kAlpha, 0}, alone);
+  EXPECT_EQ(recall_at_1(tables[0].tasks[0]), 1) << "9:2 is not given 9:15";
+  EXPECT_EQ(recall_at_1(tables[1].tasks[0]), 1);
+}
+
 TEST_F(EvalRerankTest, CountsAreThoseOfAllRanks) {
   for (const int ranks : {1, 3}) {
     run_ranks(ranks, [&](Communicator& communicator) {
