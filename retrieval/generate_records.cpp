@@ -30,8 +30,10 @@ void GenerateRecordsOptions::describe(FieldList& v) {
       .no_effect_on_values();
   v.field("max_new_tokens", max_new_tokens, "A text ends after so many tokens at the latest.").at_least(1);
   v.field("seed", seed, "Of sampling: each record draws from a stream of its own.").at_least(0);
+  v.field("keep_special_tokens", keep_special_tokens,
+          "Special tokens inside an answer, as <|box_start|>, stay in its text; the end token never does.");
 }
-static_assert(field_count<GenerateRecordsOptions>() == 5, "describe() must list every field");
+static_assert(field_count<GenerateRecordsOptions>() == 6, "describe() must list every field");
 namespace {
 
 namespace fs = std::filesystem;
@@ -54,10 +56,13 @@ std::vector<int64_t> stop_tokens_of(const fs::path& model, const Tokenizer& toke
   return {tokenizer.token_to_id("<|im_end|>").value()};
 }
 
-std::string line_of(const std::string& id, const Generation& generation, const Tokenizer& tokenizer) {
+std::string line_of(const std::string& id, const Generation& generation, const Tokenizer& tokenizer,
+                    bool keep_special_tokens) {
   const auto& all = generation.log_probabilities;
+  // The end token is no part of the text, whether the tokenizer calls it special or not.
+  const auto answer = std::span(generation.tokens).first(generation.tokens.size() - (generation.stopped ? 1 : 0));
   const nlohmann::ordered_json line = {{"id", id},
-                                       {"text", tokenizer.decode(generation.tokens, /*skip_special_tokens=*/true)},
+                                       {"text", tokenizer.decode(answer, !keep_special_tokens)},
                                        {"finish", generation.stopped ? "stop" : "length"},
                                        {"tokens", generation.tokens},
                                        {"log_probability", std::accumulate(all.begin(), all.end(), 0.0)}};
@@ -114,7 +119,8 @@ GenerateCounts generate_records(const EmbedderConfig& model, const GenerateRecor
     }
     const auto results = generate(embedder.model, on_device(loaded->batch, embedder.model.device), seeds, generation);
     for (std::size_t i = 0; i < results.size(); ++i) {
-      lines.emplace(loaded->first_row + static_cast<int64_t>(i), line_of(loaded->ids[i], results[i], tokenizer));
+      lines.emplace(loaded->first_row + static_cast<int64_t>(i),
+                    line_of(loaded->ids[i], results[i], tokenizer, options.keep_special_tokens));
       counts.new_tokens += std::ssize(results[i].tokens);
     }
     counts.records += std::ssize(results);

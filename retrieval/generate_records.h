@@ -22,6 +22,7 @@ struct GenerateRecordsOptions {
   std::optional<std::filesystem::path> image_root;
   int64_t max_new_tokens = 128;
   int64_t seed = 0;
+  bool keep_special_tokens = false;
 
   void describe(FieldList& v);
 };
@@ -37,7 +38,8 @@ struct GenerateCounts {
 ///   {"id", "text", "finish": "stop" | "length", "tokens": [ids], "log_probability": of all tokens, nats}
 /// lines in the file's order, whatever the number of ranks. A record's text depends on the record, its line, the
 /// weights and the seed. It ends at one of generation_config.json's eos_token_id (config.json's where that has none,
-/// else <|im_end|>), which is a token of the answer but not of "text". temperature 0 takes the likeliest token.
+/// else <|im_end|>), which is a token of the answer but not of "text", special or not. Other special tokens of the
+/// answer are in "text" only under keep_special_tokens. temperature 0 takes the likeliest token.
 /// Everything about the inputs is checked before weights are read. collective: every rank enters.
 /// throws what its parts throw; on any throw no output file is left behind. Memory: the texts.
 GenerateCounts generate_records(const EmbedderConfig& model, const GenerateRecordsOptions& options,
