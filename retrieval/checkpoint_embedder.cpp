@@ -9,7 +9,7 @@ namespace fs = std::filesystem;
 struct CheckpointEmbedder::State {
   State(EmbedderConfig embedder_config, c10::Device device)
       : config(std::move(embedder_config)),
-        checkpoint(source_of("embed", config, device)),
+        checkpoint(source_of(config, device)),
         prompt(checkpoint.tokenizer(), checkpoint.encoder(), {config.prompt, config.text_tokens}) {}
 
   const EmbedderConfig config;

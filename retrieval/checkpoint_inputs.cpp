@@ -28,7 +28,7 @@ void require_fits(const RecordFile& records, const ModelConfig& model, const std
                 "a text-only model ({}) takes records without images; got {}; use a vision-language checkpoint.",
                 family_name(model.family), records.read(*image_row).image);
   TRIREME_CHECK(image_root && fs::is_directory(*image_root), DataError, records.where(*image_row),
-                "a record with an image needs the folder of the images; got {}; give --image-root DIR.",
+                "image_root must be a folder where a record has an image; got {}; give it.",
                 image_root ? image_root->string() + ", which is no folder" : "none");
 }
 

@@ -16,9 +16,11 @@ std::optional<ImageProcessorConfig> limited_image_processor(const CheckpointSour
   if (!processor) return std::nullopt;
   processor->min_pixels = source.min_pixels.value_or(processor->min_pixels);
   processor->max_pixels = source.max_pixels.value_or(processor->max_pixels);
-  TRIREME_CHECK(processor->min_pixels <= processor->max_pixels, ConfigError, source.where,
-                "min_pixels must be at most max_pixels; got {} and {}; change --min-pixels or --max-pixels.",
-                processor->min_pixels, processor->max_pixels);
+  TRIREME_CHECK(
+      processor->min_pixels <= processor->max_pixels, ConfigError, source.model.string(),
+      "min_pixels must be at most max_pixels, each the checkpoint's own where it is not given; got {} and {}; "
+      "change one of them.",
+      processor->min_pixels, processor->max_pixels);
   return processor;
 }
 

@@ -21,7 +21,6 @@ namespace trireme {
 
 /// Which checkpoint, and how it is read.
 struct CheckpointSource {
-  std::string_view where;  ///< the verb, for messages
   std::filesystem::path model;
   std::optional<std::filesystem::path> adapter;
   std::string system_prompt;
@@ -32,9 +31,8 @@ struct CheckpointSource {
 
 /// What an EmbedderConfig or a RerankerConfig names.
 template <class Config>
-CheckpointSource source_of(std::string_view where, const Config& config, c10::Device device) {
-  return {.where = where,
-          .model = config.model,
+CheckpointSource source_of(const Config& config, c10::Device device) {
+  return {.model = config.model,
           .adapter = config.adapter,
           .system_prompt = config.system_prompt,
           .min_pixels = config.min_pixels,

@@ -29,8 +29,8 @@ struct CommunicatorOptions {
 /// The ranks of one job and their collectives. Every rank makes the same calls in the same order, whatever its data is:
 /// the ledger numbers them. Tensors are contiguous, of equal count and dtype on all ranks, and stay untouched until the
 /// Work was waited for. Calls may come from different threads, but never two at once.
-/// Implementations: self.h (one rank), thread.h (ranks are threads of one process, for tests), mpi.h (CPU tensors);
-/// NCCL (CUDA tensors) joins with training. connect.h picks one.
+/// Implementations: self.h (one rank), thread.h (ranks are threads of one process, for tests), mpi.h (CPU tensors),
+/// nccl.h (CUDA tensors, beside another one for those on the CPU). connect.h picks one.
 ///
 /// dtypes  float32, float64, float16, bfloat16, int64, int32, uint8, bool. Reductions of float16 and bfloat16 are taken
 ///         in float32 and rounded once. kMean is the sum, then divided, and needs a floating dtype; bool has no sum.

@@ -27,7 +27,7 @@ void check_mpi(int code, std::string_view what) {
   int length = 0;
   MPI_Error_string(code, text.data(), &length);
   throw DistError("mpi",
-                  fmt::format("{} must succeed; got {}; set dist.verify to compare the ranks' calls, and look at "
+                  fmt::format("{} must succeed; got {}; start with --verify to compare the ranks' calls, and look at "
                               "the other ranks.",
                               what, std::string_view(text.data(), static_cast<std::size_t>(length))));
 }

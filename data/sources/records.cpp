@@ -47,7 +47,7 @@ fs::path resolve_image(const fs::path& image_root, std::string_view image, std::
   const fs::path path = image_root / image;
   std::error_code error;
   const fs::path real = fs::canonical(path, error);
-  TRIREME_CHECK(!error, DataError, where, "the image must exist below {}; got {} ({}); check --image-root.",
+  TRIREME_CHECK(!error, DataError, where, "the image must exist below {}; got {} ({}); check image_root and the path.",
                 image_root.string(), image, error.message());
   const fs::path root = fs::canonical(image_root, error);
   const auto [root_end, unused] = std::mismatch(root.begin(), root.end(), real.begin(), real.end());
@@ -171,15 +171,14 @@ Record RecordFile::parse(int64_t line) const {
     return record;
   }
   TRIREME_CHECK(options_.instructions.has_value(), DataError, at,
-                "M-BEIR queries need their instructions; got none; give --instructions query_instructions.tsv.");
+                "M-BEIR queries need their instructions; got none; give query_instructions.tsv.");
   int64_t task_id = -1;
   TRIREME_CHECK(!object.at_key("task_id").get(task_id), DataError, at,
                 "a query must have an integer task_id; got none; add it.");
   const auto& prompts = options_.instructions->prompts(dataset_of(record.id, at), modality_name(modality),
                                                        candidate_modality_of_task(task_id, at), at);
   TRIREME_CHECK(options_.prompt_number >= 1 && options_.prompt_number <= std::ssize(prompts), ConfigError, at,
-                "the prompt number must be from 1 to {}; got {}; change --prompt-number.", prompts.size(),
-                options_.prompt_number);
+                "prompt_number must be from 1 to {}; got {}; change it.", prompts.size(), options_.prompt_number);
   auto prompt = static_cast<std::size_t>(options_.prompt_number - 1);
   if (options_.instruction_seed)
     prompt = random_stream(*options_.instruction_seed, "records.instruction", line).uniform_below(prompts.size());

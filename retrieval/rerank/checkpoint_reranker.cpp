@@ -30,11 +30,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kWhere = "rerank";
-
+/// Those who may be given none, `rerank` and `eval`, ask for one before.
 RerankerConfig checked(RerankerConfig config) {
-  TRIREME_CHECK(!config.model.empty(), ConfigError, kWhere,
-                "the model that reranks must be given; got none; give --model DIR.");
+  TRIREME_ASSERT(!config.model.empty(), "a reranker without a model");
   return config;
 }
 
@@ -43,7 +41,7 @@ RerankerConfig checked(RerankerConfig config) {
 struct CheckpointReranker::State {
   State(RerankerConfig reranker_config, c10::Device device)
       : config(checked(std::move(reranker_config))),
-        checkpoint(source_of(kWhere, config, device)),
+        checkpoint(source_of(config, device)),
         prompt(checkpoint.tokenizer(), checkpoint.encoder(), {config.prompt_spacing, config.text_tokens}) {}
 
   const RerankerConfig config;

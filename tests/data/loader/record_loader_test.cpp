@@ -124,7 +124,7 @@ TEST_F(RecordLoaderTest, ABrokenImageStopsItWithRecordAndFile) {
   const RecordFile file = records(3);
   EXPECT_THAT(message_of<DataError>([&] { load(file); }), AllOf(HasSubstr("r.jsonl:1"), HasSubstr("a.png")));
   std::filesystem::remove(folder_.path() / "images/a.png");
-  EXPECT_THAT(message_of<DataError>([&] { load(file); }), AllOf(HasSubstr("r.jsonl:1"), HasSubstr("--image-root")));
+  EXPECT_THAT(message_of<DataError>([&] { load(file); }), AllOf(HasSubstr("r.jsonl:1"), HasSubstr("image_root")));
 }
 
 TEST_F(RecordLoaderTest, CanBeLeftInTheMiddle) {

@@ -114,7 +114,7 @@ TEST_F(RecordsTest, RefusesRecordsThatHoldNothingOrContradictThemselves) {
 
 TEST_F(RecordsTest, RefusesQueriesWithoutInstructions) {
   const auto path = folder_.write("q.jsonl", R"({"qid": "0:1", "query_txt": "x", "task_id": 0})");
-  EXPECT_THAT(message_of<DataError>([&] { RecordFile(path, {}); }), HasSubstr("--instructions"));
+  EXPECT_THAT(message_of<DataError>([&] { RecordFile(path, {}); }), HasSubstr("query_instructions.tsv"));
 }
 
 TEST_F(RecordsTest, RefusesImagesOutsideTheRoot) {

@@ -1,0 +1,241 @@
+"""Every key and option that a message or the documentation names is one that the program has.
+
+    python tests/lint/named_keys.py --program build/release/bin/trireme
+
+What there is comes from the program itself: `trireme VERB --help` lists the options of each verb and the keys of the
+config files that it reads. Checked against it:
+
+* prose in string literals of our own code (errors, warnings, help): `section.key` and `--option`;
+* an option in a file that several verbs run through must be one of each of them, or the advice is wrong in some;
+* keys that problems.add() refuses, which are relative to their section;
+* `section.key` and `--option` in docs/*.md and README.md; in their code blocks, and in the comments of experiments/,
+  the options and changed keys of each `trireme VERB` line, by that verb.
+"""
+import argparse
+import dataclasses
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import source_tree
+from source_tree import Finding
+
+# The key column of keys_help() and the option column of verb_help(): what is indented further continues a help text.
+KEY_COLUMN = 26
+OPTION_LINE = re.compile(r"^  (--[a-z][\w.-]*)(?:, (--no-[\w.-]+))?(?=[ \n]|$)")
+KEY_LINE = re.compile(r"^( *)([a-z_][a-z_0-9]*)(\[\]|\.NAME)?(:?)(?= |$)")
+VERB_LINE = re.compile(r"^  ([a-z]+) ")
+
+OPTION = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
+KEY = re.compile(r"(?<![\w./<*-])[a-z_][a-z_0-9]*(?:\.[a-z_0-9]+)+(?![\w/(*<-]|\.[\w*<{])")
+FILE_SUFFIXES = {"json", "jsonl", "yaml", "h5", "pt", "txt", "tsv", "csv", "html", "safetensors", "md", "cpp", "h", "py",
+                 "sh", "bin", "model", "png", "jpg", "jinja", "index", "tfevents", "hnsw", "so", "xmp", "sbatch", "tmp"}
+# Dotted names of others: tensors and modules of checkpoints, keys of their JSON files, Python.
+FOREIGN = re.compile(r"^(?:base_model\.|model\.(?:layers|language_model|visual|embed_tokens|norm)\b|visual\.|language_model\."
+                     r"|lm_head\.|torch\.|rope_parameters\.|rope_scaling\.|text_config\.|vision_config\.|std\.|transformers\."
+                     r"|events\.out|added_tokens\.|pre_tokenizer\.|post_processor\.)")
+
+# Options of the programs that messages and docs speak of beside our own.
+OTHER_OPTIONS = {
+    "--help", "--version",
+    "--cuda", "--tests", "--preset", "--data",  # launch/setup.sh
+    "--seed", "--configs", "--runs", "--first-seed", "--build", "--records", "--steps",  # tests/peer
+    "--mca", "--bind-to", "--enable-recovery", "--oversubscribe",  # mpirun
+    "--test-dir", "--as-needed", "--no-as-needed", "--list-presets", "--parallel", "--target",  # cmake, ctest, ld
+    "--no-deps", "--index-url", "--label-exclude", "--no-install-recommends",  # pip, ctest, apt
+}
+
+SHARED = ("train", "embed", "generate", "eval", "mine", "rerank")
+# Which verbs run through a file, by the longest prefix that fits; all of SHARED where none does.
+VERBS_OF_FILE = {
+    "launch/": (), "core/": (), "losses/": ("train",), "trainers/": ("train",), "trainers/eval/": ("eval", "train"),
+    "data/preparation/": ("prepare",), "data/benchmark/": ("prepare",), "models/export/": ("export",),
+    "retrieval/search/search_files": ("search",), "retrieval/search/hnsw": ("search",),
+    "retrieval/search/trec_writer": ("search", "rerank"), "retrieval/rerank/rerank_files": ("rerank",),
+    "retrieval/rerank/reranked_run": ("rerank",), "retrieval/generate_records": ("generate",),
+    "retrieval/embed.": ("embed",), "retrieval/mining/": ("mine",), "retrieval/report/": ("report",),
+}
+
+
+@dataclasses.dataclass
+class Verb:
+    options: set[str] = dataclasses.field(default_factory=set)
+    keys: set[str] = dataclasses.field(default_factory=set)  # whole paths: "optim.peak_lr", and every section
+
+
+def verb_of_help(text: str) -> Verb:
+    verb = Verb()
+    in_keys, stack = False, []
+    for line in text.split("\n"):
+        if line.startswith("Keys of CONFIG"):
+            in_keys, stack = True, []
+            continue
+        if not in_keys:
+            option = OPTION_LINE.match(line)
+            if option:
+                verb.options.update(name for name in option.groups() if name)
+            continue
+        key = KEY_LINE.match(line)
+        if not key or len(key[1]) >= KEY_COLUMN or len(key[1]) % 2:
+            continue
+        depth = len(key[1]) // 2
+        if depth > len(stack):
+            continue
+        stack[depth:] = [key[2]]
+        verb.keys.add(".".join(stack))
+    return verb
+
+
+def run_help(program: str, *arguments: str) -> str:
+    return subprocess.run([program, *arguments, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def verbs_in(text: str) -> list[str]:
+    return [line[1] for line in map(VERB_LINE.match, text.split("Verbs:", 1)[1].split("\n")) if line]
+
+
+def read_verbs(program: str) -> dict[str, Verb]:
+    verbs = {}
+    for name in verbs_in(run_help(program)):
+        if name == "bench":
+            for bench in verbs_in(run_help(program, "bench")):
+                verbs[f"bench {bench}"] = verb_of_help(run_help(program, "bench", bench))
+        else:
+            verbs[name] = verb_of_help(run_help(program, name))
+    for name, verb in verbs.items():
+        if name.startswith("bench") and not verb.keys:
+            verb.keys = set(verbs["train"].keys)  # bench step and loader read a recipe's file
+    return verbs
+
+
+class Known:
+    def __init__(self, verbs: dict[str, Verb]):
+        self.verbs = verbs
+        self.options = set().union(OTHER_OPTIONS, *(verb.options for verb in verbs.values()))
+        self.keys = set().union(*(verb.keys for verb in verbs.values()))
+        option_paths = {name[2:].replace("-", "_") for name in self.options}
+        self.roots = {key.split(".")[0] for key in self.keys if any(k.startswith(key + ".") for k in self.keys)}
+        self.relative = {".".join(parts[i:]) for key in self.keys | option_paths
+                         for parts in [key.split(".")] for i in range(len(parts))}
+
+    def has_key(self, name: str) -> bool:
+        return name in self.keys
+
+    def near(self, name: str) -> str:
+        last = name.split(".")[-1]
+        found = sorted(key for key in self.keys if key.split(".")[-1] == last)
+        return f"; there is {', '.join(found[:3])}" if found else ""
+
+
+def is_file_or_foreign(name: str) -> bool:
+    return name.split(".")[-1] in FILE_SUFFIXES or name.split(".")[-1].isdigit() or bool(FOREIGN.match(name))
+
+
+def trimmed(option: str) -> str:
+    return option.rstrip(".-")
+
+
+def verbs_of(path: str, known: Known) -> tuple[str, ...]:
+    fitting = [prefix for prefix in VERBS_OF_FILE if path.startswith(prefix)]
+    own = pathlib.PurePath(path)
+    if own.parts[0] == "launch" and own.stem in known.verbs:
+        return (own.stem,)
+    return VERBS_OF_FILE[max(fitting, key=len)] if fitting else SHARED
+
+
+def check_source(path: str, text: str, known: Known) -> list[Finding]:
+    """The prose in a file's literals; a literal without a blank is a name and not prose."""
+    findings = []
+    code = source_tree.without_comments(text, keep_strings=True)
+    verbs = verbs_of(path, known)
+    for match in source_tree.CPP_TOKEN.finditer(code):
+        literal = match.group("string")
+        if not literal or " " not in literal:
+            continue
+        line = source_tree.line_of(code, match.start())
+        for option in map(trimmed, OPTION.findall(literal)):
+            lacking = [verb for verb in verbs if option not in known.verbs[verb].options]
+            if option not in known.options:
+                findings.append(Finding(path, line, f"{option} is an option of no verb"))
+            elif lacking and option not in OTHER_OPTIONS:
+                findings.append(Finding(path, line, f"{option} is no option of {', '.join(lacking)}, which come here "
+                                                    "too; name what is meant in words"))
+        for name in KEY.findall(literal):
+            if not is_file_or_foreign(name) and not known.has_key(name):
+                findings.append(Finding(path, line, f"{name} is no key of a config file{known.near(name)}"))
+    for match in re.finditer(r"\bproblems\.add\(\s*\"([\w.]+)\"", code):
+        if match[1] not in known.relative:
+            findings.append(Finding(path, source_tree.line_of(code, match.start()),
+                                    f"{match[1]} is no key of a section{known.near(match[1])}"))
+    return findings
+
+
+COMMAND = re.compile(r"(?:^|[\s/])trireme (?P<verb>[a-z]+)(?P<rest>[^\n`|#]*)")
+
+
+def check_commands(path: str, text: str, known: Known) -> list[Finding]:
+    """`trireme VERB --option .. section.key=value` by that verb; continued lines are one."""
+    findings = []
+    joined = re.sub(r"\\\n(?:#? *)", lambda match: " " * len(match.group(0)), text)
+    for match in COMMAND.finditer(joined):
+        verb, rest = match["verb"], match["rest"]
+        if verb == "bench":
+            bench = re.match(r" ([a-z]+)", rest)
+            verb = f"bench {bench[1]}" if bench else verb
+        if verb not in known.verbs:
+            continue  # a sentence about the program; the verbs themselves are told by an unknown one's options
+        line = source_tree.line_of(joined, match.start())
+        for option in map(trimmed, OPTION.findall(rest)):
+            if option not in known.verbs[verb].options | {"--help"}:
+                findings.append(Finding(path, line, f"{option} is no option of trireme {verb}"))
+        for key in re.findall(r"(?<=\s)([a-z_][\w.]*)=", rest):
+            if not known.verbs[verb].keys:
+                findings.append(Finding(path, line, f"{key}=: trireme {verb} reads no config file"))
+            elif key not in known.verbs[verb].keys:
+                findings.append(Finding(path, line, f"{key} is no key of trireme {verb}'s file{known.near(key)}"))
+    return findings
+
+
+def check_document(path: str, text: str, known: Known) -> list[Finding]:
+    findings = check_commands(path, text, known)
+    for match in OPTION.finditer(text):
+        option = trimmed(match.group(0))
+        if option not in known.options:
+            findings.append(Finding(path, source_tree.line_of(text, match.start()), f"{option} is an option of no verb"))
+    for match in KEY.finditer(text):
+        name = match.group(0)
+        if name.split(".")[0] in known.roots and not is_file_or_foreign(name) and not known.has_key(name):
+            findings.append(Finding(path, source_tree.line_of(text, match.start()),
+                                    f"{name} is no key of a config file{known.near(name)}"))
+    return findings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", required=True)
+    known = Known(read_verbs(parser.parse_args().program))
+    if not known.keys or any(not verb.options for verb in known.verbs.values()):
+        sys.exit(f"named_keys: --help must tell keys and options; got {len(known.keys)} keys; see verb_of_help()")
+    findings, files_read = [], 0
+    for path in source_tree.tracked_files():
+        name, ring = path.as_posix(), path.parts[0]
+        text = source_tree.read_text(path)
+        if text is None:
+            continue
+        if path.suffix in source_tree.CPP_SUFFIXES and ring in ("core", "data", "models", "losses", "retrieval",
+                                                                "trainers", "launch"):
+            findings += check_source(name, text, known)
+        elif ring == "docs" or name == "README.md":
+            findings += check_document(name, text, known)
+        elif ring == "experiments" and path.suffix == ".yaml" or path.suffix in (".sh", ".sbatch"):
+            findings += check_commands(name, text, known)
+        else:
+            continue
+        files_read += 1
+    sys.exit(source_tree.report("named_keys", files_read, findings))
+
+
+if __name__ == "__main__":
+    main()
