@@ -26,7 +26,7 @@ void LamraRankConfig::describe(FieldList& v) {
   v.field("model", model, "What is trained: the instruct model, not the retriever.");
   v.field("lora", lora, "Fresh low-rank terms; none when absent.");
   v.field("trainable", trainable, "Which tensors train.");
-  v.field("data", data, "Queries, M-BEIR's; sampler.pairs_global counts them.");
+  v.field("data", data, "Queries, M-BEIR's; data.sampler.pairs_global counts them.");
   v.field("mined", mined, "Negatives: what a retriever found for the queries.");
   v.field("samples", samples, "What becomes of a query.");
   v.field("step", step, "How a step's gradient is computed.");

@@ -55,6 +55,32 @@ class GenerateVerbTest : public ::testing::Test {
       EXPECT_THAT(entry.path().filename().string(), ::testing::Not(StartsWith("out.jsonl")));
   }
 
+  /// What the first record becomes with so many tokens.
+  json first_line(const std::string& max_new_tokens, std::vector<std::string> more = {}) const {
+    auto argv = arguments(std::move(more));
+    argv[11] = max_new_tokens;
+    const ProgramResult ran = run_program(argv);
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    const std::string text = read_text_file(at("out.jsonl"));
+    return json::parse(text.substr(0, text.find('\n')));
+  }
+
+  /// The tokenizer calls a token of its vocabulary special from now on.
+  void make_special(int64_t id) const {
+    json tokenizer = json::parse(read_text_file(at("model/tokenizer.json")));
+    for (const auto& [token, place] : tokenizer["model"]["vocab"].items()) {
+      if (place != id) continue;
+      tokenizer["added_tokens"].push_back({{"id", id},
+                                           {"content", token},
+                                           {"single_word", false},
+                                           {"lstrip", false},
+                                           {"rstrip", false},
+                                           {"normalized", false},
+                                           {"special", true}});
+    }
+    folder_.write("model/tokenizer.json", tokenizer.dump());
+  }
+
   TempFolder folder_;
 };
 
@@ -126,6 +152,34 @@ TEST_F(GenerateVerbTest, EndsAtTheCheckpointsEndTokens) {
   EXPECT_EQ(ended.front().at("finish"), "stop");
   EXPECT_EQ(ended.front().at("tokens").back(), end);
   EXPECT_LE(ended.front().at("tokens").size(), 2U);
+}
+
+TEST_F(GenerateVerbTest, AnEndTokenIsInNoTextWhetherSpecialOrNot) {
+  const json one = first_line("1"), two = first_line("2");
+  ASSERT_EQ(two.at("tokens").at(0), one.at("tokens").at(0));
+  ASSERT_NE(two.at("text"), one.at("text")) << "the second token has a text of its own";
+  const int64_t end = two.at("tokens").at(1);
+  folder_.write("model/generation_config.json", fmt::format(R"({{"eos_token_id": {}}})", end));
+  for (const bool special : {false, true}) {
+    if (special) make_special(end);
+    for (const std::string& keeps : {"--no-keep-special-tokens", "--keep-special-tokens"}) {
+      const json ended = first_line("6", {keeps});
+      EXPECT_EQ(ended.at("tokens"), two.at("tokens"));
+      EXPECT_EQ(ended.at("finish"), "stop");
+      EXPECT_EQ(ended.at("text"), one.at("text")) << special << " " << keeps;
+    }
+  }
+}
+
+TEST_F(GenerateVerbTest, OtherSpecialTokensAreInTheTextWhenAskedFor) {
+  const json before = first_line("3"), one = first_line("1");
+  make_special(before.at("tokens").at(1));
+  const json kept = first_line("3", {"--keep-special-tokens"}), without = first_line("3");
+  EXPECT_EQ(without.at("tokens"), before.at("tokens"));
+  EXPECT_EQ(kept.at("tokens"), before.at("tokens"));
+  EXPECT_EQ(kept.at("text"), before.at("text"));
+  EXPECT_NE(without.at("text"), before.at("text"));
+  EXPECT_THAT(without.at("text").get<std::string>(), StartsWith(one.at("text").get<std::string>()));
 }
 
 TEST_F(GenerateVerbTest, RefusesWrongOptionsAndKeepsTheOldFile) {

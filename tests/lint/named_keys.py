@@ -6,10 +6,11 @@ What there is comes from the program itself: `trireme VERB --help` lists the opt
 config files that it reads. Checked against it:
 
 * prose in string literals of our own code (errors, warnings, help): `section.key` and `--option`;
-* an option in a file that several verbs run through must be one of each of them, or the advice is wrong in some;
+* an option in a file that several verbs run through must be one of each of them, and a key one of each of their config
+  files, or the advice is wrong in some;
 * keys that problems.add() refuses, which are relative to their section;
-* `section.key` and `--option` in docs/*.md and README.md; in their code blocks, and in the comments of experiments/,
-  the options and changed keys of each `trireme VERB` line, by that verb.
+* `section.key` and `--option` in docs/*.md and README.md, and the keys of their YAML blocks; in their code blocks, and in
+  the comments of experiments/, the options and changed keys of each `trireme VERB` line, by that verb.
 """
 import argparse
 import dataclasses
@@ -51,6 +52,11 @@ SHARED = ("train", "embed", "generate", "eval", "mine", "rerank")
 # Which verbs run through a file, by the longest prefix that fits; all of SHARED where none does.
 VERBS_OF_FILE = {
     "launch/": (), "core/": (), "losses/": ("train",), "trainers/": ("train",), "trainers/eval/": ("eval", "train"),
+    "trainers/eval/validation": ("train",), "trainers/eval/rerank": ("eval",), "trainers/eval/eval_config": ("eval",),
+    "trainers/eval/run_eval": ("eval",), "trainers/eval/fit_fusion": ("eval",), "trainers/eval/references": ("eval",),
+    "data/loader/": ("train",), "data/rerank/": ("train",), "data/sources/mbeir_source": ("train",),
+    "data/sources/text_pairs": ("train",), "data/sources/picture_views": ("train",), "data/sources/mined": ("train",),
+    "data/sources/source_config": ("train",), "models/trainable": ("train",), "models/random_init": ("train",),
     "data/preparation/": ("prepare",), "data/benchmark/": ("prepare",), "models/export/": ("export",),
     "retrieval/search/search_files": ("search",), "retrieval/search/hnsw": ("search",),
     "retrieval/search/trec_writer": ("search", "rerank"), "retrieval/rerank/rerank_files": ("rerank",),
@@ -163,8 +169,14 @@ def check_source(path: str, text: str, known: Known) -> list[Finding]:
                 findings.append(Finding(path, line, f"{option} is no option of {', '.join(lacking)}, which come here "
                                                     "too; name what is meant in words"))
         for name in KEY.findall(literal):
-            if not is_file_or_foreign(name) and not known.has_key(name):
+            if is_file_or_foreign(name):
+                continue
+            lacking = [verb for verb in verbs if known.verbs[verb].keys and name not in known.verbs[verb].keys]
+            if not known.has_key(name):
                 findings.append(Finding(path, line, f"{name} is no key of a config file{known.near(name)}"))
+            elif lacking:
+                findings.append(Finding(path, line, f"{name} is no key of {', '.join(lacking)}, which come here too; "
+                                                    "name what is meant in words"))
     for match in re.finditer(r"\bproblems\.add\(\s*\"([\w.]+)\"", code):
         if match[1] not in known.relative:
             findings.append(Finding(path, source_tree.line_of(code, match.start()),
@@ -186,7 +198,7 @@ def check_commands(path: str, text: str, known: Known) -> list[Finding]:
             verb = f"bench {bench[1]}" if bench else verb
         if verb not in known.verbs:
             continue  # a sentence about the program; the verbs themselves are told by an unknown one's options
-        line = source_tree.line_of(joined, match.start())
+        line = source_tree.line_of(joined, match.start("verb"))
         for option in map(trimmed, OPTION.findall(rest)):
             if option not in known.verbs[verb].options | {"--help"}:
                 findings.append(Finding(path, line, f"{option} is no option of trireme {verb}"))
@@ -198,17 +210,70 @@ def check_commands(path: str, text: str, known: Known) -> list[Finding]:
     return findings
 
 
+YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+YAML_KEY = re.compile(r"^( *(?:- )*)([\w.@-]+):(?= |$)(.*)$")
+FLOW = re.compile(r"[{}]|([\w.@-]+):(?= )")
+
+
+def yaml_keys(block: str) -> list[tuple[int, str]]:
+    """(line, from 0, and path) of every key in a block, places in lists left out: `sources: [..]` holds sources.files."""
+    found, stack = [], []  # of (indent, path)
+    for number, line in enumerate(block.split("\n")):
+        line = re.sub(r"(?:^|\s)#.*", "", line).rstrip()
+        key = YAML_KEY.match(line)
+        if not key:
+            continue
+        indent = len(key[1])
+        while stack and stack[-1][0] >= indent:
+            stack.pop()
+        path = f"{stack[-1][1]}.{key[2]}" if stack else key[2]
+        stack.append((indent, path))
+        found.append((number, path))
+        open_maps, last = [], path
+        for flow in FLOW.finditer(key[3]):
+            if flow.group(0) == "{":
+                open_maps.append(last)
+            elif flow.group(0) == "}":
+                open_maps.pop()
+            elif open_maps:
+                last = f"{open_maps[-1]}.{flow[1]}"
+                found.append((number, last))
+    return found
+
+
+def check_yaml(path: str, text: str, known: Known) -> list[Finding]:
+    """Blocks that begin with a section of a config file; below a key without keys of its own all names are free."""
+    findings = []
+    for match in YAML_BLOCK.finditer(text):
+        keys = yaml_keys(match[1])
+        if not keys or keys[0][1] not in known.roots:
+            continue
+        for number, name in keys:
+            parents = [name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1)]
+            is_free = any(parent in known.keys and not any(key.startswith(parent + ".") for key in known.keys)
+                          for parent in parents)
+            if not is_free and not known.has_key(name):
+                findings.append(Finding(path, source_tree.line_of(text, match.start(1)) + number,
+                                        f"{name} is no key of a config file{known.near(name)}"))
+    return findings
+
+
 def check_document(path: str, text: str, known: Known) -> list[Finding]:
-    findings = check_commands(path, text, known)
+    findings = check_commands(path, text, known) + check_yaml(path, text, known)
+    told = {finding.line for finding in findings}
+
+    def add(match: re.Match, says: str) -> None:
+        line = source_tree.line_of(text, match.start())
+        if line not in told:
+            findings.append(Finding(path, line, says))
+
     for match in OPTION.finditer(text):
-        option = trimmed(match.group(0))
-        if option not in known.options:
-            findings.append(Finding(path, source_tree.line_of(text, match.start()), f"{option} is an option of no verb"))
+        if trimmed(match.group(0)) not in known.options:
+            add(match, f"{trimmed(match.group(0))} is an option of no verb")
     for match in KEY.finditer(text):
         name = match.group(0)
         if name.split(".")[0] in known.roots and not is_file_or_foreign(name) and not known.has_key(name):
-            findings.append(Finding(path, source_tree.line_of(text, match.start()),
-                                    f"{name} is no key of a config file{known.near(name)}"))
+            add(match, f"{name} is no key of a config file{known.near(name)}")
     return findings
 
 

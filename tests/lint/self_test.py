@@ -7,6 +7,7 @@ import unittest
 import error_text
 import format as format_lint
 import house
+import named_keys
 import no_machine_paths
 import one_definition
 import rings
@@ -194,6 +195,107 @@ class OneDefinition(unittest.TestCase):
                               ("struct A { struct I {}; };", "struct B { struct I {}; };"),
                               ("template <class T> struct S {};", "template <> struct S<int> {};")):
             self.assertEqual(self.found(first, second), [], (first, second))
+
+
+class NamedKeys(unittest.TestCase):
+    HELP = """Usage: trireme train [OPTIONS] CONFIG
+
+Options:
+  --threads N                 Compute threads, --no such thing as this line's
+                              --continuation either. [integer]
+  --verify, --no-verify       Compare. [flag]
+  --hnsw.ef-search N
+                              Long. [integer]
+  -h, --help                  Print this and exit.
+
+Keys of CONFIG under recipe: lamra_ret:
+
+seed                      Batches follow from it. [integer]
+optim:                    Optimiser.
+  peak_lr                 Learning rate. [number]
+data:                     Data.
+  sources                 Sources. [list]
+  sources[]:              each of them:
+    allow_missing_positives
+                          Allow. [flag]
+"""
+
+    def known(self) -> named_keys.Known:
+        train = named_keys.verb_of_help(self.HELP)
+        verbs = {verb: train for verb in named_keys.SHARED}
+        verbs["search"] = named_keys.Verb({"--k", "--index", "--threads", "--trec"}, set())
+        verbs["rerank"] = named_keys.Verb({"--k", "--trec"}, set())
+        return named_keys.Known(verbs)
+
+    def test_help_is_read(self):
+        train = named_keys.verb_of_help(self.HELP)
+        self.assertEqual(train.options, {"--threads", "--verify", "--no-verify", "--hnsw.ef-search"})
+        self.assertEqual(train.keys, {"seed", "optim", "optim.peak_lr", "data", "data.sources",
+                                      "data.sources.allow_missing_positives"})
+        self.assertEqual(named_keys.verbs_in("Usage\n\nVerbs:\n  train       A recipe.\n  embed       It.\n\nx"),
+                         ["train", "embed"])
+
+    def found(self, path: str, code: str) -> list[str]:
+        return texts(named_keys.check_source(path, code, self.known()))
+
+    def test_messages_name_what_there_is(self):
+        for code in ('f("lower optim.peak_lr and data.sources");', 'f("see model.safetensors of model.layers.0.mlp");',
+                     'random_stream(seed, "optim.no_such_key");', 'problems.add("peak_lr", "must be positive");',
+                     'f("bash launch/setup.sh --cuda");', "// say optim.peek_lr and --peek\n"):
+            self.assertEqual(self.found("trainers/a.cpp", code), [], code)
+        self.assertEqual(self.found("retrieval/search/search_files.cpp", 'f("lower --k.");'), [])
+
+    def test_messages_that_name_nothing_are_found(self):
+        for code, says in (('f("lower optim.peek_lr");', "optim.peek_lr is no key"),
+                           ('f("set other.peak_lr");', "there is optim.peak_lr"),
+                           ('f("give --recrods FILE");', "--recrods is an option of no verb"),
+                           ('problems.add("peek_lr", "must be positive");', "peek_lr is no key")):
+            found = self.found("trainers/a.cpp", "\n" + code)
+            self.assertEqual(len(found), 1, code)
+            self.assertIn(says, found[0])
+            self.assertTrue(found[0].startswith("trainers/a.cpp:2: "), found)
+
+    def test_an_option_of_one_verb_is_no_advice_to_others(self):
+        found = self.found("retrieval/search/search.cpp", 'f("k is too large; lower --k.");')
+        self.assertEqual(len(found), 1)
+        self.assertIn("--k is no option of train", found[0])
+        self.assertEqual(len(self.found("retrieval/search/trec_writer.cpp", 'f("leave --index out");')), 1)
+
+    def test_a_key_of_one_file_is_no_advice_to_the_verbs_of_others(self):
+        known = self.known()
+        known.verbs["eval"] = named_keys.Verb(set(), {"metrics", "metrics.depth"})
+        known.keys |= known.verbs["eval"].keys
+        for name, lacks in (("metrics.depth", "train"), ("optim.peak_lr", "eval")):
+            found = texts(named_keys.check_source("trainers/eval/a.cpp", f'f("raise {name}");', known))
+            self.assertEqual(len(found), 1, name)
+            self.assertIn(f"is no key of {lacks}, which come here", found[0])
+
+    def test_blocks_of_yaml_are_read(self):
+        def found(block: str) -> list[str]:
+            return texts(named_keys.check_document("docs/a.md", f"x\n```yaml\n{block}\n```\n", self.known()))
+
+        for block in ("optim: {peak_lr: 1e-4}   # a comment: with one", "format: other\nkeys: {of: another}",
+                      "data:\n  sources:\n    - allow_missing_positives: true\noptim:\n  peak_lr: 1",
+                      "data:\n  sources: [{allow_missing_positives: true}]", "optim:\n  peak_lr: {free: 1, names: 2}"):
+            self.assertEqual(found(block), [], block)
+        for block in ("optim: {peek_lr: 1e-4}", "data:\n  sources:\n    - allow: true", "data:\n  source: 1",
+                      "data:\n  sources: [{allow_missing_positives: true, allow: 1}]", "data: {}\nother: 1"):
+            self.assertEqual(len(found(block)), 1, block)
+        self.assertTrue(found("data: {}\nother: 1")[0].startswith("docs/a.md:4: other"))
+
+    def test_documents_and_their_commands_are_read(self):
+        def found(text: str) -> list[str]:
+            return texts(named_keys.check_document("docs/a.md", text, self.known()))
+
+        for text in ("`optim.peak_lr`, `loader.next()`, model.safetensors, `data/sources`, data.h",
+                     "```\ntrireme train x.yaml optim.peak_lr=1 \\\n  --threads 2 seed=3\n```",
+                     "mpirun --bind-to none trireme search --k 5   # and --verify", "trireme reads optim.peak_lr=1"):
+            self.assertEqual(found(text), [], text)
+        for text in ("`optim.peek_lr`", "see `--recrods`", "trireme train x.yaml optim.peek=1",
+                     "trireme train x.yaml --k 5", "trireme search --k 5 optim.peak_lr=1",
+                     "trireme search --threads 1 \\\n  --verify"):
+            self.assertEqual(len(found("\n" + text)), 1, text)
+            self.assertTrue(found("\n" + text)[0].startswith("docs/a.md:2: ") or "\\" in text, text)
 
 
 class SourceTree(unittest.TestCase):

@@ -102,8 +102,8 @@ void keep(std::vector<BenchmarkTask>& tasks, const std::vector<std::string>& wan
   }
   for (const std::string& name : wanted) {
     const auto near = nearest(name, known);
-    TRIREME_CHECK(std::find(known.begin(), known.end(), name) != known.end(), ConfigError, "eval",
-                  "benchmark.{} must name what the split has; got {}; {}", option, name,
+    TRIREME_CHECK(std::find(known.begin(), known.end(), name) != known.end(), ConfigError, "benchmark",
+                  "{} must name what the split has; got {}; {}", option, name,
                   near ? fmt::format("did you mean {}?", *near) : fmt::format("choose of {}.", fmt::join(known, ", ")));
   }
   std::erase_if(tasks, [&](const BenchmarkTask& task) {
@@ -122,10 +122,9 @@ Benchmark read_benchmark(const BenchmarkConfig& config) {
        [](const BenchmarkTask& task) -> std::string_view { return task.task.set; });
   keep(benchmark.tasks, config.tasks, "tasks",
        [](const BenchmarkTask& task) -> std::string_view { return task.task.id; });
-  TRIREME_CHECK(
-      !benchmark.tasks.empty(), ConfigError, "eval",
-      "the benchmark must have a task to evaluate; got none for split {}; change benchmark.split, sets or tasks.",
-      config.split);
+  TRIREME_CHECK(!benchmark.tasks.empty(), ConfigError, "benchmark",
+                "the benchmark must have a task to evaluate; got none for split {}; change its split, sets or tasks.",
+                config.split);
   std::erase_if(benchmark.rows, [&](const TableRow& row) {
     return std::none_of(benchmark.tasks.begin(), benchmark.tasks.end(),
                         [&](const BenchmarkTask& task) { return task.task.row == row.id; });

@@ -30,8 +30,8 @@ void EvalConfig::check(Problems& problems) const {
     problems.add("rerank", fmt::format("must not go deeper than metrics.depth; got {} and {}; lower it",
                                        std::max(rerank->depth, rerank->listwise_depth), metrics.depth));
   if (rerank && rerank->fit && rerank->fit->split == benchmark.split)
-    problems.add("rerank", fmt::format("must be fitted on other queries than those that are reported; got fit.split "
-                                       "{} twice; take val for one",
+    problems.add("rerank", fmt::format("must be fitted on other queries than those that are reported; got "
+                                       "rerank.fit.split {} twice; take val for one",
                                        benchmark.split));
 }
 

@@ -67,10 +67,11 @@ int64_t count_missing(const EvalSearch& search, const EvalFile& pool, const fs::
     for (const RelevantDocument& document : documents) {
       if (pool.ids.find(document.did)) continue;
       ++missing;
-      TRIREME_CHECK(allowed, DataError, qrels.string(),
-                    "relevant documents must be in the pool {}; got {}, which it lacks; set "
-                    "benchmark.allow_missing_positives to count such documents as not found.",
-                    pool.path.string(), document.did);
+      TRIREME_CHECK(
+          allowed, DataError, qrels.string(),
+          "relevant documents must be in the pool {}; got {}, which it lacks; set allow_missing_positives of the "
+          "benchmark to count such documents as not found.",
+          pool.path.string(), document.did);
     }
   }
   return missing;
@@ -136,8 +137,8 @@ EvalSet::EvalSet(Benchmark benchmark, const EvalQueryConfig& config, const EvalS
       break;
   }
   for (std::size_t task = 0; task < benchmark_.tasks.size(); ++task) add_searches(task, config, query_options);
-  TRIREME_CHECK(!searches_.empty(), ConfigError, "eval",
-                "the benchmark must have a pool of those in queries.pools; got none; add local to queries.pools.");
+  TRIREME_CHECK(!searches_.empty(), ConfigError, "queries",
+                "pools must name one that the benchmark has; got none; add local to the pools of the queries.");
   thin_out(files_, searches_, subset);
   find_parts();
 }

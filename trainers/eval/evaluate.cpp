@@ -216,12 +216,12 @@ std::vector<Metric> resolve_metrics(const EvalMetricConfig& config, const Benchm
   std::vector<Metric> metrics;
   for (const std::string& name : config.names) {
     metrics.push_back(metric_of_name(name));
-    TRIREME_CHECK(metrics.back().cutoff <= config.depth, ConfigError, "eval",
-                  "metrics.depth must be at least the cutoff of {}; got {}; raise it.", name, config.depth);
+    TRIREME_CHECK(metrics.back().cutoff <= config.depth, ConfigError, "metrics",
+                  "depth must be at least the cutoff of {}; got {}; raise it.", name, config.depth);
   }
   for (const BenchmarkTask& task : benchmark.tasks) {
     TRIREME_CHECK(std::find(config.names.begin(), config.names.end(), task.headline) != config.names.end(), ConfigError,
-                  "eval", "metrics.names must hold {}, by which {} is averaged; got {}; add it.", task.headline,
+                  "metrics", "names must hold {}, by which {} is averaged; got {}; add it.", task.headline,
                   task.task.id, fmt::join(config.names, ", "));
   }
   return metrics;

@@ -10,7 +10,8 @@ namespace trireme {
 void ValidationConfig::describe(FieldList& v) {
   v.field("every_steps", every_steps, "Steps between two evaluations; the last step is evaluated too.").at_least(1);
   v.field("best_metric", best_metric,
-          "The best checkpoint is kept by its mean over rows: one of metrics.names, or headline, each task's own.");
+          "The best checkpoint is kept by its mean over rows: one of validation.metrics.names, or headline, each "
+          "task's own.");
   v.field("patience", patience, "The run ends after so many evaluations in a row that were not the best; null = never.")
       .at_least(1);
   v.field("max_queries", max_queries, "Of each task, evenly spaced; null = all.").at_least(1);
@@ -56,11 +57,12 @@ Validation::Validation(const ValidationConfig& config)
     : metrics_(config.metrics), best_metric_(config.best_metric), set_(open(config)) {
   const std::vector<std::string>& names = metrics_.names;
   TRIREME_CHECK(best_metric_ == kHeadline || std::ranges::find(names, best_metric_) != names.end(), ConfigError,
-                "validation", "best_metric must be headline or one of metrics.names, {}; got {}; name one of them.",
-                fmt::join(names, ", "), best_metric_);
-  TRIREME_CHECK(all_tasks_have(set_, PoolScope::kLocal) || all_tasks_have(set_, PoolScope::kGlobal), ConfigError,
                 "validation",
-                "queries.pools must have a pool that all tasks have; got none; add local, or keep fewer tasks.");
+                "best_metric must be headline or one of validation.metrics.names, {}; got {}; name one of them.",
+                fmt::join(names, ", "), best_metric_);
+  TRIREME_CHECK(
+      all_tasks_have(set_, PoolScope::kLocal) || all_tasks_have(set_, PoolScope::kGlobal), ConfigError, "validation",
+      "validation.queries.pools must have a pool that all tasks have; got none; add local, or keep fewer tasks.");
   TRIREME_CHECK(std::ranges::any_of(set_.benchmark().rows, &TableRow::in_mean), ConfigError, "validation",
                 "one of the rows must count in the mean; got none; keep other tasks or sets.");
 }

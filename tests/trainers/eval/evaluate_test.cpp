@@ -234,7 +234,7 @@ TEST_F(EvaluateTest, KeepsTheTasksAskedFor) {
   config_.sets = {"T2"};
   EXPECT_EQ(open().searches().size(), 1u);
   config_.sets = {"T3"};
-  EXPECT_THAT(refusal<ConfigError>(), HasSubstr("benchmark.sets"));
+  EXPECT_THAT(refusal<ConfigError>(), HasSubstr("[benchmark] sets must name"));
   config_.sets.clear();
   config_.tasks = {"name_test"};
   EXPECT_THAT(refusal<ConfigError>(), HasSubstr("did you mean names_test?"));
@@ -264,7 +264,7 @@ TEST_F(EvaluateTest, RefusesMetricsThatCannotBeComputed) {
   const Benchmark benchmark = read_benchmark(config_);
   const auto message = [&] { return message_of<ConfigError>([&] { resolve_metrics(metrics_, benchmark); }); };
   metrics_.names = {"recall@5", "recall@10"};
-  EXPECT_THAT(message(), HasSubstr("metrics.depth"));
+  EXPECT_THAT(message(), HasSubstr("[metrics] depth must be"));
   metrics_.names = {"recall@1"};
   EXPECT_THAT(message(), HasSubstr("recall@5"));
   metrics_.names = {"recal@5"};
