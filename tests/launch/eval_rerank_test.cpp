@@ -130,6 +130,7 @@ TEST_F(EvalRerankVerbTest, RefusesBeforeWeightsAreRead) {
   refused({"rerank.depth=6"}, 2, "6 and 5");
   refused({"rerank.fuse_file=" + at("none.yaml").string()}, 3, "none.yaml");
   refused({"rerank.fit.metric=recal@1"}, 2, "recal@1");
+  refused({"rerank.fit.metric=recall@10"}, 2, "rerank.fit.metric, recall@10; got 5");
   refused({"rerank.fit.split=test"}, 2, "fit.split");
 }
 

@@ -162,7 +162,7 @@ TEST_F(GenerateVerbTest, AnEndTokenIsInNoTextWhetherSpecialOrNot) {
   folder_.write("model/generation_config.json", fmt::format(R"({{"eos_token_id": {}}})", end));
   for (const bool special : {false, true}) {
     if (special) make_special(end);
-    for (const std::string& keeps : {"--no-keep-special-tokens", "--keep-special-tokens"}) {
+    for (const char* keeps : {"--no-keep-special-tokens", "--keep-special-tokens"}) {
       const json ended = first_line("6", {keeps});
       EXPECT_EQ(ended.at("tokens"), two.at("tokens"));
       EXPECT_EQ(ended.at("finish"), "stop");

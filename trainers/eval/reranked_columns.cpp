@@ -45,7 +45,9 @@ Benchmark fit_benchmark(const EvalConfig& config, const Benchmark& evaluated) {
 
 std::unique_ptr<const EvalSet> fit_set_of(const EvalConfig& config, const Benchmark& evaluated) {
   if (!config.rerank->fit) return nullptr;
-  metric_of_name(config.rerank->fit->metric);
+  TRIREME_CHECK(metric_of_name(config.rerank->fit->metric).cutoff <= config.metrics.depth, ConfigError, "eval",
+                "metrics.depth must be at least the cutoff of rerank.fit.metric, {}; got {}; raise it.",
+                config.rerank->fit->metric, config.metrics.depth);
   EvalQueryConfig queries = config.queries;
   queries.pools = {PoolScope::kLocal};
   return std::make_unique<const EvalSet>(fit_benchmark(config, evaluated), queries);
