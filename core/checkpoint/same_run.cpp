@@ -10,7 +10,7 @@ namespace trireme {
 
 void ResumeConfig::describe(FieldList& v) {
   v.field("allow", allow,
-          "Keys that may differ from the interrupted run, as in [train.steps, data.threads]; a section's name allows "
+          "Keys that may differ from the interrupted run, as in [train.steps, optim.peak_lr]; a section's name allows "
           "all of it.")
       .no_effect_on_values();
 }

@@ -16,7 +16,6 @@ import argparse
 import dataclasses
 import pathlib
 import re
-import shlex
 import subprocess
 import sys
 
@@ -29,8 +28,9 @@ OPTION_LINE = re.compile(r"^  (--[a-z][\w.-]*)(?:, (--no-[\w.-]+))?(?=[ \n]|$)")
 KEY_LINE = re.compile(r"^( *)([a-z_][a-z_0-9]*)(\[\]|\.NAME)?(:?)(?= |$)")
 VERB_LINE = re.compile(r"^  ([a-z]+) ")
 
-OPTION = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
-KEY = re.compile(r"(?<![\w./<*-])[a-z_][a-z_0-9]*(?:\.[a-z_0-9]+)+(?![\w/(*<-]|\.[\w*<{])")
+OPTION = re.compile(r"(?<![\w-])(?<!unknown option )--[a-z](?:[\w.-]*\w)?(?![\w.-]*\{)")
+KEY = re.compile(r"(?<![\w./<*-])(?<!unknown key )[a-z_][a-z_0-9]*(?:\.[a-z_0-9]+)+(?![\w/(*<-]|\.[\w*<{])")
+EXAMPLES = {"section.key"}
 FILE_SUFFIXES = {"json", "jsonl", "yaml", "h5", "pt", "txt", "tsv", "csv", "html", "safetensors", "md", "cpp", "h", "py",
                  "sh", "bin", "model", "png", "jpg", "jinja", "index", "tfevents", "hnsw", "so", "xmp", "sbatch", "tmp"}
 # Dotted names of others: tensors and modules of checkpoints, keys of their JSON files, Python.
@@ -38,15 +38,15 @@ FOREIGN = re.compile(r"^(?:base_model\.|model\.(?:layers|language_model|visual|e
                      r"|lm_head\.|torch\.|rope_parameters\.|rope_scaling\.|text_config\.|vision_config\.|std\.|transformers\."
                      r"|events\.out|added_tokens\.|pre_tokenizer\.|post_processor\.)")
 
-# Options of the programs that messages and docs speak of beside our own.
+# Options of programs that are not ours.
 OTHER_OPTIONS = {
-    "--help", "--version",
-    "--cuda", "--tests", "--preset", "--data",  # launch/setup.sh
-    "--seed", "--configs", "--runs", "--first-seed", "--build", "--records", "--steps",  # tests/peer
-    "--mca", "--bind-to", "--enable-recovery", "--oversubscribe",  # mpirun
-    "--test-dir", "--as-needed", "--no-as-needed", "--list-presets", "--parallel", "--target",  # cmake, ctest, ld
-    "--no-deps", "--index-url", "--label-exclude", "--no-install-recommends",  # pip, ctest, apt
+    "--help", "--version", "--mca", "--bind-to", "--enable-recovery", "--oversubscribe",  # mpirun
+    "--test-dir", "--list-presets", "--label-exclude", "--preset", "--build", "--target", "--parallel",  # CMake
+    "--no-as-needed", "--no-deps", "--no-install-recommends", "--gtest_output", "--gtest_filter",
 }
+# Where our scripts declare theirs.
+SCRIPT_OPTION = re.compile(r"""add_argument\(\s*["'](--[\w-]+)|^ +(?:-\w \| )?(--[a-z][\w-]*)(?:=\*)?\)""", re.MULTILINE)
+FIELD = re.compile(r"""\bfield\(\s*"(\w+)\"""")
 
 SHARED = ("train", "embed", "generate", "eval", "mine", "rerank")
 # Which verbs run through a file, by the longest prefix that fits; all of SHARED where none does.
@@ -107,24 +107,24 @@ def read_verbs(program: str) -> dict[str, Verb]:
     for name in verbs_in(run_help(program)):
         if name == "bench":
             for bench in verbs_in(run_help(program, "bench")):
-                verbs[f"bench {bench}"] = verb_of_help(run_help(program, "bench", bench))
+                text = run_help(program, "bench", bench)
+                verbs[f"bench {bench}"] = verb_of_help(text)
+                if "\n  CONFIG " in text:  # a recipe's file, whose keys train tells
+                    verbs[f"bench {bench}"].keys = set(verbs["train"].keys)
         else:
             verbs[name] = verb_of_help(run_help(program, name))
-    for name, verb in verbs.items():
-        if name.startswith("bench") and not verb.keys:
-            verb.keys = set(verbs["train"].keys)  # bench step and loader read a recipe's file
     return verbs
 
 
 class Known:
-    def __init__(self, verbs: dict[str, Verb]):
-        self.verbs = verbs
-        self.options = set().union(OTHER_OPTIONS, *(verb.options for verb in verbs.values()))
-        self.keys = set().union(*(verb.keys for verb in verbs.values()))
-        option_paths = {name[2:].replace("-", "_") for name in self.options}
+    def __init__(self, verbs: dict[str, Verb], others: set[str] = frozenset(), fields: set[str] = frozenset()):
+        """others: options of scripts. fields: names of all fields that the sources describe."""
+        self.verbs, self.others = verbs, OTHER_OPTIONS | others
+        self.options = self.others.union(*(verb.options for verb in verbs.values()))
+        self.keys = EXAMPLES.union(*(verb.keys for verb in verbs.values()))
         self.roots = {key.split(".")[0] for key in self.keys if any(k.startswith(key + ".") for k in self.keys)}
-        self.relative = {".".join(parts[i:]) for key in self.keys | option_paths
-                         for parts in [key.split(".")] for i in range(len(parts))}
+        self.relative = fields | {".".join(parts[i:]) for key in self.keys
+                                  for parts in [key.split(".")] for i in range(len(parts))}
 
     def has_key(self, name: str) -> bool:
         return name in self.keys
@@ -137,10 +137,6 @@ class Known:
 
 def is_file_or_foreign(name: str) -> bool:
     return name.split(".")[-1] in FILE_SUFFIXES or name.split(".")[-1].isdigit() or bool(FOREIGN.match(name))
-
-
-def trimmed(option: str) -> str:
-    return option.rstrip(".-")
 
 
 def verbs_of(path: str, known: Known) -> tuple[str, ...]:
@@ -161,17 +157,17 @@ def check_source(path: str, text: str, known: Known) -> list[Finding]:
         if not literal or " " not in literal:
             continue
         line = source_tree.line_of(code, match.start())
-        for option in map(trimmed, OPTION.findall(literal)):
+        for option in OPTION.findall(literal):
             lacking = [verb for verb in verbs if option not in known.verbs[verb].options]
             if option not in known.options:
                 findings.append(Finding(path, line, f"{option} is an option of no verb"))
-            elif lacking and option not in OTHER_OPTIONS:
+            elif lacking and option not in known.others:
                 findings.append(Finding(path, line, f"{option} is no option of {', '.join(lacking)}, which come here "
                                                     "too; name what is meant in words"))
         for name in KEY.findall(literal):
             if is_file_or_foreign(name):
                 continue
-            lacking = [verb for verb in verbs if known.verbs[verb].keys and name not in known.verbs[verb].keys]
+            lacking = [verb for verb in verbs if known.verbs[verb].keys and name not in known.verbs[verb].keys | EXAMPLES]
             if not known.has_key(name):
                 findings.append(Finding(path, line, f"{name} is no key of a config file{known.near(name)}"))
             elif lacking:
@@ -199,10 +195,10 @@ def check_commands(path: str, text: str, known: Known) -> list[Finding]:
         if verb not in known.verbs:
             continue  # a sentence about the program; the verbs themselves are told by an unknown one's options
         line = source_tree.line_of(joined, match.start("verb"))
-        for option in map(trimmed, OPTION.findall(rest)):
+        for option in OPTION.findall(rest):
             if option not in known.verbs[verb].options | {"--help"}:
                 findings.append(Finding(path, line, f"{option} is no option of trireme {verb}"))
-        for key in re.findall(r"(?<=\s)([a-z_][\w.]*)=", rest):
+        for key in re.findall(r"""(?<=[\s"'])([a-z_][\w.]*)=""", rest):
             if not known.verbs[verb].keys:
                 findings.append(Finding(path, line, f"{key}=: trireme {verb} reads no config file"))
             elif key not in known.verbs[verb].keys:
@@ -268,8 +264,8 @@ def check_document(path: str, text: str, known: Known) -> list[Finding]:
             findings.append(Finding(path, line, says))
 
     for match in OPTION.finditer(text):
-        if trimmed(match.group(0)) not in known.options:
-            add(match, f"{trimmed(match.group(0))} is an option of no verb")
+        if match.group(0) not in known.options:
+            add(match, f"{match.group(0)} is an option of no verb")
     for match in KEY.finditer(text):
         name = match.group(0)
         if name.split(".")[0] in known.roots and not is_file_or_foreign(name) and not known.has_key(name):
@@ -280,8 +276,15 @@ def check_document(path: str, text: str, known: Known) -> list[Finding]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True)
-    known = Known(read_verbs(parser.parse_args().program))
-    if not known.keys or any(not verb.options for verb in known.verbs.values()):
+    options, fields = set(), set()
+    for path in source_tree.tracked_files():
+        text = source_tree.read_text(path) or ""
+        if path.suffix in (".py", ".sh"):
+            options.update(name for pair in SCRIPT_OPTION.findall(text) for name in pair if name)
+        elif path.suffix in source_tree.CPP_SUFFIXES and path.parts[0] != "tests":
+            fields.update(FIELD.findall(text))
+    known = Known(read_verbs(parser.parse_args().program), options, fields)
+    if any(not known.verbs[verb].options for verb in SHARED) or not all(known.verbs[v].keys for v in ("train", "eval")):
         sys.exit(f"named_keys: --help must tell keys and options; got {len(known.keys)} keys; see verb_of_help()")
     findings, files_read = [], 0
     for path in source_tree.tracked_files():

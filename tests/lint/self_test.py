@@ -225,7 +225,7 @@ data:                     Data.
         verbs = {verb: train for verb in named_keys.SHARED}
         verbs["search"] = named_keys.Verb({"--k", "--index", "--threads", "--trec"}, set())
         verbs["rerank"] = named_keys.Verb({"--k", "--trec"}, set())
-        return named_keys.Known(verbs)
+        return named_keys.Known(verbs, {"--cuda"})
 
     def test_help_is_read(self):
         train = named_keys.verb_of_help(self.HELP)
