@@ -11,6 +11,7 @@
 #include <c10/core/GradMode.h>
 
 #include "core/dist/collective.h"
+#include "core/io/mapping_fault.h"
 #include "core/shape.h"
 #include "core/tensor.h"
 
@@ -143,6 +144,7 @@ void Communicator::abort(int exit_code) {
 }
 
 Work Communicator::begin(Collective call) {
+  require_mappings_whole();
   if (!is_point_to_point(call.op)) {
     call.entry.number = ++ledger_number_;
     if (options_.verify) compare_over_ranks(call.entry);

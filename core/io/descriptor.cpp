@@ -9,16 +9,42 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "core/io/mapping_fault.h"
 #include "core/io/quote.h"
 
 namespace trireme {
 namespace {
 
+constexpr std::string_view kRaiseOpenFiles = "raise the limit on open files (ulimit -n)";
+
+/// The kernel refuses with EFAULT to write bytes of a mapped file that cannot be read; reading them here tells why.
+void touch(std::span<const std::byte> bytes) {
+  constexpr std::size_t kSmallestPageBytes = 4096;
+  for (std::size_t at = 0; at < bytes.size(); at += kSmallestPageBytes)
+    static_cast<void>(*const_cast<const volatile std::byte*>(&bytes[at]));
+  if (!bytes.empty()) static_cast<void>(*const_cast<const volatile std::byte*>(&bytes.back()));
+}
+
 [[noreturn]] void throw_read_failure(const std::filesystem::path& path, int error_number) {
-  const std::string_view remedy = error_number == EACCES || error_number == EPERM
-                                      ? "give yourself permission to read it"
-                                  : error_number == ENOENT || error_number == ENOTDIR ? "check the path"
-                                                                                      : "check the disk and the path";
+  std::string_view remedy;
+  switch (error_number) {
+    case EACCES:
+    case EPERM:
+      remedy = "give yourself permission to read it";
+      break;
+    case ENOENT:
+    case ENOTDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+      remedy = "check the path";
+      break;
+    case EMFILE:
+    case ENFILE:
+      remedy = kRaiseOpenFiles;
+      break;
+    default:
+      remedy = "check the disk and the path";
+  }
   throw DataError("file", fmt::format("{} must be readable; got \"{}\"; {}.", quote_path(path),
                                       std::generic_category().message(error_number), remedy));
 }
@@ -56,6 +82,20 @@ std::size_t read_some(const Descriptor& descriptor, std::span<std::byte> buffer,
   }
 }
 
+void write_all(int descriptor, std::span<const std::byte> bytes, const std::filesystem::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(descriptor, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      const int error_number = errno;
+      if (error_number == EFAULT) touch(bytes);
+      require_mappings_whole();
+      throw_write_failure(path, error_number);
+    }
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+}
+
 void throw_write_failure(const std::filesystem::path& path, int error_number) {
   std::string_view remedy;
   switch (error_number) {
@@ -74,6 +114,10 @@ void throw_write_failure(const std::filesystem::path& path, int error_number) {
     case ENOENT:
     case ENOTDIR:
       remedy = "make the folder first, or check the path";
+      break;
+    case EMFILE:
+    case ENFILE:
+      remedy = kRaiseOpenFiles;
       break;
     default:
       remedy = "check the disk or choose another folder";

@@ -28,6 +28,10 @@ Descriptor open_for_reading(const std::filesystem::path& path);
 /// The next bytes of the file into `buffer`; 0 at its end. throws DataError when the disk fails.
 std::size_t read_some(const Descriptor& descriptor, std::span<std::byte> buffer, const std::filesystem::path& path);
 
+/// Writes all of `bytes` at the descriptor's place. throws DataError: throw_write_failure of `path`, or mapping_fault()
+/// when it is the bytes that cannot be read.
+void write_all(int descriptor, std::span<const std::byte> bytes, const std::filesystem::path& path);
+
 /// The DataError for a write to `path` that ended with `error_number`: says what came and what to do.
 [[noreturn]] void throw_write_failure(const std::filesystem::path& path, int error_number);
 

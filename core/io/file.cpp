@@ -1,6 +1,7 @@
 #include "core/io/file.h"
 
 #include <cerrno>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -11,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/io/descriptor.h"
+#include "core/io/mapping_fault.h"
 #include "core/io/quote.h"
 
 namespace trireme {
@@ -20,12 +22,14 @@ struct MappedFile::Mapping {
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
   ~Mapping() {
+    watched.reset();
     if (data != nullptr) ::munmap(data, size);
   }
 
   std::filesystem::path path;
   void* data = nullptr;  ///< nullptr for an empty file, which mmap refuses
   std::size_t size;
+  std::optional<WatchedMapping> watched;
 };
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
@@ -43,6 +47,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
                   "{} must fit in the address space; got \"{}\" for {} bytes; raise the limit (ulimit -v).",
                   quote_path(path), std::generic_category().message(errno), mapping->size);
     mapping->data = data;
+    mapping->watched.emplace(data, mapping->size, path);
   }
   mapping_ = std::move(mapping);
 }
@@ -106,18 +111,14 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
   TRIREME_ASSERT(descriptor_ >= 0, "{} is committed already", path_.native());
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw_write_failure(path_, errno);
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-  }
+  write_all(descriptor_, bytes, path_);
 }
 
 void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
 
 void AtomicFile::commit() {
   TRIREME_ASSERT(descriptor_ >= 0, "{} is committed already", path_.native());
+  require_mappings_whole();
   if (::fsync(descriptor_) != 0) throw_write_failure(path_, errno);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw_write_failure(path_, errno);
   ::close(std::exchange(descriptor_, -1));  // fsync has reported every failure that close could

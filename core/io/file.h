@@ -10,8 +10,8 @@
 namespace trireme {
 
 /// A whole file in memory by mmap, private and copy-on-write: pages are read on first touch and shared between ranks of
-/// one node. Immutable value handle; copies share the mapping, which lives until the last copy goes. Who shortens the
-/// file meanwhile ends this process (SIGBUS): write weights as AtomicFile does.
+/// one node. Immutable value handle; copies share the mapping, which lives until the last copy goes. A file that is
+/// shortened meanwhile reads as zeros from there on, and nothing made of it is kept (mapping_fault.h).
 /// throws DataError: missing, unreadable, not a regular file. An empty file is an empty span.
 class MappedFile {
  public:
@@ -29,7 +29,7 @@ class MappedFile {
 
 /// Writes `path` whole or not at all: bytes go to a temporary file in the same folder, commit() fsyncs and renames it
 /// over `path`; without commit() the temporary is removed and an old file stays as it was. A symbolic link is followed.
-/// throws DataError: folder missing or not writable, disk full, `path` is a folder or a device (each names the path).
+/// throws DataError: no such folder, not writable, disk full, a folder or a device; commit(): also mapping_fault().
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
