@@ -69,13 +69,22 @@ std::string ranks_text(std::span<const int64_t> ranks) {
   return fmt::format("{} {}", ranks.size() == 1 ? "rank" : "ranks", fmt::join(ranks, ", "));
 }
 
+std::string stopped_text(std::span<const int64_t> ranks) {
+  return ranks_text(ranks) + " stopped (by SIGSTOP, Ctrl-Z or a debugger)";
+}
+
 DistError timeout_error(const LedgerEntry& entry, int64_t rank, std::chrono::milliseconds timeout,
-                        std::span<const int64_t> missing) {
+                        std::span<const int64_t> missing, std::span<const int64_t> stopped) {
   const double timeout_s = std::chrono::duration<double>(timeout).count();
-  const std::string state = missing.empty() ? "others not arrived" : ranks_text(missing) + " not arrived";
-  return DistError("dist", fmt::format("every rank must enter {} within {:g} s; got rank {} waiting and {}; look for a "
-                                       "rank that is stuck or slow, or raise the timeout.",
-                                       entry.text(), timeout_s, rank, state));
+  const std::string state = !stopped.empty()  ? stopped_text(stopped)
+                            : missing.empty() ? "others not arrived"
+                                              : ranks_text(missing) + " not arrived";
+  return DistError(
+      "dist",
+      fmt::format("every rank must enter {} within {:g} s; got rank {} waiting and {}; {}, or raise "
+                  "the timeout.",
+                  entry.text(), timeout_s, rank, state,
+                  stopped.empty() ? "look for a rank that is stuck or slow" : "let it go on in time (kill -CONT)"));
 }
 
 DistError lost_rank_error(const LedgerEntry& entry, int64_t rank, int64_t lost) {

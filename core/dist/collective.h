@@ -55,13 +55,16 @@ class PendingCollective {
 };
 
 /// "[dist] every rank must enter [12] all_reduce sum 4096 float32 within 600 s; got rank 0 waiting and ranks 2, 3 not
-/// arrived; .." An empty `missing` means that the transport cannot tell.
+/// arrived; .." An empty `missing` means that the transport cannot tell. Ranks that are known to be `stopped` are named
+/// as such.
 DistError timeout_error(const LedgerEntry& entry, int64_t rank, std::chrono::milliseconds timeout,
-                        std::span<const int64_t> missing);
+                        std::span<const int64_t> missing, std::span<const int64_t> stopped = {});
 /// "[dist] every rank must live until the job ends; got rank 1 gone while rank 0 waited in [12] ..; .."
 DistError lost_rank_error(const LedgerEntry& entry, int64_t rank, int64_t lost);
 /// "[dist] every rank must make the same calls in the same order; got rank 0 in [12] .. and rank 1 in [12] ..; .."
 DistError mismatch_error(int64_t rank, const LedgerEntry& entry, int64_t other_rank, const LedgerEntry& other);
+/// "rank 1 stopped (by SIGSTOP, Ctrl-Z or a debugger)"
+std::string stopped_text(std::span<const int64_t> ranks);
 /// "rank 2", "ranks 2, 3"
 std::string ranks_text(std::span<const int64_t> ranks);
 /// throws ShapeError when a tensor of the call is not on the CPU.

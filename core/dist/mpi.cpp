@@ -127,6 +127,7 @@ class MpiCommunicator final : public Communicator {
   void announce_failure(const RankEnding& mine) override;
   std::vector<std::optional<RankEnding>> gather_endings(const RankEnding& mine,
                                                         std::chrono::milliseconds patience) override;
+  std::vector<int64_t> stopped() const { return watch_->stopped(); }
 
   /// Polls until the request is over, then forgets it.
   void wait_for(std::list<InFlight>::iterator flight);
@@ -251,7 +252,7 @@ void MpiCommunicator::wait_for(std::list<InFlight>::iterator flight) {
     if (over) break;
     check_peers();
     check_lost(call.entry);
-    if (Clock::now() >= deadline) throw timeout_error(call.entry, rank_, options().timeout, {});
+    if (Clock::now() >= deadline) throw timeout_error(call.entry, rank_, options().timeout, {}, stopped());
     pause();
   }
   if (call.op == CollectiveOp::kRecv) {
@@ -360,6 +361,11 @@ std::shared_ptr<MpiSession> start_mpi() { return std::make_shared<MpiSession>();
 std::unique_ptr<Communicator> mpi_communicator(std::shared_ptr<MpiSession> session,
                                                const CommunicatorOptions& options) {
   return std::make_unique<MpiCommunicator>(std::move(session), options);
+}
+
+std::vector<int64_t> stopped_ranks(const Communicator& communicator) {
+  const auto* const mpi = dynamic_cast<const MpiCommunicator*>(&communicator);
+  return mpi == nullptr ? std::vector<int64_t>{} : mpi->stopped();
 }
 
 std::string mpi_library_version() {

@@ -20,4 +20,8 @@ std::shared_ptr<MpiSession> start_mpi();
 /// throws DistError: an MPI call fails.
 std::unique_ptr<Communicator> mpi_communicator(std::shared_ptr<MpiSession> session, const CommunicatorOptions& options);
 
+/// Ranks of this host whose process is held (SIGSTOP, a debugger), for messages; none where the communicator is no
+/// mpi_communicator().
+std::vector<int64_t> stopped_ranks(const Communicator& communicator);
+
 }  // namespace trireme

@@ -15,6 +15,7 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include "core/dist/collective.h"
+#include "core/dist/mpi.h"
 #include "core/dist/pause.h"
 #include "core/shape.h"
 #include "core/tensor.h"
@@ -334,7 +335,9 @@ void NcclCommunicator::wait_for(std::list<InFlight>::iterator flight) {
     for (Pause pause; !flight->done.query(); pause()) {
       check_health(what);
       host_->check_peers();
-      if (Clock::now() >= deadline) throw timeout_error(flight->call.entry, rank(), options().timeout, {});
+      if (Clock::now() >= deadline) {
+        throw timeout_error(flight->call.entry, rank(), options().timeout, {}, stopped_ranks(*host_));
+      }
     }
   } catch (const Error&) {
     abandon();

@@ -36,10 +36,12 @@ class PeerWatch {
   /// The lowest rank whose process has ended; nullopt while all that are watched live. Looks 50 times a second at most,
   /// so it may be asked in a polling loop.
   std::optional<int64_t> gone();
+  /// Ranks, among those watched, whose process is held: by SIGSTOP, Ctrl-Z or a debugger. Reads /proc.
+  std::vector<int64_t> stopped() const;
 
  private:
   struct Peer {
-    int64_t rank;
+    int64_t rank, pid;
     int descriptor;  ///< a pidfd: readable once the process has ended
   };
   std::vector<Peer> peers_;

@@ -1,11 +1,15 @@
 #include "core/dist/run_as_rank.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <new>
 
 #include <c10/util/Exception.h>
 
 #include "core/dist/collective.h"
+#include "core/dist/mpi.h"
+#include "core/io/mapping_fault.h"
+#include "core/io/quote.h"
 
 namespace trireme {
 namespace {
@@ -16,7 +20,15 @@ std::string one_line(std::string text) {
 }
 
 RankFailure describe(const std::exception& error) {
+  // What a file that could not be read led to (zeros for weights) is not what has to be told.
+  if (const auto fault = mapping_fault()) return {fault->exit_code(), one_line(fault->what())};
   if (const auto* ours = dynamic_cast<const Error*>(&error)) return {ours->exit_code(), one_line(ours->what())};
+  if (const auto* file_error = dynamic_cast<const std::filesystem::filesystem_error*>(&error)) {
+    return {DataError::kExitCode,
+            fmt::format("[file] {} must be there, and open to this user; got \"{}\"; check the path, its permissions "
+                        "and the disk.",
+                        quote_path(file_error->path1()), file_error->code().message())};
+  }
   constexpr std::string_view kReport = "this is a bug in Trireme, please report it.";
   if (const auto* torch_error = dynamic_cast<const c10::Error*>(&error)) {
     return {InternalError::kExitCode, one_line(fmt::format("[libtorch] the call must succeed; got {}; {}",
@@ -67,7 +79,9 @@ Outcome failed(RankEnding::Kind kind, const std::exception& error, const Communi
 
 Outcome run(const std::function<int()>& work, const Communicator& communicator) {
   try {
-    return {{RankEnding::Kind::kFinished, work()}, {}};
+    const int exit_code = work();
+    require_mappings_whole();
+    return {{RankEnding::Kind::kFinished, exit_code}, {}};
   } catch (const PeerFailed& error) {
     return {{RankEnding::Kind::kPeerFailed, error.rank_exit_code}, {}};
   } catch (const DistError& error) {
@@ -96,11 +110,12 @@ int run_as_rank(Communicator& communicator, const std::function<int()>& work,
     const std::vector<int64_t> unknown = unknown_ranks(endings);
     if (!unknown.empty() && std::ranges::none_of(endings, failed_by_itself)) {
       const double timeout_s = std::chrono::duration<double>(options.timeout).count();
-      const DistError lost("dist",
-                           fmt::format("every rank must end within {:g} s of the first; got rank {} finished and "
-                                       "{} at work or lost; look for a rank that is stuck or slow, or raise the "
-                                       "timeout.",
-                                       timeout_s, rank, ranks_text(unknown)));
+      const std::vector<int64_t> stopped = stopped_ranks(communicator);
+      const DistError lost(
+          "dist", fmt::format("every rank must end within {:g} s of the first; got rank {} finished and {}; look for a "
+                              "rank that is stuck or slow, or raise the timeout.",
+                              timeout_s, rank,
+                              stopped.empty() ? ranks_text(unknown) + " at work or lost" : stopped_text(stopped)));
       mine = failed(RankEnding::Kind::kDistFailed, lost, communicator);
     }
   }

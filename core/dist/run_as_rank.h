@@ -15,7 +15,9 @@ struct RankFailure {
 };
 
 /// The line and exit code of an error: "error: [where] required; got; do", with "rank 3/8 " before [where] when size
-/// > 1. Anything but trireme::Error is our bug, exit code 70; of a libtorch error only the text, without its stack.
+/// > 1. A mapped file that could not be read (mapping_fault.h) is told in place of what came of it. std::filesystem's
+/// errors are DataErrors. Anything else but trireme::Error is our bug, exit code 70; of a libtorch error only the text,
+/// without its stack.
 RankFailure describe_error(const std::exception& error, int64_t rank, int64_t size);
 
 /// Runs this rank's share of the job and ends it together with the others. Every rank of the group calls it once, last.

@@ -30,6 +30,11 @@ int work(Communicator& comm, std::string_view ending) {
   if (ending == "stop_all") return 75;
   if (ending == "fail_all") fail();
   if (ending == "lose_one" && rank == 1) std::this_thread::sleep_for(60s);
+  if (ending == "stop_one" && rank == 1) std::raise(SIGSTOP);
+  if (ending == "stop_one_at_the_end") {
+    if (rank == 1) std::raise(SIGSTOP);
+    return 0;
+  }
   const torch::Tensor tensor = at::ones({1'000'000});
   Work in_flight = comm.all_reduce(tensor, ReduceOp::kSum);
   if (ending == "fail_one" && rank == 2) fail();
@@ -55,7 +60,8 @@ int main(int argc, char** argv) {
                   .rank = number_from("OMPI_COMM_WORLD_RANK"),
                   .size = number_from("OMPI_COMM_WORLD_SIZE")};
   if (ending == "wrong_size") ++info.size;
-  const CommunicatorOptions options{.timeout = ending == "lose_one" ? 300ms : 30'000ms, .grace = 300ms};
+  const bool is_missed = ending == "lose_one" || ending.starts_with("stop_one");
+  const CommunicatorOptions options{.timeout = is_missed ? 300ms : 30'000ms, .grace = 300ms};
   try {
     const auto communicator = connect(info, options);
     return run_as_rank(

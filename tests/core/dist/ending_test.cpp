@@ -90,6 +90,15 @@ TEST(JobEnding, NamesTheCollectiveThatALostRankDoesNotEnter) {
               HasSubstr("[dist] every rank must enter [1] all_reduce sum 1000000 float32 within 0.3 s"));
 }
 
+TEST(JobEnding, NamesARankThatIsStopped) {
+  for (const char* ending : {"stop_one", "stop_one_at_the_end"}) {
+    const Job job = run_job(ending);
+    EXPECT_EQ(job.exit_code, DistError::kExitCode) << ending;
+    EXPECT_THAT(job.lines, Contains(ContainsRegex("^error: rank [02]/3 \\[dist\\] every rank must .* within 0.3 s.* "
+                                                  "rank 1 stopped \\(by SIGSTOP")));
+  }
+}
+
 TEST(JobEnding, NamesARankThatWasKilled) {
   const Job job = run_job("kill_one");
   EXPECT_EQ(job.exit_code, 128 + SIGKILL) << "mpirun's own code: the signal of the first process that ended badly";
