@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "launch/benches.h"
@@ -7,6 +6,7 @@
 #include "launch/job.h"
 #include "launch/options.h"
 #include "launch/recipe_config.h"
+#include "launch/standard_streams.h"
 #include "trainers/recipe_bench.h"
 
 namespace trireme {
@@ -48,7 +48,7 @@ int run_bench_loader(const BenchLoaderVerb& verb, Job& job) {
   const nlohmann::ordered_json line = with_recipe_config(verb.arguments, [&](const auto& config) {
     return figures(*config, bench_loader(*config, verb.options.steps, training), job);
   });
-  if (job.communicator.rank() == 0) std::cout << line.dump() << std::endl;
+  if (job.communicator.rank() == 0) print(line.dump() + "\n");
   return 0;
 }
 

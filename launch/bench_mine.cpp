@@ -1,7 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
-#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include <ATen/Parallel.h>
@@ -13,6 +12,7 @@
 #include "launch/generated_corpus.h"
 #include "launch/job.h"
 #include "launch/options.h"
+#include "launch/standard_streams.h"
 #include "retrieval/mining/mine_block.h"
 
 namespace trireme {
@@ -108,7 +108,7 @@ int bench_mine(const BenchMineVerb& verb, Job& job) {
       {"peak_mib", peak_memory_bytes() >> 20},
       {"peak_before_mining_mib", rss_before >> 20},
   };
-  std::cout << line.dump() << std::endl;
+  print(line.dump() + "\n");
   return 0;
 }
 

@@ -1,7 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
-#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include <ATen/Parallel.h>
@@ -12,6 +11,7 @@
 #include "launch/generated_corpus.h"
 #include "launch/job.h"
 #include "launch/options.h"
+#include "launch/standard_streams.h"
 #include "retrieval/search/search.h"
 
 namespace trireme {
@@ -77,7 +77,7 @@ int bench_search(const BenchSearchVerb& verb, Job& job) {
       {"peak_mib", peak_memory_bytes() >> 20},
       {"peak_before_search_mib", std::max(made_at_rss, rss_before) >> 20},
   };
-  if (job.communicator.rank() == 0) std::cout << line.dump() << std::endl;
+  if (job.communicator.rank() == 0) print(line.dump() + "\n");
   return 0;
 }
 

@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include <ATen/Parallel.h>
@@ -11,6 +10,7 @@
 #include "launch/job.h"
 #include "launch/options.h"
 #include "launch/recipe_config.h"
+#include "launch/standard_streams.h"
 #include "trainers/recipe_bench.h"
 
 namespace trireme {
@@ -72,7 +72,7 @@ nlohmann::ordered_json measure(const Config& config, const BenchStepVerb& verb, 
 int run_bench_step(const BenchStepVerb& verb, Job& job) {
   const nlohmann::ordered_json line =
       with_recipe_config(verb.arguments, [&](const auto& config) { return measure(*config, verb, job); });
-  if (job.communicator.rank() == 0) std::cout << line.dump() << std::endl;
+  if (job.communicator.rank() == 0) print(line.dump() + "\n");
   return 0;
 }
 

@@ -46,8 +46,10 @@ Finding examine_cpu() {
       if (flag == known) sets += " " + flag;
     }
   }
+  const auto granted = granted_cores();
+  const std::string quota = granted ? fmt::format(" (a quota of {})", *granted) : "";
   return {State::kOk, "cpu",
-          fmt::format("{}, {} cores allowed,{}", proc_value("/proc/cpuinfo", "model name"), allowed_cores(),
+          fmt::format("{}, {} cores allowed{},{}", proc_value("/proc/cpuinfo", "model name"), allowed_cores(), quota,
                       sets.empty() ? " no AVX2" : sets),
           ""};
 }
@@ -112,6 +114,24 @@ Finding examine_nccl() {
   return {State::kOk, "nccl", fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100), ""};
 }
 
+Finding examine_openmp() {
+  const ThreadWait wait = thread_wait();
+  if (wait.bounded) return {State::kOk, "openmp", wait.detail, ""};
+  return {State::kAbsent, "openmp", wait.detail,
+          "beside other work set OMP_WAIT_POLICY=passive: up to 7 times as fast"};
+}
+
+Finding examine_mpi(const LaunchInfo& launch) {
+  if (launch.launcher == Launcher::kOther) {
+    return {State::kWrong, "mpi", fmt::format("{}; started by {}", mpi_library_version(), launch.other),
+            "processes started so do not meet: use Open MPI's mpirun, or srun"};
+  }
+  return {State::kOk, "mpi",
+          fmt::format("{}; {} in this run", mpi_library_version(),
+                      launch.size == 1 ? "1 rank" : fmt::format("{} ranks", launch.size)),
+          ""};
+}
+
 Finding examine_disk() {
   struct statvfs disk {};
   if (statvfs(".", &disk) != 0)
@@ -142,15 +162,13 @@ std::vector<Finding> examine_machine(const LaunchInfo& launch) {
   findings.push_back(examine_memory());
   findings.push_back(
       {State::kOk, "mkl", mkl_full_dispatch() ? "AVX-512 code on every maker's processors" : "as it comes", ""});
+  findings.push_back(examine_openmp());
   constexpr double kFloat32Tolerance = 1e-5, kBfloat16Tolerance = 1e-2;
   findings.push_back(examine_gemm(torch::kFloat32, "float32", kFloat32Tolerance));
   findings.push_back(examine_gemm(torch::kBFloat16, "bfloat16", kBfloat16Tolerance));
   findings.push_back(examine_gpus());
   findings.push_back(examine_nccl());
-  findings.push_back({State::kOk, "mpi",
-                      fmt::format("{}; {} in this run", mpi_library_version(),
-                                  launch.size == 1 ? "1 rank" : fmt::format("{} ranks", launch.size)),
-                      ""});
+  findings.push_back(examine_mpi(launch));
   findings.push_back({State::kOk, "hdf5", hdf5_library_version(), ""});
   findings.push_back(examine_disk());
   return findings;

@@ -21,8 +21,8 @@ struct Finding {
   std::string advice;  ///< what to do; "" when ok
 };
 
-/// What this machine offers: CPU and its instruction sets, memory, measured float32 and bfloat16 matrix rates with a
-/// numeric self-test, GPUs, MPI, NCCL, HDF5, libtorch, free disk. Takes about a second.
+/// What this machine offers: CPU and its instruction sets, memory, how threads wait, measured float32 and bfloat16
+/// matrix rates with a numeric self-test, GPUs, MPI, NCCL, HDF5, libtorch, free disk. Takes about a second.
 std::vector<Finding> examine_machine(const LaunchInfo& launch);
 
 /// The findings as aligned lines: "ok       float32 GEMM   441 GFLOP/s on 2 threads".

@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 
 #include <ATen/Parallel.h>
 
@@ -7,6 +6,7 @@
 #include "launch/doctor.h"
 #include "launch/environment.h"
 #include "launch/options.h"
+#include "launch/standard_streams.h"
 #include "launch/verbs.h"
 
 namespace trireme {
@@ -17,7 +17,7 @@ VerbAction add_doctor(CLI::App& program) {
     if (launch.rank != 0) return 0;
     at::set_num_threads(static_cast<int>(compute_threads(0, launch)));
     const auto findings = examine_machine(launch);
-    std::cout << describe_findings(findings);
+    print(describe_findings(findings));
     const bool wrong = std::any_of(findings.begin(), findings.end(),
                                    [](const Finding& f) { return f.state == Finding::State::kWrong; });
     return wrong ? DataError::kExitCode : 0;

@@ -1,7 +1,9 @@
 #include "launch/environment.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <optional>
 #include <string_view>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "launch/cpu_quota.h"
 
 namespace trireme {
 namespace {
@@ -50,6 +53,41 @@ std::optional<LaunchInfo> read_launcher(Launcher launcher, const char* rank, con
                     read_first_number(local_size).value_or(1)};
 }
 
+/// What tells of launchers whose processes do not meet here.
+struct OtherLauncher {
+  std::string_view name;
+  const char* rank;
+  const char* size;  ///< nullptr: it announces none
+};
+constexpr std::array kOtherLaunchers = {
+    OtherLauncher{"torchrun, accelerate or deepspeed (RANK, WORLD_SIZE)", "RANK", "WORLD_SIZE"},
+    OtherLauncher{"an mpiexec of MPICH, Intel MPI or Cray (PMI_RANK, PMI_SIZE)", "PMI_RANK", "PMI_SIZE"},
+    OtherLauncher{"MVAPICH (MV2_COMM_WORLD_RANK, MV2_COMM_WORLD_SIZE)", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"},
+    OtherLauncher{"MVAPICH (MVP_COMM_WORLD_RANK, MVP_COMM_WORLD_SIZE)", "MVP_COMM_WORLD_RANK", "MVP_COMM_WORLD_SIZE"},
+    OtherLauncher{"jsrun (JSM_NAMESPACE_RANK, JSM_NAMESPACE_SIZE)", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE"},
+    OtherLauncher{"flux (FLUX_TASK_RANK, FLUX_JOB_SIZE)", "FLUX_TASK_RANK", "FLUX_JOB_SIZE"},
+    OtherLauncher{"horovodrun (HOROVOD_RANK, HOROVOD_SIZE)", "HOROVOD_RANK", "HOROVOD_SIZE"},
+    OtherLauncher{"a PMIx launcher (PMIX_RANK)", "PMIX_RANK", nullptr},
+    OtherLauncher{"Cray's PALS (PALS_RANKID)", "PALS_RANKID", nullptr},
+    OtherLauncher{"aprun (ALPS_APP_PE)", "ALPS_APP_PE", nullptr},
+};
+
+/// The first of them that started several processes: more than one, and another number than `known`, what srun says it
+/// started: srun sets some of these variables too, or starts the launcher once a node.
+std::optional<LaunchInfo> find_other_launcher(int64_t known, Launcher launcher) {
+  for (const OtherLauncher& other : kOtherLaunchers) {
+    const auto rank = read_first_number(other.rank);
+    if (!rank) continue;
+    if (other.size == nullptr) {
+      if (launcher == Launcher::kNone) return LaunchInfo{Launcher::kOther, *rank, *rank + 1, 0, 1, other.name};
+      continue;
+    }
+    const auto size = read_first_number(other.size);
+    if (size && *size > 1 && *size != known) return LaunchInfo{Launcher::kOther, *rank, *size, 0, 1, other.name};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 LaunchInfo read_launch_info() {
@@ -58,11 +96,10 @@ LaunchInfo read_launch_info() {
     return *info;
   }
   // srun sets SLURM_PROCID for every step, also for a plain program that it starts once.
-  if (const auto info = read_launcher(Launcher::kSrun, "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID",
-                                      "SLURM_STEP_TASKS_PER_NODE")) {
-    return *info;
-  }
-  return {};
+  const LaunchInfo info = read_launcher(Launcher::kSrun, "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID",
+                                        "SLURM_STEP_TASKS_PER_NODE")
+                              .value_or(LaunchInfo{});
+  return find_other_launcher(info.size, info.launcher).value_or(info);
 }
 
 int64_t allowed_cores() {
@@ -70,6 +107,12 @@ int64_t allowed_cores() {
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof(set), &set) != 0) return std::max(1u, std::thread::hardware_concurrency());
   return std::max(1, CPU_COUNT(&set));
+}
+
+std::optional<int64_t> granted_cores() {
+  const std::optional<double> quota = cpu_quota();
+  if (!quota) return std::nullopt;
+  return std::max<int64_t>(1, std::llround(*quota));
 }
 
 bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
@@ -91,8 +134,11 @@ int64_t compute_threads(int64_t asked, const LaunchInfo& launch) {
   if (asked > 0) return asked;
   const int64_t cores = allowed_cores();
   const bool bound = cores < static_cast<int64_t>(std::thread::hardware_concurrency());
-  if (bound && launch.launcher != Launcher::kNone) return cores;
-  return std::max<int64_t>(1, cores / launch.local_size);
+  const bool cores_are_its_own = bound && launch.launcher != Launcher::kNone;
+  const int64_t ranks = std::max<int64_t>(1, launch.local_size);
+  // A quota is shared by the ranks of its container, whatever cores they are bound to.
+  const int64_t granted = granted_cores().value_or(cores * ranks);
+  return std::max<int64_t>(1, std::min(cores_are_its_own ? cores : cores / ranks, granted / ranks));
 }
 
 }  // namespace trireme

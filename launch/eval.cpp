@@ -1,11 +1,11 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 
 #include "core/config/help.h"
 #include "launch/config_arguments.h"
 #include "launch/job.h"
 #include "launch/options.h"
 #include "launch/phase_progress.h"
+#include "launch/standard_streams.h"
 #include "launch/verbs.h"
 #include "retrieval/report/text_table.h"
 #include "trainers/eval/run_eval.h"
@@ -66,8 +66,8 @@ int eval(const EvalVerb& verb, Job& job) {
                report.embed_s, kept, report.search_s, report.prepare_s);
   tell_reranking(report.rerank, job.log);
   if (job.communicator.rank() == 0) {
-    std::cout << (report.columns.size() > 1 ? comparison_text(report.columns) : results_text(report.columns.front()))
-              << reranking_text(report.rerank) << std::flush;
+    print((report.columns.size() > 1 ? comparison_text(report.columns) : results_text(report.columns.front())) +
+          reranking_text(report.rerank));
   }
   job.log.info("wrote {}", (config->out / "report.html").string());
   return 0;

@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 
 #include "core/config/field_count.h"
 #include "core/error.h"
@@ -12,6 +11,7 @@
 #include "data/benchmark/dataset_folder.h"
 #include "data/sources/records.h"
 #include "launch/options.h"
+#include "launch/standard_streams.h"
 #include "launch/verbs.h"
 #include "models/weights/describe.h"
 #include "retrieval/search/run_file.h"
@@ -152,7 +152,7 @@ VerbAction add_inspect(CLI::App& program) {
       *program.add_subcommand("inspect", "What a checkpoint, adapter, embedding, weight or record file holds."),
       *options);
   return [options](const LaunchInfo& launch) {
-    if (launch.rank == 0) std::cout << inspect(*options);
+    if (launch.rank == 0) print(inspect(*options));
     return 0;
   };
 }

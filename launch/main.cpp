@@ -8,6 +8,7 @@
 #include "launch/cpu_settings.h"
 #include "launch/environment.h"
 #include "launch/options.h"
+#include "launch/standard_streams.h"
 #include "launch/verbs.h"
 
 namespace trireme {
@@ -19,7 +20,7 @@ int run_verb(CLI::App& program, const std::map<std::string, VerbAction>& verbs, 
              Arguments arguments) {
   const CommandLine line = parse_command_line(program, arguments);
   if (!line.verb.empty()) return verbs.at(line.verb)(launch);
-  if (launch.rank == 0) std::cout << line.text;
+  if (launch.rank == 0) print(line.text);
   return 0;
 }
 
@@ -44,6 +45,7 @@ int run(const LaunchInfo& launch, Arguments arguments) {
 }  // namespace trireme
 
 int main(int argc, char** argv) {
+  trireme::meet_failures_of_files();
   trireme::keep_freed_memory();
   trireme::LaunchInfo launch;
   try {

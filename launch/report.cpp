@@ -1,9 +1,9 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 
 #include "core/error.h"
 #include "core/io/file.h"
 #include "launch/options.h"
+#include "launch/standard_streams.h"
 #include "launch/verbs.h"
 #include "retrieval/report/collect.h"
 
@@ -33,7 +33,7 @@ int report(const ReportVerb& verb) {
   AtomicFile file(out);
   file.write(html);
   file.commit();
-  std::cout << fmt::format("wrote {} ({:.1f} KB)\n", out.string(), static_cast<double>(html.size()) / 1000);
+  print(fmt::format("wrote {} ({:.1f} KB)\n", out.string(), static_cast<double>(html.size()) / 1000));
   return 0;
 }
 

@@ -18,6 +18,8 @@ std::string_view launcher_name(Launcher launcher) {
       return "mpirun";
     case Launcher::kSrun:
       return "srun";
+    case Launcher::kOther:
+      return "another launcher";
   }
   TRIREME_ASSERT(false, "Launcher {}", static_cast<int>(launcher));
 }
@@ -40,6 +42,11 @@ std::unique_ptr<Communicator> with_gpu([[maybe_unused]] std::unique_ptr<Communic
 }  // namespace
 
 std::unique_ptr<Communicator> connect(const LaunchInfo& info, const CommunicatorOptions& options, TensorPlace place) {
+  TRIREME_CHECK(info.launcher != Launcher::kOther, ConfigError, "launch",
+                "several processes must be started by Open MPI's mpirun or by srun, or they do not meet and each does "
+                "all of the work; got process {} of {}; start with mpirun -n R trireme .., or unset these variables if "
+                "this process is to work alone.",
+                info.rank, info.other);
   if (info.size == 1) return std::make_unique<SelfCommunicator>(options);
   CommunicatorOptions host_options = options;
   // NCCL's communicator compares all calls over the ranks itself.

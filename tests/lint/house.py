@@ -3,7 +3,8 @@
 Every file: at most 2 MB; no TODO, FIXME or XXX without an issue number, as in "TODO(#12)"; no line with a conflict
 marker. C++, Python, CMake and shell, but not the scripts of tests/golden, which stay as they were when they wrote what
 lies beside them: at most 120 columns, no tabs, no trailing blanks, a newline at the end. Headers:
-`#pragma once`, no `using namespace` (but core/tensor.h), and (outside tests/) at most 130 lines, since a header is an interface.
+`#pragma once`, no `using namespace` (but core/tensor.h), and (outside tests/) at most 130 lines: it is an interface. No
+std::cout outside tests/: print() of launch/standard_streams.h says when standard output cannot be written.
 """
 import re
 import sys
@@ -17,6 +18,7 @@ MAX_HEADER_LINES = 130
 CODE_SUFFIXES = source_tree.CPP_SUFFIXES | {".py", ".cmake", ".sh"}
 MARK = re.compile(r"\b(TODO|FIXME|XXX)\b(?!\(#\d+\))")
 CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: |$)")
+COUT = re.compile(r"\bstd::cout\b")
 TENSOR_HEADER = "core/tensor.h"  # makes libtorch's names for what <torch/types.h> does by directives
 USING_NAMESPACE = re.compile(r"^\s*using\s+namespace\b")
 
@@ -52,6 +54,10 @@ def check(path: str, text: str) -> list[Finding]:
     findings = [found for number, line in enumerate(lines, 1) for found in check_line(path, number, line)]
     if is_code(path) and text and not text.endswith("\n"):
         findings.append(Finding(path, len(lines), "no newline at the end of the file"))
+    if path.endswith((".h", ".cpp")) and not path.startswith("tests/"):
+        for number, line in enumerate(source_tree.without_comments(text, keep_strings=False).split("\n"), 1):
+            if COUT.search(line):
+                findings.append(Finding(path, number, "std::cout: use print() of launch/standard_streams.h"))
     if path.endswith(".h"):
         code = source_tree.without_comments(text, keep_strings=False)
         if "#pragma once" not in code:

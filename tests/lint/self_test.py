@@ -119,6 +119,11 @@ class House(unittest.TestCase):
         self.assertEqual(self.count("core/a.h", "#pragma once\nusing namespace std;\n"), 1)
         self.assertEqual(self.count("core/a.h", "#pragma once\n" + "int x;\n" * 200), 1)
 
+    def test_standard_output_has_one_way(self):
+        self.assertEqual(self.count("launch/a.cpp", "std::cout << 1;\n"), 1)
+        self.assertEqual(self.count("launch/a.cpp", "// std::cout\nstd::cerr << 1;\n"), 0)
+        self.assertEqual(self.count("tests/a.cpp", "std::cout << 1;\n"), 0)
+
     def test_conflict_markers_and_large_files_are_found(self):
         self.assertEqual(self.count("docs/a.md", "<<<<<<< HEAD\n"), 1)
         self.assertEqual(len(house.size_finding("a.bin", 3 * 1024 * 1024)), 1)
