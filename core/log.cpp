@@ -81,6 +81,11 @@ Log::Log(Console& console, const LogOptions& options) : sinks_(new Sinks{spdlog:
     logger.sinks().push_back(std::move(sink));
   }
   if (options.directory) logger.sinks().push_back(file_sink(*options.directory, options.rank));
+  logger.set_error_handler([directory = options.directory.value_or("")](const std::string& failure) {
+    throw DataError("log", fmt::format("a log line must be written whole; got \"{}\"; free space in {} or choose "
+                                       "another folder.",
+                                       failure, directory.string()));
+  });
 }
 
 Log::~Log() = default;

@@ -123,6 +123,10 @@ TrainingEnd train_lamra_rank(const Resolved<LamraRankConfig>& resolved, Training
   totals.restore(counters);
 
   // Loop.
+  const auto write_checkpoint = [&](int64_t steps_done) {
+    run.checkpoint(steps_done, parts.leaves, parts.optimizer, merged({guard.state(), totals.state()}));
+  };
+  LastCheckpoint last_checkpoint(run, parts.leaves, job.log, write_checkpoint);
   RerankLoader loader = parts.loader(first_step);
   Progress progress(job.console, job.progress("train", "steps", steps - first_step));
   Clock::time_point line_begin = Clock::now();
@@ -131,6 +135,7 @@ TrainingEnd train_lamra_rank(const Resolved<LamraRankConfig>& resolved, Training
     const RerankStepResult result = rerank_step(parts.task, batch, parts.reducer, communicator);  // forward .. reduce
     const GradientNorm norm = gradient_norm(parts.reducer.gradients(), config.optim.clip_norm);
     const double lr = config.optim.peak_lr * schedule.factor(step);
+    last_checkpoint.begin_update();
     parts.optimizer.step(lr, norm);   // step
     totals.add(result, norm, batch);  // report
     log_skipped(step, batch.skipped, job.log);
@@ -140,13 +145,15 @@ TrainingEnd train_lamra_rank(const Resolved<LamraRankConfig>& resolved, Training
       const RerankTotals::Means means = totals.take();
       const StepHealth health{.step = step, .loss = means.loss, .gradient_norm = means.gradient_norm};
       require_healthy(guard, health, batch.query_ids, batch.target_ids, run);
+      last_checkpoint.end_update(step + 1);
       run.write(curve_record(step, means, config.data.sampler.pairs_global, lr, seconds_per_step));
       line_begin = Clock::now();
     }
+    last_checkpoint.end_update(step + 1);
     progress.advance(1);
     const bool stops = any_rank_stops(communicator, job.stop_requested());
     if (stops || last || (step + 1) % config.checkpoint.every_steps == 0) {
-      run.checkpoint(step + 1, parts.leaves, parts.optimizer, merged({guard.state(), totals.state()}));
+      write_checkpoint(step + 1);
     }
     if (stops && !last) {
       run.finish();

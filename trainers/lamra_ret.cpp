@@ -120,6 +120,11 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
   validation.restore(counters);
 
   // Loop.
+  const auto write_checkpoint = [&](int64_t steps_done) {
+    run.checkpoint(steps_done, parts.leaves, parts.optimizer,
+                   merged({guard.state(), totals.state(), validation.state()}), validation.pinned_steps());
+  };
+  LastCheckpoint last_checkpoint(run, parts.leaves, job.log, write_checkpoint);
   PairLoader loader = parts.loader(first_step);
   Progress progress(job.console, job.progress("train", "steps", steps - first_step));
   Clock::time_point line_begin = Clock::now();
@@ -128,6 +133,7 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
     const InfoNceResult result = contrastive_step(parts.task, batch, parts.reducer, communicator);  // forward .. reduce
     const GradientNorm norm = gradient_norm(parts.reducer.gradients(), config.optim.clip_norm);
     const double lr = config.optim.peak_lr * schedule.factor(step);
+    last_checkpoint.begin_update();
     parts.optimizer.step(lr, norm);   // step
     totals.add(result, norm, batch);  // report
     log_skipped(step, batch.skipped, job.log);
@@ -137,16 +143,17 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
       const StepTotals::Means means = totals.take();
       require_healthy(guard, {step, means.loss, means.gradient_norm, means.candidate_cosine}, batch.query_ids,
                       batch.target_ids, run);
+      last_checkpoint.end_update(step + 1);
       run.write(curve_record(step, means, parts.task, lr, seconds_per_step));
       if (is_evaluated) run.write(validation.evaluate(step, communicator, job.log));  // evaluate
       line_begin = Clock::now();
     }
+    last_checkpoint.end_update(step + 1);
     progress.advance(1);
     const bool ends = is_last || validation.exhausted();
     const bool stops = any_rank_stops(communicator, job.stop_requested());
     if (stops || ends || validation.best_is(step) || (step + 1) % config.checkpoint.every_steps == 0) {
-      run.checkpoint(step + 1, parts.leaves, parts.optimizer,
-                     merged({guard.state(), totals.state(), validation.state()}), validation.pinned_steps());
+      write_checkpoint(step + 1);
     }
     if (stops && !ends) {
       run.finish();

@@ -1,10 +1,14 @@
 #include "trainers/run_state.h"
 
+#include <algorithm>
+#include <exception>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/dist/agreement.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/mapping_fault.h"
 #include "trainers/run/trainable_file.h"
 
 namespace trireme {
@@ -109,6 +113,35 @@ void RunState::write_file(std::string_view name, const std::string& text) {
 
 void RunState::finish() {
   if (writer_) writer_->wait();
+}
+
+LastCheckpoint::LastCheckpoint(RunState& run, const NamedTensors& leaves, Log& log,
+                               std::function<void(int64_t steps)> write)
+    : run_(run),
+      leaves_(leaves),
+      log_(log),
+      write_(std::move(write)),
+      exceptions_at_birth_(std::uncaught_exceptions()) {}
+
+void LastCheckpoint::begin_update() {
+  require_mappings_whole();
+  steps_.reset();
+}
+
+LastCheckpoint::~LastCheckpoint() {
+  if (std::uncaught_exceptions() == exceptions_at_birth_ || !steps_ || *steps_ == run_.last_checkpoint()) return;
+  const bool mapped = std::ranges::any_of(leaves_, [](const auto& leaf) {
+    return leaf.second.is_cpu() && is_in_mapped_file(leaf.second.const_data_ptr());
+  });
+  if (mapped && mapping_fault()) return;
+  try {
+    const AfterMappingFault weights_are_whole;
+    write_(*steps_);
+    run_.finish();
+    log_.info("the {} steps done are kept in a checkpoint", *steps_);
+  } catch (const std::exception&) {
+    // As when the disk is full: the error on its way tells why the run ends.
+  }
 }
 
 }  // namespace trireme

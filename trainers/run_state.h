@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -66,6 +67,31 @@ class RunState {
   std::unique_ptr<RunDirectory> directory_;   ///< rank 0's
   std::unique_ptr<CheckpointWriter> writer_;  ///< rank 0's
   std::optional<int64_t> last_checkpoint_;
+};
+
+/// Lives as long as a training loop. When that ends by an error (a file that fails, the end of another rank), the steps
+/// done are kept in a checkpoint, where one can be written; the error goes on as it is.
+class LastCheckpoint {
+ public:
+  /// write  calls run.checkpoint() after that many steps.      leaves  what the run trains.
+  LastCheckpoint(RunState& run, const NamedTensors& leaves, Log& log, std::function<void(int64_t steps)> write);
+  ~LastCheckpoint();
+  LastCheckpoint(const LastCheckpoint&) = delete;
+  LastCheckpoint& operator=(const LastCheckpoint&) = delete;
+
+  /// Until end_update() the weights are those of no step. throws DataError: the gradients are of a mapped file that
+  /// could not be read (core/io/mapping_fault.h).
+  void begin_update();
+  /// The weights and counters are those after `steps` steps, and were found healthy.
+  void end_update(int64_t steps) { steps_ = steps; }
+
+ private:
+  RunState& run_;
+  const NamedTensors& leaves_;
+  Log& log_;
+  std::function<void(int64_t)> write_;
+  std::optional<int64_t> steps_;
+  int exceptions_at_birth_;
 };
 
 /// The tensors without their names.

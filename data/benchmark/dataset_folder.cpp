@@ -1,6 +1,6 @@
 #include "data/benchmark/dataset_folder.h"
 
-#include <fstream>
+#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -11,6 +11,7 @@
 #include "core/io/descriptor.h"
 #include "core/io/file.h"
 #include "core/io/hash.h"
+#include "core/io/mapping_fault.h"
 #include "core/io/quote.h"
 #include "core/parallel.h"
 #include "core/version.h"
@@ -68,6 +69,14 @@ void sync_filesystem(const fs::path& folder) {
   const Descriptor descriptor(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   TRIREME_CHECK(descriptor.number() >= 0 && syncfs(descriptor.number()) == 0, DataError, folder.string(),
                 "the files must reach the disk; got \"{}\"; check the disk.", std::generic_category().message(errno));
+}
+
+/// One of many files, which reach the disk together at the end. shown: where it will be then.
+void put_file(const fs::path& file, std::string_view content, const fs::path& shown) {
+  Descriptor out(open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (out.number() < 0) throw_write_failure(shown, errno);
+  write_all(out.number(), std::as_bytes(std::span(content)), shown);
+  if (const int failed = out.close()) throw_write_failure(shown, failed);
 }
 
 }  // namespace
@@ -140,12 +149,8 @@ void DatasetWriter::write(const fs::path& path, std::string_view content) {
   const fs::path file = temporary_ / path;
   std::error_code error;
   fs::create_directories(file.parent_path(), error);
-  std::ofstream stream(file, std::ios::binary);
-  stream.write(content.data(), static_cast<std::streamsize>(content.size()));
-  stream.close();
-  TRIREME_CHECK(stream.good(), DataError, (folder_ / path).string(),
-                "the file must be written; got \"{}\"; check the free space and the permissions.",
-                std::generic_category().message(errno));
+  if (error) throw_write_failure(folder_ / path, error.value());
+  put_file(file, content, folder_ / path);
   std::string sha256 = sha256_hex(std::as_bytes(std::span(content)));
   const std::lock_guard lock(mutex_);
   TRIREME_ASSERT(sha256_.emplace(path.generic_string(), std::move(sha256)).second, "{} written twice", path.string());
@@ -154,7 +159,8 @@ void DatasetWriter::write(const fs::path& path, std::string_view content) {
 DatasetManifest DatasetWriter::commit(DatasetManifest manifest) {
   manifest.sha256 = sha256_;
   const std::string text = to_json(manifest).dump(1) + "\n";
-  std::ofstream(temporary_ / kManifest, std::ios::binary) << text;
+  put_file(temporary_ / kManifest, text, folder_ / kManifest);
+  require_mappings_whole();
   sync_filesystem(temporary_);
   std::error_code error;
   fs::rename(temporary_, folder_, error);  // over an empty folder too

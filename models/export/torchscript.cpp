@@ -1,6 +1,10 @@
 #include "models/export/torchscript.h"
 
+#include <exception>
+#include <ostream>
+#include <streambuf>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -95,6 +99,36 @@ Module layer_module(const Qwen2Layer& layer, const DecoderConfig& c, const std::
   return module;
 }
 
+/// Hands bytes on to the file. libtorch ends the process when its stream fails half way, so it is told that all goes
+/// well, and a full disk is told afterwards.
+class AtomicFileBuffer final : public std::streambuf {
+ public:
+  explicit AtomicFileBuffer(AtomicFile& file) : file_(file) {}
+  /// throws the DataError of the first write that failed.
+  void require_written() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ protected:
+  std::streamsize xsputn(const char* bytes, std::streamsize count) override {
+    try {
+      if (!failure_) file_.write(std::string_view(bytes, static_cast<std::size_t>(count)));
+    } catch (const DataError&) {
+      failure_ = std::current_exception();
+    }
+    return count;
+  }
+  int_type overflow(int_type value) override {
+    const char byte = traits_type::to_char_type(value);
+    if (!traits_type::eq_int_type(value, traits_type::eof())) xsputn(&byte, 1);
+    return traits_type::not_eof(value);
+  }
+
+ private:
+  AtomicFile& file_;
+  std::exception_ptr failure_;
+};
+
 }  // namespace
 
 void write_text_embedder(const std::filesystem::path& file, Model& model) {
@@ -115,7 +149,10 @@ void write_text_embedder(const std::filesystem::path& file, Model& model) {
   embedder.define(fmt::format(fmt::runtime(kEmbedder), fmt::arg("layers", layers)));
   embedder.eval();
   AtomicFile output(file);
-  embedder.save(output.temporary_path().string());
+  AtomicFileBuffer buffer(output);
+  std::ostream stream(&buffer);
+  embedder.save(stream);
+  buffer.require_written();
   output.commit();
 }
 

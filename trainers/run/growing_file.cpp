@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/error.h"
+
 namespace trireme {
 
 GrowingFile::GrowingFile(std::filesystem::path path, uint64_t keep_bytes)
@@ -18,11 +20,12 @@ GrowingFile::GrowingFile(std::filesystem::path path, uint64_t keep_bytes)
 }
 
 void GrowingFile::append(std::string_view text) {
-  for (std::string_view left = text; !left.empty();) {
-    const ssize_t count = ::write(descriptor_.number(), left.data(), left.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw_write_failure(path_, errno);
-    left.remove_prefix(static_cast<std::size_t>(count));
+  try {
+    write_all(descriptor_.number(), std::as_bytes(std::span(text)), path_);
+  } catch (const DataError&) {
+    // A full disk may have taken the start of a line.
+    [[maybe_unused]] const int ignored = ::ftruncate(descriptor_.number(), static_cast<off_t>(size_bytes_));
+    throw;
   }
   size_bytes_ += text.size();
 }

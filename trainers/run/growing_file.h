@@ -14,6 +14,7 @@ class GrowingFile {
  public:
   /// Made when missing; cut to `keep_bytes` when longer.
   GrowingFile(std::filesystem::path path, uint64_t keep_bytes);
+  /// Whole or not at all.
   void append(std::string_view text);
   /// Returns when all is on disk, where a power cut leaves it.
   void sync();

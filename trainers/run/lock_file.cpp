@@ -24,10 +24,8 @@ LockFile::LockFile(const std::filesystem::path& path)
     throw_write_failure(path, errno);
   }
   const std::string holder = fmt::format("process {} on {} since {}", ::getpid(), host_name(), utc_now());
-  if (::ftruncate(descriptor_.number(), 0) != 0 ||
-      ::pwrite(descriptor_.number(), holder.data(), holder.size(), 0) != std::ssize(holder)) {
-    throw_write_failure(path, errno);
-  }
+  if (::ftruncate(descriptor_.number(), 0) != 0) throw_write_failure(path, errno);
+  write_all(descriptor_.number(), std::as_bytes(std::span(holder)), path);
 }
 
 }  // namespace trireme
