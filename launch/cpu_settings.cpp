@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::string_view kSpinCount = "GOMP_SPINCOUNT", kWaitPolicy = "OMP_WAIT_POLICY";
 /// Looks at the other threads' flag before a thread sleeps in the kernel.
-constexpr char kBoundedSpin[] = "GOMP_SPINCOUNT=4000";
+constexpr char kBoundedSpin[] = "GOMP_SPINCOUNT=3000";
 
 bool sets(std::string_view entry, std::string_view variable) {
   return entry.starts_with(variable) && entry.substr(variable.size()).starts_with('=');

@@ -30,18 +30,18 @@ ProgramResult shell(const std::string& script) {
 TEST(ThreadWait, SpinsWithABound) {
   const ProgramResult ran = start({"--version"}, {"OMP_DISPLAY_ENV=verbose"});
   EXPECT_EQ(ran.exit_code, 0) << ran.err;
-  EXPECT_THAT(ran.err, HasSubstr("GOMP_SPINCOUNT = '4000'"));
+  EXPECT_THAT(ran.err, HasSubstr("GOMP_SPINCOUNT = '3000'"));
 }
 
 TEST(ThreadWait, IsAsTheUserHasIt) {
   EXPECT_THAT(start({"--version"}, {"OMP_DISPLAY_ENV=verbose", "GOMP_SPINCOUNT=7"}).err,
               HasSubstr("GOMP_SPINCOUNT = '7'"));
   EXPECT_THAT(start({"--version"}, {"OMP_DISPLAY_ENV=verbose", "OMP_WAIT_POLICY=active"}).err,
-              AllOf(HasSubstr("OMP_WAIT_POLICY = 'ACTIVE'"), Not(HasSubstr("GOMP_SPINCOUNT = '4000'"))));
+              AllOf(HasSubstr("OMP_WAIT_POLICY = 'ACTIVE'"), Not(HasSubstr("GOMP_SPINCOUNT = '3000'"))));
 }
 
 TEST(ThreadWait, IsToldByDoctor) {
-  EXPECT_THAT(start({"doctor"}).out, ContainsRegex("ok +openmp +GOMP_SPINCOUNT=4000, the program's own"));
+  EXPECT_THAT(start({"doctor"}).out, ContainsRegex("ok +openmp +GOMP_SPINCOUNT=3000, the program's own"));
   EXPECT_THAT(start({"doctor"}, {"OMP_WAIT_POLICY=passive"}).out,
               ContainsRegex("ok +openmp +OMP_WAIT_POLICY=passive, as the environment has it"));
 }
