@@ -1,6 +1,5 @@
 #include "launch/cpu_settings.h"
 
-#include <array>
 #include <climits>
 #include <cstdlib>
 #include <string_view>
