@@ -88,7 +88,7 @@ std::optional<DataError> mapping_fault() {
 
 void require_mappings_whole() {
   if (faulted.load() == nullptr || let_pass.load() > 0) return;
-  throw DataError(*mapping_fault());
+  throw *mapping_fault();
 }
 
 bool is_in_mapped_file(const void* address) { return mapping_at(reinterpret_cast<uintptr_t>(address)) != nullptr; }
