@@ -1,5 +1,9 @@
 #include "core/console.h"
 
+#include <utility>
+
+#include "core/printable.h"
+
 namespace trireme {
 namespace {
 
@@ -16,14 +20,15 @@ void Console::line(std::string_view text) {
   // One write each, so that lines of other processes on the same stream come between ours, not into them.
   std::string out;
   if (!status_.empty()) out += kEraseLine;
-  out.append(text).append("\n").append(status_);
+  out.append(printable(text)).append("\n").append(status_);
   stream_.write(out.data(), std::ssize(out)).flush();
 }
 
 void Console::status(std::string_view text) {
   const std::lock_guard lock(mutex_);
-  if (!terminal_ || text == status_) return;
-  status_ = text;
+  std::string shown = printable(text);
+  if (!terminal_ || shown == status_) return;
+  status_ = std::move(shown);
   const std::string out = std::string(kEraseLine) + status_;
   stream_.write(out.data(), std::ssize(out)).flush();
 }

@@ -8,7 +8,8 @@
 namespace trireme {
 
 /// The one owner of a text stream that log lines and a progress bar share: whole lines go above the status, which stays
-/// on the last line. On anything but a terminal there is no status. Safe to use from several threads.
+/// on the last line. On anything but a terminal there is no status. What a terminal would obey in a text is shown, not
+/// sent (printable()). Safe to use from several threads.
 class Console {
  public:
   /// `terminal`: whether the stream understands carriage return and "erase line" (launch/ asks isatty).

@@ -10,6 +10,7 @@
 #include <spdlog/sinks/basic_file_sink.h>
 
 #include "core/error.h"
+#include "core/printable.h"
 
 namespace trireme {
 namespace {
@@ -92,7 +93,7 @@ Log::~Log() = default;
 
 void Log::write(LogLevel level, fmt::string_view format, fmt::format_args args) {
   const spdlog::level::level_enum spdlogs = spdlog_level(level);
-  if (sinks_->logger.should_log(spdlogs)) sinks_->logger.log(spdlogs, fmt::vformat(format, args));
+  if (sinks_->logger.should_log(spdlogs)) sinks_->logger.log(spdlogs, printable(fmt::vformat(format, args)));
 }
 
 }  // namespace trireme

@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 #include <map>
 
 #include "core/dist/run_as_rank.h"

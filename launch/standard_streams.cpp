@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <string>
 #include <system_error>
 
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/io/mapping_fault.h"
+#include "core/printable.h"
 
 namespace trireme {
 namespace {
@@ -36,8 +38,10 @@ void meet_failures_of_files() {
   require_open(STDERR_FILENO, O_WRONLY);
 }
 
-void print(std::string_view text) {
+void print(std::string_view lines) {
   require_mappings_whole();
+  const std::string shown = printable_lines(lines);
+  std::string_view text = shown;
   while (!text.empty()) {
     const ssize_t count = ::write(STDOUT_FILENO, text.data(), text.size());
     if (count >= 0) {

@@ -12,8 +12,8 @@ namespace trireme {
 ///    file opened would get their number otherwise, and what is printed.
 void meet_failures_of_files();
 
-/// Prints on standard output, at once and whole. The only way to it.
+/// Prints on standard output, at once and whole, control characters escaped (core/printable.h). The only way to it.
 /// throws DataError: it is closed, its reader is gone, its disk is full.
-void print(std::string_view text);
+void print(std::string_view lines);
 
 }  // namespace trireme

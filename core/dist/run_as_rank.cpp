@@ -10,13 +10,14 @@
 #include "core/dist/mpi.h"
 #include "core/io/mapping_fault.h"
 #include "core/io/quote.h"
+#include "core/printable.h"
 
 namespace trireme {
 namespace {
 
 std::string one_line(std::string text) {
   std::ranges::replace(text, '\n', ' ');
-  return text;
+  return printable(text);
 }
 
 RankFailure describe(const std::exception& error) {

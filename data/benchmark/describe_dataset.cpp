@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "core/error.h"
-#include "core/io/quote.h"
+#include "core/printable.h"
 #include "data/benchmark/dataset_folder.h"
 #include "data/benchmark/task_list.h"
 
@@ -31,8 +31,9 @@ std::optional<Json> find_line(const fs::path& jsonl, const std::string& key = ""
 
 std::string shown(const Json& record, const char* image_key, const char* text_key) {
   const Json &image = record.at(image_key), &text = record.at(text_key);
-  return fmt::format("{}{}{}", image.is_null() ? std::string() : fmt::format("[{}]", image.get<std::string>()),
-                     image.is_null() || text.is_null() ? "" : " ", text.is_null() ? "" : text.get<std::string>());
+  return fmt::format(
+      "{}{}{}", image.is_null() ? std::string() : fmt::format("[{}]", printable(image.get<std::string>())),
+      image.is_null() || text.is_null() ? "" : " ", text.is_null() ? "" : printable(text.get<std::string>()));
 }
 
 std::string sample(const fs::path& folder, const EvalTask& task) {
