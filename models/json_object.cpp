@@ -5,8 +5,10 @@
 #include <type_traits>
 
 #include "core/error.h"
-#include "core/io/file.h"
+#include "core/io/json_text.h"
 #include "core/io/quote.h"
+#include "core/io/text.h"
+#include "core/printable.h"
 
 namespace trireme {
 namespace {
@@ -31,10 +33,18 @@ Json parse(const std::string& text, const std::string& file) {
     return true;
   };
   try {
-    return Json::parse(text, check_size);
+    try {
+      return Json::parse(text, check_size);
+    } catch (const Json::exception&) {
+      const auto apart = with_odd_values_apart(text);
+      if (!apart) throw;
+      fields = 0;
+      return Json::parse(*apart, check_size);
+    }
   } catch (const Json::exception& error) {
+    const std::string said = quote_text(error.what(), kShownBytes);
     throw DataError(file, fmt::format("the file must be JSON; got {}; take the checkpoint's own file.",
-                                      quote_text(error.what(), kShownBytes)));
+                                      json_fault(text, said).what));
   }
 }
 
@@ -73,7 +83,7 @@ bool is_a(const Json& value) {
 }  // namespace
 
 JsonObject JsonObject::read(const std::filesystem::path& file) {
-  auto value = std::make_shared<Json>(parse(read_text_file(file, kMaxBytes), file.string()));
+  auto value = std::make_shared<Json>(parse(read_utf8_file(file, kMaxBytes), file.string()));
   TRIREME_CHECK(value->is_object(), DataError, file.string(),
                 "the file must hold a JSON object; got {}; take the checkpoint's own file.", value->type_name());
   return JsonObject(std::move(value), file.string(), "");
@@ -140,7 +150,10 @@ bool JsonObject::is_string(std::string_view key) const {
 std::string JsonObject::shown(std::string_view key) const {
   const Json* value = value_at(key);
   if (value == nullptr) return "nothing";
-  const std::string text = value->dump(-1, ' ', true, Json::error_handler_t::replace);  // ASCII: the rest is escaped
+  const bool odd = value->is_object() && value->size() == 1 && value->contains(kOddValueKey);
+  const std::string text = odd ? printable(value->begin()->get<std::string>())
+                               // ASCII: the rest is escaped
+                               : value->dump(-1, ' ', true, Json::error_handler_t::replace);
   return text.size() <= kShownBytes ? text : text.substr(0, kShownBytes) + " ..";
 }
 

@@ -9,6 +9,7 @@
 #include <yaml-cpp/parser.h>
 
 #include "core/config/yaml_node.h"
+#include "core/io/text.h"
 #include "core/utf8.h"
 
 namespace trireme {
@@ -165,6 +166,8 @@ void refuse_bytes(std::string_view text) {
   if (text.size() > kMostBytes)
     throw Refusal{kNoLine, fmt::format("a config must have at most {} bytes; got {}; keep data in files of its own",
                                        kMostBytes, text.size())};
+  if (const auto other = other_than_text(text))
+    throw Refusal{kNoLine, fmt::format("a config must be UTF-8 text; got {}; {}", other->what, other->remedy)};
   int64_t line = 0;
   while (!text.empty()) {
     ++line;

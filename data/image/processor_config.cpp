@@ -7,8 +7,9 @@
 #include <simdjson.h>
 
 #include "core/error.h"
-#include "core/io/file.h"
+#include "core/io/json_text.h"
 #include "core/io/quote.h"
+#include "core/io/text.h"
 #include "data/image/preprocess.h"
 
 namespace trireme {
@@ -134,14 +135,19 @@ ImageProcessorConfig read_fields(const Section& fields) {
 /// One file, and the document that its sections point into.
 class JsonFile {
  public:
-  explicit JsonFile(const fs::path& path) : path_(path.string()), text_(read_text_file(path, kMaxBytes)) {
-    auto error = parser_.allocate(text_.size(), kMaxDepth);
+  explicit JsonFile(const fs::path& path) : path_(path.string()), text_(read_utf8_file(path, kMaxBytes)) {
     dom::element element;
-    if (!error) error = parser_.parse(text_).get(element);
-    TRIREME_CHECK(!error, DataError, path_,
-                  "the file must be JSON, nested at most {} deep; got: {}; take the checkpoint's "
-                  "own file.",
-                  kMaxDepth, simdjson::error_message(error));
+    auto error = parse(kMaxDepth, element);
+    if (error) {
+      const JsonFault fault = json_fault(text_, simdjson::error_message(error));
+      if (const auto apart = with_odd_values_apart(text_)) {
+        text_ = simdjson::padded_string(*apart);
+        error = parse(kMaxDepth + 1, element);
+      }
+      TRIREME_CHECK(!error, DataError, path_,
+                    "the file must be JSON, nested at most {} deep; got {}; take the checkpoint's own file.", kMaxDepth,
+                    fault.what);
+    }
     TRIREME_CHECK(!element.get(object_), DataError, path_,
                   "the file must hold one JSON object; got {}; take the checkpoint's own file.",
                   quote_text(simdjson::minify(element), 40));
@@ -149,6 +155,11 @@ class JsonFile {
   Section top() const { return Section(object_, path_, ""); }
 
  private:
+  simdjson::error_code parse(std::size_t depth, dom::element& element) {
+    const auto error = parser_.allocate(text_.size(), depth);
+    return error ? error : parser_.parse(text_).get(element);
+  }
+
   std::string path_;
   simdjson::padded_string text_;
   dom::parser parser_;

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/text.h"
 #include "data/sources/records.h"
 
 namespace trireme {
@@ -37,7 +38,7 @@ Qrels::Qrels(std::span<const std::filesystem::path> files) {
 
 void Qrels::read(const std::filesystem::path& file) {
   const MappedFile mapped(file);
-  const std::string_view text = mapped.text();
+  const std::string_view text = utf8_text(mapped.text(), file);
   int64_t judgements = 0;
   for (std::size_t begin = 0, line = 1; begin < text.size(); ++line) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());

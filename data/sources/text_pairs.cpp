@@ -4,6 +4,8 @@
 #include <limits>
 
 #include "core/error.h"
+#include "core/io/text.h"
+#include "core/printable.h"
 #include "data/sources/candidate_pool.h"
 #include "data/sources/json_line.h"
 
@@ -12,6 +14,14 @@ namespace {
 
 /// Texts as documents: kept apart from ids that read the same.
 int64_t text_id(std::string_view text) { return document_id(fmt::format("text:{}", text)); }
+
+constexpr std::size_t kShownBytes = 120;
+
+void require_utf8(std::string_view line, std::string_view where) {
+  TRIREME_CHECK(simdjson::validate_utf8(line), DataError, where,
+                "a record must be UTF-8; got {}; save the file as UTF-8 (in Excel, \"CSV UTF-8\").",
+                first_bad_byte(line));
+}
 
 int64_t concept_of(const TextPairLine& pair) {
   return pair.concept_key.empty() ? text_id(pair.positive) : document_id(pair.concept_key);
@@ -52,14 +62,13 @@ std::vector<std::string> csv_fields(std::string_view record, std::string_view wh
     TRIREME_CHECK(i + 1 >= record.size() || record[i + 1] == ',', DataError, where,
                   "a quoted field must end at a comma or at the end of the line; got {} after it; double the quotes "
                   "inside a field.",
-                  record.substr(i + 1, 20));
+                  printable(record.substr(i + 1, 20)));
   }
   return fields;
 }
 
 NliColumns parse_nli_header(std::string_view line, std::string_view where) {
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-  if (line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
+  require_utf8(line, where);
   const std::vector<std::string> names = csv_fields(line, where);
   const auto column = [&](std::string_view name) -> std::optional<std::size_t> {
     const auto found = std::find(names.begin(), names.end(), name);
@@ -68,14 +77,14 @@ NliColumns parse_nli_header(std::string_view line, std::string_view where) {
   };
   const auto anchor = column("sent0"), positive = column("sent1");
   TRIREME_CHECK(anchor && positive, DataError, where,
-                "the header must name the columns sent0 and sent1; got {}; take nli_for_simcse.csv, or name them.",
-                fmt::join(names, ","));
+                "the header must name the columns sent0 and sent1, with commas between them; got {}; take "
+                "nli_for_simcse.csv, or name them.",
+                printable(line.substr(0, kShownBytes)));
   return {names.size(), *anchor, *positive, column("hard_neg")};
 }
 
 TextPairLine parse_nli_line(std::string_view line, const NliColumns& columns, std::string_view where) {
-  TRIREME_CHECK(simdjson::validate_utf8(line), DataError, where,
-                "a record must be valid UTF-8; got {} bytes that are not; re-encode the file.", line.size());
+  require_utf8(line, where);
   std::vector<std::string> fields = csv_fields(line, where);
   TRIREME_CHECK(fields.size() == columns.count, DataError, where,
                 "a record must have {} fields as the header does; got {}; quote fields that hold commas.",
@@ -101,8 +110,8 @@ TextPairSource::TextPairSource(const std::filesystem::path& root, const SourceCo
                   "a file must have fewer than 2^31 lines; got {}; split it.", lines.size());
     if (nli) columns_.push_back(parse_nli_header(lines[0], lines.where(0)));
     for (auto line = static_cast<uint32_t>(nli); line < lines.size(); ++line) {
-      at({file, line});
-      rows_.push_back({file, line});
+      const TextPairLine pair = at({file, line});
+      rows_.push_back({file, line, std::ssize(pair.anchor) + std::ssize(pair.positive)});
     }
   }
   TRIREME_CHECK(size() > 0, DataError, files_.at(0).path().string(),
@@ -125,8 +134,7 @@ PairIdentity TextPairSource::identity(int64_t row, RandomStream) const {
 }
 
 PairSize TextPairSource::pair_size(int64_t row, RandomStream) const {
-  const TextPairLine pair = at(rows_[static_cast<std::size_t>(row)]);
-  return {.text_bytes = static_cast<int64_t>(pair.anchor.size() + pair.positive.size()), .images = 0};
+  return {.text_bytes = rows_[static_cast<std::size_t>(row)].text_bytes, .images = 0};
 }
 
 TrainingPair TextPairSource::read(int64_t row, RandomStream, int64_t hard_negatives) const {

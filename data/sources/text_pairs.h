@@ -55,6 +55,7 @@ class TextPairSource final : public PairSource {
  private:
   struct Row {
     uint32_t file, line;
+    int64_t text_bytes = 0;  ///< of both texts
   };
   TextPairLine at(Row row) const;
   std::string where(Row row) const { return files_[row.file].where(row.line); }

@@ -3,8 +3,9 @@
 #include <limits>
 
 #include "core/error.h"
-#include "core/io/file.h"
+#include "core/io/json_text.h"
 #include "core/io/quote.h"
+#include "core/io/text.h"
 #include "data/tokenizer/added_tokens.h"
 #include "data/tokenizer/component.h"
 #include "data/tokenizer/decoder.h"
@@ -87,7 +88,7 @@ Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
 Tokenizer Tokenizer::from_file(const std::filesystem::path& tokenizer_json) {
-  return from_json(read_text_file(tokenizer_json, kMaxFileBytes), tokenizer_json.string());
+  return from_json(read_utf8_file(tokenizer_json, kMaxFileBytes), tokenizer_json.string());
 }
 
 Tokenizer Tokenizer::from_json(std::string_view json, std::string_view name) {
@@ -97,7 +98,7 @@ Tokenizer Tokenizer::from_json(std::string_view json, std::string_view name) {
   auto error = parser.allocate(padded.size(), kMaxNesting);
   if (!error) error = parser.parse(padded).get(document);
   TRIREME_CHECK(!error, DataError, "tokenizer", "{} must be JSON of at most {} levels; got {}; fetch the file again.",
-                name, kMaxNesting, simdjson::error_message(error));
+                name, kMaxNesting, json_fault(json, simdjson::error_message(error)).what);
   TRIREME_CHECK(document.is_object(), DataError, "tokenizer",
                 "{} must hold one JSON object; got {}; fetch the file again.", name,
                 quote_text(simdjson::minify(document)));

@@ -14,7 +14,9 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json_text.h"
 #include "core/io/safetensors.h"
+#include "core/io/text.h"
 #include "core/shape.h"
 #include "models/tensor_shapes.h"
 #include "models/weights/hub_checkpoint.h"
@@ -150,9 +152,10 @@ void write_merged_folder(const fs::path& folder, Model& model, const MergedExpor
     write_text(folder / "model.safetensors.index.json", index.dump(2) + "\n");
   }
 
-  Json config = Json::parse(read_text_file(options.source / "config.json"));
+  const std::string config_text = read_utf8_file(options.source / "config.json");
+  Json config = Json::parse(with_odd_values_apart(config_text).value_or(config_text));
   set_dtype(config, dtype_name(options.dtype));
-  write_text(folder / "config.json", config.dump(2) + "\n");
+  write_text(folder / "config.json", with_odd_values_back(config.dump(2)) + "\n");
   for (const char* companion : kCompanions) {
     std::error_code error;
     if (!fs::exists(options.source / companion, error)) continue;

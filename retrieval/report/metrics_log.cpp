@@ -4,8 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/io/file.h"
+#include "core/io/json_text.h"
 #include "core/io/quote.h"
+#include "core/io/text.h"
 
 namespace trireme {
 namespace {
@@ -31,7 +32,7 @@ class SeriesTable {
 }  // namespace
 
 std::vector<MetricSeries> read_metrics_log(const std::filesystem::path& file) {
-  const std::string text = read_text_file(file);
+  const std::string text = read_utf8_file(file);
   SeriesTable table;
   std::optional<int64_t> last_step;
   int64_t line_number = 0;
@@ -41,7 +42,10 @@ std::vector<MetricSeries> read_metrics_log(const std::filesystem::path& file) {
     const std::string where = fmt::format("{}:{}", file.string(), ++line_number);
     begin = end + 1;
 
-    const Json object = Json::parse(line, nullptr, false);
+    Json object = Json::parse(line, nullptr, false);
+    if (object.is_discarded()) {
+      if (const auto apart = with_odd_values_apart(line)) object = Json::parse(*apart, nullptr, false);
+    }
     if (object.is_discarded() && end == text.size()) break;  // a run that is still writing
     TRIREME_CHECK(object.is_object(), DataError, where,
                   "a line must be one JSON object; got {}; remove the line or write the file again.",

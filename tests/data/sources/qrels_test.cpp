@@ -27,6 +27,17 @@ class QrelsTest : public ::testing::Test {
   TempFolder folder_;
 };
 
+TEST_F(QrelsTest, TakesAByteOrderMarkAndNamesUtf16) {
+  EXPECT_THAT(open("\xef\xbb\xbf"
+                   "5:2 0 6:9 1 8\r\n")
+                  .queries(),
+              ElementsAre("5:2"));
+  EXPECT_THAT(refusal(std::string("\xff\xfe"
+                                  "5\0:\0",
+                                  6)),
+              HasSubstr("got UTF-16 text"));
+}
+
 TEST_F(QrelsTest, KeepsRelevantDocumentsInOrder) {
   const Qrels qrels = open("5:2 0 6:9 1 8\n5:1\t0\t5:7\t0\t8\n5:2 0 5:3  2 8\r\n5:2 0 5:3 2 8");
   EXPECT_THAT(qrels.queries(), ElementsAre("5:2", "5:1"));

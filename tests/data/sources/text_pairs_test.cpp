@@ -85,6 +85,44 @@ RC_GTEST_PROP(CsvFields, AreReadBackAsRfc4180WritesThem, ()) {
     RC_ASSERT(csv_fields(lines[row], "f.csv") == rows[static_cast<std::size_t>(row)]);
 }
 
+TEST_F(TextPairsTest, AQuoteInsideABareFieldIsItself) {
+  const auto source = open(SourceKind::kNli,
+                           "\xef\xbb\xbfsent0,sent1\r\n5\" nail,a nail of 5\"\r\n\"two\nlines\",\"5\"\" nail\"\r\n"
+                           "say \"hi\", \"x\"\r\n\r\n");
+  ASSERT_EQ(source.size(), 3);
+  EXPECT_EQ(source.read(0, stream(), 0).query.text, "5\" nail");
+  EXPECT_EQ(source.read(0, stream(), 0).target.text, "a nail of 5\"");
+  EXPECT_EQ(source.read(1, stream(), 0).query.text, "two\nlines");
+  EXPECT_EQ(source.read(1, stream(), 0).target.text, "5\" nail");
+  EXPECT_EQ(source.read(2, stream(), 0).query.text, "say \"hi\"");
+  EXPECT_EQ(source.read(2, stream(), 0).target.text, " \"x\"");
+}
+
+TEST_F(TextPairsTest, BlamesTheRecordWhoseQuotesAreWrong) {
+  const std::string good = "sent0,sent1\na,b\n", more = "c,d\n\"e\",\"f\"\ng,h\n";
+  EXPECT_THAT(refusal(SourceKind::kNli, good + "\"5\" nail\",x\n" + more),
+              AllOf(HasSubstr("record 3]"), HasSubstr("got  nail\",x after it")));
+  EXPECT_THAT(refusal(SourceKind::kNli, good + "x,\"open\n" + "c,d\n"),
+              AllOf(HasSubstr("record 3]"), HasSubstr("quotes must be closed")));
+  EXPECT_THAT(refusal(SourceKind::kNli, good + "caf\xe9,x\n" + more),
+              AllOf(HasSubstr("record 3]"), HasSubstr("byte 0xe9 at 4"), HasSubstr("CSV UTF-8")));
+  EXPECT_THAT(refusal(SourceKind::kNli, "sent0;sent1\na;b\n"),
+              AllOf(HasSubstr("commas"), HasSubstr("got sent0;sent1")));
+}
+
+RC_GTEST_PROP(TextPairs, PairSizeIsThatOfThePairThatIsRead, ()) {
+  const auto text = rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::element('a', ' ', 'b')));
+  const std::string anchor = *text, positive = *text;
+  const TempFolder folder;
+  folder.write("pairs", fmt::format(R"({{"anchor": "{}", "positive": "{}"}})", anchor, positive));
+  SourceConfig config;
+  config.kind = SourceKind::kPairs;
+  config.files = {"pairs"};
+  const TextPairSource source(folder.path(), config);
+  RC_ASSERT(source.pair_size(0, random_stream(1, "test", 0)).text_bytes ==
+            static_cast<int64_t>(anchor.size() + positive.size()));
+}
+
 TEST_F(TextPairsTest, RefusesBrokenFiles) {
   EXPECT_THAT(refusal(SourceKind::kNli, "a,b\nx,y\n"), AllOf(HasSubstr("sent0 and sent1"), HasSubstr("got a,b")));
   EXPECT_THAT(refusal(SourceKind::kNli, "sent0,sent1\nx,y,z\n"), AllOf(HasSubstr("record 2"), HasSubstr("got 3")));
