@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/io/hdf5.h"
 #include "core/io/quote.h"
+#include "core/printable.h"
 #include "core/shape.h"
 
 namespace trireme {
@@ -19,10 +20,49 @@ constexpr const char* kBlock = "block";  // of a part: [blocks, 2] first row in 
 constexpr std::string_view kWholeFormat = "embeddings", kPartFormat = "embeddings_part";
 constexpr int64_t kVersion = 1;
 
+constexpr const char *kSkippedRow = "skipped_row", *kSkippedId = "skipped_id", *kSkippedReason = "skipped_reason";
+
 /// Consecutive rows of the whole file.
 struct Block {
   int64_t first_row, rows;
 };
+
+/// Nothing where there is nothing to tell.
+void write_skipped(Hdf5Writer& file, const std::vector<SkippedRow>& skipped) {
+  if (skipped.empty()) return;
+  const int64_t count = std::ssize(skipped);
+  std::vector<int64_t> rows;
+  std::vector<std::string> ids, reasons;
+  for (const SkippedRow& each : skipped) {
+    rows.push_back(each.row);
+    ids.push_back(each.id);
+    reasons.push_back(printable(each.reason));
+  }
+  file.create(kSkippedRow, torch::kInt64, {count});
+  file.write(kSkippedRow, 0, at::from_blob(rows.data(), {count}, torch::kInt64));
+  file.create_strings(kSkippedId, {count});
+  file.write_strings(kSkippedId, 0, ids);
+  file.create_strings(kSkippedReason, {count});
+  file.write_strings(kSkippedReason, 0, reasons);
+}
+
+std::vector<SkippedRow> read_skipped(const Hdf5Reader& file) {
+  if (!file.has_dataset(kSkippedRow)) return {};
+  const std::vector<int64_t> shape = file.shape(kSkippedRow);
+  TRIREME_CHECK(
+      shape.size() == 1 && file.dtype(kSkippedRow) == torch::kInt64 && file.shape(kSkippedId) == shape &&
+          file.shape(kSkippedReason) == shape,
+      DataError, "embeddings",
+      "{}: /skipped_row must be [S] int64, with /skipped_id and /skipped_reason as long; got {}; embed again.",
+      quote_path(file.path()), shape_string(shape));
+  const torch::Tensor rows = file.read(kSkippedRow, 0, shape[0]);
+  std::vector<std::string> ids = file.read_strings(kSkippedId, 0, shape[0]);
+  std::vector<std::string> reasons = file.read_strings(kSkippedReason, 0, shape[0]);
+  std::vector<SkippedRow> skipped;
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    skipped.push_back({rows.const_data_ptr<int64_t>()[i], std::move(ids[i]), std::move(reasons[i])});
+  return skipped;
+}
 
 void write_info(Hdf5Writer& file, std::string_view format, const EmbeddingsInfo& info) {
   file.set_format({std::string(format), kVersion, info.config_sha256});
@@ -98,6 +138,12 @@ struct EmbeddingsWriter::State {
   std::vector<bool> written;  ///< of the whole file's rows
   int64_t rows_written = 0;
   std::vector<Block> blocks;  ///< of a part, in the order written
+  std::vector<SkippedRow> skipped;
+
+  void set_done(int64_t row) {
+    TRIREME_ASSERT(!written[row], "row {} is written or skipped twice", row);
+    written[row] = true;
+  }
 };
 
 EmbeddingsWriter::EmbeddingsWriter(const std::filesystem::path& path, int64_t rows, int64_t dim,
@@ -136,10 +182,7 @@ void EmbeddingsWriter::write(int64_t first_row, const std::vector<std::string>& 
                   "every value must be within float16's 65504; got more for id {} (row {}); store float32.",
                   quote_text(ids[bad]), first_row + bad);
   }
-  for (int64_t row = first_row; row < first_row + count; ++row) {
-    TRIREME_ASSERT(!state.written[row], "row {} is written twice", row);
-    state.written[row] = true;
-  }
+  for (int64_t row = first_row; row < first_row + count; ++row) state.set_done(row);
   const int64_t row_in_file = state.kind == EmbeddingsFileKind::kWhole ? first_row : state.rows_written;
   state.file.write(kEmbedding, row_in_file, stored);
   state.file.write_strings(kId, row_in_file, ids);
@@ -150,6 +193,16 @@ void EmbeddingsWriter::write(int64_t first_row, const std::vector<std::string>& 
     state.blocks.push_back({first_row, count});
   }
 }
+
+void EmbeddingsWriter::skip(const SkippedRow& row) {
+  State& state = *state_;
+  TRIREME_ASSERT(state.kind == EmbeddingsFileKind::kPart && row.row >= 0 && row.row < state.rows, "row {} of {}",
+                 row.row, state.rows);
+  state.set_done(row.row);
+  state.skipped.push_back(row);
+}
+
+void EmbeddingsWriter::list_skipped(std::vector<SkippedRow> rows) { state_->skipped = std::move(rows); }
 
 void EmbeddingsWriter::commit(const EmbeddingsInfo& info) {
   State& state = *state_;
@@ -164,6 +217,7 @@ void EmbeddingsWriter::commit(const EmbeddingsInfo& info) {
     static_assert(sizeof(Block) == 2 * sizeof(int64_t));
     state.file.write(kBlock, 0, at::from_blob(state.blocks.data(), {blocks, 2}, torch::kInt64));
   }
+  write_skipped(state.file, state.skipped);
   state.file.commit();
 }
 
@@ -180,6 +234,7 @@ struct Part {
   int64_t rows;  ///< of the whole file
   Contents contents;
   EmbeddingsInfo info;
+  std::vector<SkippedRow> skipped;
 };
 
 Part open_part(const std::filesystem::path& path) {
@@ -188,14 +243,15 @@ Part open_part(const std::filesystem::path& path) {
   const int64_t rows = file.int_attribute("rows");
   const Contents contents = check_contents(file);
   EmbeddingsInfo info = read_info(file, format);
-  return {std::move(file), rows, contents, std::move(info)};
+  std::vector<SkippedRow> skipped = read_skipped(file);
+  return {std::move(file), rows, contents, std::move(info), std::move(skipped)};
 }
 
-/// A block and where it lies.
+/// A block and where it lies; a skipped row is a block of one row that lies nowhere.
 struct Placed {
   Block block;
   std::size_t part;
-  int64_t row_in_part;
+  std::optional<int64_t> row_in_part;
 };
 
 std::vector<Placed> blocks_of(const Part& part, std::size_t index) {
@@ -220,10 +276,16 @@ std::vector<Placed> blocks_of(const Part& part, std::size_t index) {
   TRIREME_CHECK(row_in_part == part.contents.rows, DataError, "embeddings",
                 "{}: the blocks must name every row; got {} of {}; embed again.", quote_path(part.file.path()),
                 row_in_part, part.contents.rows);
+  for (const SkippedRow& skipped : part.skipped) {
+    TRIREME_CHECK(skipped.row >= 0 && skipped.row < part.rows, DataError, "embeddings",
+                  "{}: a skipped row must be one of {}; got {}; embed again.", quote_path(part.file.path()), part.rows,
+                  skipped.row);
+    blocks.push_back({{skipped.row, 1}, index, std::nullopt});
+  }
   return blocks;
 }
 
-/// Every block of every part by its first row; together they are each row of the whole file once.
+/// Every block of every part by its first row; together they are each row of the record file once.
 std::vector<Placed> order_blocks(const std::vector<Part>& parts) {
   std::vector<Placed> blocks;
   for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -263,6 +325,17 @@ void check_agreement(const Part& first, const Part& part) {
       quote_path(part.file.path()), quote_path(first.file.path()), describe(first), describe(part));
 }
 
+std::vector<SkippedRow> skipped_of(const std::vector<Part>& parts) {
+  std::vector<SkippedRow> skipped;
+  for (const Part& part : parts) skipped.insert(skipped.end(), part.skipped.begin(), part.skipped.end());
+  std::sort(skipped.begin(), skipped.end(), [](const SkippedRow& a, const SkippedRow& b) { return a.row < b.row; });
+  TRIREME_CHECK(skipped.empty() || std::ssize(skipped) < parts[0].rows, DataError, "embeddings",
+                "a record at least must be readable; got {} that are not, the first: {}; check the pictures and their "
+                "folder.",
+                skipped.size(), skipped.front().reason);
+  return skipped;
+}
+
 /// Removes the files at the end of its scope.
 struct Removal {
   const std::vector<std::filesystem::path>& paths;
@@ -285,15 +358,20 @@ void join_embedding_parts(const std::vector<std::filesystem::path>& paths, const
   }
   const Part& first = parts.front();
   const std::vector<Placed> blocks = order_blocks(parts);
-  EmbeddingsWriter writer(out, first.rows, first.contents.dim, first.contents.dtype);
+  const std::vector<SkippedRow> skipped = skipped_of(parts);
+  EmbeddingsWriter writer(out, first.rows - std::ssize(skipped), first.contents.dim, first.contents.dtype);
   const int64_t rows_at_once = std::max<int64_t>(1, kBytesAtOnce / (first.contents.dim * 4));
-  for (const Placed& placed : blocks)
+  int64_t next_row = 0;
+  for (const Placed& placed : blocks) {
+    if (!placed.row_in_part) continue;
     for (int64_t done = 0; done < placed.block.rows; done += rows_at_once) {
-      const int64_t count = std::min(rows_at_once, placed.block.rows - done);
+      const int64_t count = std::min(rows_at_once, placed.block.rows - done), row = *placed.row_in_part + done;
       const Hdf5Reader& file = parts[placed.part].file;
-      writer.write(placed.block.first_row + done, file.read_strings(kId, placed.row_in_part + done, count),
-                   file.read(kEmbedding, placed.row_in_part + done, count).to(torch::kFloat32));
+      writer.write(next_row, file.read_strings(kId, row, count), file.read(kEmbedding, row, count).to(torch::kFloat32));
+      next_row += count;
     }
+  }
+  writer.list_skipped(skipped);
   writer.commit(first.info);
 }
 
@@ -320,6 +398,8 @@ const EmbeddingsInfo& EmbeddingsReader::info() const noexcept { return state_->i
 torch::Tensor EmbeddingsReader::read(int64_t first_row, int64_t count) const {
   return state_->file.read(kEmbedding, first_row, count);
 }
+
+std::vector<SkippedRow> EmbeddingsReader::skipped() const { return read_skipped(state_->file); }
 
 std::vector<std::string> EmbeddingsReader::read_ids(int64_t first_row, int64_t count) const {
   return state_->file.read_strings(kId, first_row, count);

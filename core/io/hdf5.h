@@ -72,6 +72,7 @@ class Hdf5Reader {
   int64_t int_attribute(const std::string& name) const;
   double double_attribute(const std::string& name) const;
 
+  bool has_dataset(const std::string& name) const;
   std::vector<int64_t> shape(const std::string& name) const;
   /// nullopt: strings.
   std::optional<c10::ScalarType> dtype(const std::string& name) const;

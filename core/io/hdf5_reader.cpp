@@ -232,6 +232,13 @@ double Hdf5Reader::double_attribute(const std::string& name) const {
   return value;
 }
 
+bool Hdf5Reader::has_dataset(const std::string& name) const {
+  const auto lock = lock_hdf5();
+  const htri_t exists = H5Lexists(state_->file.id(), name.c_str(), H5P_DEFAULT);
+  if (exists < 0) state_->fail("dataset /" + name);
+  return exists > 0;
+}
+
 std::vector<int64_t> Hdf5Reader::shape(const std::string& name) const {
   const auto lock = lock_hdf5();
   return state_->dataset(name).shape;

@@ -10,6 +10,7 @@
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
 
@@ -197,6 +198,13 @@ class JoinParts : public ::testing::Test {
     for (const auto& [first, rows] : blocks) part.write(first, ids_of(first, rows), at::zeros({rows, dim}));
     part.commit(info);
   }
+  void add_with_skipped(const std::vector<std::pair<int64_t, int64_t>>& blocks, const std::vector<int64_t>& skipped) {
+    parts_.push_back(embeddings_part_path(out_, static_cast<int>(parts_.size())));
+    EmbeddingsWriter part(parts_.back(), 6, 2, torch::kFloat32, EmbeddingsFileKind::kPart);
+    for (const auto& [first, rows] : blocks) part.write(first, ids_of(first, rows), at::full({rows, 2}, double(first)));
+    for (const int64_t row : skipped) part.skip({row, fmt::format("id {}", row), "no\x1b[2J picture"});
+    part.commit(kInfo);
+  }
   std::string refusal() {
     const std::string message = message_of<DataError>([&] { join_embedding_parts(parts_, out_); });
     EXPECT_EQ(files_in(folder_.path()), 0u) << "no part and no output stays";
@@ -206,6 +214,31 @@ class JoinParts : public ::testing::Test {
   std::filesystem::path out_ = folder_.path() / "e.h5";
   std::vector<std::filesystem::path> parts_;
 };
+
+TEST_F(JoinParts, LeavesSkippedRowsOutAndNamesThem) {
+  add_with_skipped({{0, 1}, {5, 1}}, {4});
+  add_with_skipped({{2, 2}}, {1});
+  join_embedding_parts(parts_, out_);
+  const EmbeddingsReader joined(out_);
+  EXPECT_EQ(joined.rows(), 4);
+  EXPECT_THAT(joined.read_ids(0, 4), ElementsAre("id 0", "id 2", "id 3", "id 5"));
+  EXPECT_EQ(joined.read(1, 1)[0][0].item<float>(), 2);
+  EXPECT_EQ(joined.read(3, 1)[0][0].item<float>(), 5);
+  EXPECT_THAT(joined.skipped(),
+              ElementsAre(SkippedRow{1, "id 1", "no\\x1b[2J picture"}, SkippedRow{4, "id 4", "no\\x1b[2J picture"}));
+}
+
+TEST_F(JoinParts, RefusesWhenEveryRowIsSkipped) {
+  add_with_skipped({}, {0, 1, 2});
+  add_with_skipped({}, {5, 4, 3});
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("6 that are not"), HasSubstr("picture")));
+}
+
+TEST_F(JoinParts, RefusesARowThatIsSkippedAndWritten) {
+  add_with_skipped({{0, 6}}, {});
+  add_with_skipped({}, {3});
+  EXPECT_THAT(refusal(), HasSubstr("every row must be in one part"));
+}
 
 TEST_F(JoinParts, TakesEmptyPartsAndBlocksInAnyOrder) {
   add({{4, 2}, {0, 1}});
@@ -275,6 +308,13 @@ class ForeignFile : public ::testing::Test {
   ForeignFile() : writer_(path_) {
     writer_.set_format({"embeddings", 1, "cc"});
     for (const char* name : {"model", "model_sha256", "adapter_sha256", "rope_mode"}) writer_.set_attribute(name, "x");
+  }
+  void add_with_skipped(const std::vector<std::pair<int64_t, int64_t>>& blocks, const std::vector<int64_t>& skipped) {
+    parts_.push_back(embeddings_part_path(out_, static_cast<int>(parts_.size())));
+    EmbeddingsWriter part(parts_.back(), 6, 2, torch::kFloat32, EmbeddingsFileKind::kPart);
+    for (const auto& [first, rows] : blocks) part.write(first, ids_of(first, rows), at::full({rows, 2}, double(first)));
+    for (const int64_t row : skipped) part.skip({row, fmt::format("id {}", row), "no\x1b[2J picture"});
+    part.commit(kInfo);
   }
   std::string refusal() {
     writer_.commit();
