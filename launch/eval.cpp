@@ -33,6 +33,16 @@ void tell_reranking(const RerankEvalReport& report, Log& log) {
   }
 }
 
+void tell_left_out(const EvalReport& report, Log& log) {
+  if (report.modality_mismatches > 0)
+    log.warning("the modality of {} records contradicts what they hold; they were taken, as allowed",
+                report.modality_mismatches);
+  for (const SkippedRow& each : report.skipped) log.warning("{} was left out: {}", each.id, each.reason);
+  if (!report.skipped.empty())
+    log.warning("{} records could not be read and are in no query file or pool; the values are of the others",
+                report.skipped.size());
+}
+
 /// What there is to read beside the tables.
 std::string reranking_text(const RerankEvalReport& report) {
   std::string text;
@@ -56,6 +66,7 @@ int eval(const EvalVerb& verb, Job& job) {
       [&](const std::string& phase, int64_t done, int64_t of) { progress.show(phase, unit_of(phase), done, of); },
       job.device);
   progress.finish();
+  if (job.communicator.rank() == 0) tell_left_out(report, job.log);
   if (report.missing_positives > 0) {
     job.log.warning("{} relevant documents are in no pool that was searched, and count as not found",
                     report.missing_positives);

@@ -7,6 +7,7 @@
 #include "core/io/hash.h"
 #include "core/io/hdf5.h"
 #include "core/io/safetensors.h"
+#include "core/printable.h"
 #include "core/shape.h"
 #include "data/benchmark/dataset_folder.h"
 #include "data/sources/records.h"
@@ -35,15 +36,30 @@ struct InspectOptions {
 };
 static_assert(field_count<InspectOptions>() == 2, "describe() must list every field");
 
+/// Names out of a file, each on one line whatever it holds.
+std::vector<std::string> printable_all(std::vector<std::string> names) {
+  for (std::string& name : names) name = printable(name);
+  return names;
+}
+
 std::string describe_embeddings(const fs::path& path) {
   const EmbeddingsReader file(path);
   const EmbeddingsInfo& info = file.info();
-  return fmt::format(
+  std::string out = fmt::format(
       "embeddings\n  rows            {}\n  dimensions      {} {}, {}\n  model           {}\n  model sha256    {}\n"
       "  adapter sha256  {}\n  rope mode       {}\n  config sha256   {}\n  first ids       {}\n",
-      file.rows(), file.dim(), dtype_name(file.dtype()), info.normalized ? "unit length" : "not normalised", info.model,
-      info.model_sha256, info.adapter_sha256.empty() ? "none" : info.adapter_sha256, info.rope_mode, info.config_sha256,
-      fmt::join(file.read_ids(0, std::min<int64_t>(file.rows(), 5)), ", "));
+      file.rows(), file.dim(), dtype_name(file.dtype()), info.normalized ? "unit length" : "not normalised",
+      printable(info.model), info.model_sha256, info.adapter_sha256.empty() ? "none" : info.adapter_sha256,
+      info.rope_mode, info.config_sha256,
+      fmt::join(printable_all(file.read_ids(0, std::min<int64_t>(file.rows(), 5))), ", "));
+  const std::vector<SkippedRow> skipped = file.skipped();
+  if (skipped.empty()) return out;
+  out += fmt::format("  skipped         {}, which could not be read\n", skipped.size());
+  constexpr std::size_t kSamples = 10;
+  for (const SkippedRow& row : std::span(skipped).first(std::min(skipped.size(), kSamples)))
+    out += fmt::format("    {}: {}\n", printable(row.id), printable(row.reason));
+  if (skipped.size() > kSamples) out += "    ..\n";
+  return out;
 }
 
 std::string describe_run(const fs::path& path) {
@@ -53,14 +69,15 @@ std::string describe_run(const fs::path& path) {
       "run\n  queries         {}\n  documents       up to {} for each, of {}\n  method          {}\n  model           "
       "{}\n"
       "  model sha256    {}\n  adapter sha256  {}\n  config sha256   {}\n",
-      run.queries(), run.depth(), info.candidates, info.method, info.model, info.model_sha256,
+      run.queries(), run.depth(), info.candidates, printable(info.method), printable(info.model), info.model_sha256,
       info.adapter_sha256.empty() ? "none" : info.adapter_sha256, info.config_sha256);
   constexpr int64_t kSamples = 5;
   constexpr std::size_t kDocuments = 3;
   for (int64_t q = 0; q < std::min(run.queries(), kSamples); ++q) {
     const auto docs = run.docs_of(q);
     const auto shown = docs.first(std::min(docs.size(), kDocuments));
-    out += fmt::format("  {}: {}{}\n", run.query_ids[static_cast<std::size_t>(q)], fmt::join(shown, ", "),
+    out += fmt::format("  {}: {}{}\n", printable(run.query_ids[static_cast<std::size_t>(q)]),
+                       fmt::join(printable_all({shown.begin(), shown.end()}), ", "),
                        docs.size() > kDocuments ? ", .." : "");
   }
   return out;
@@ -73,8 +90,9 @@ std::string describe_hard_negatives(const fs::path& path) {
       "hard negatives\n  queries         {}\n  retrieved       {} for each, of {}\n  filters         {}\n"
       "  shortcut        {}\n  model           {}\n  model sha256    {}\n  adapter sha256  {}\n  corpus sha256   {}\n  "
       "config sha256   {}\n",
-      file.queries(), info.depth, info.corpus, info.filters, in_words(info.prior), info.model, info.model_sha256,
-      info.adapter_sha256.empty() ? "none" : info.adapter_sha256, info.corpus_sha256, info.config_sha256);
+      file.queries(), info.depth, printable(info.corpus), printable(info.filters), in_words(info.prior),
+      printable(info.model), info.model_sha256, info.adapter_sha256.empty() ? "none" : info.adapter_sha256,
+      info.corpus_sha256, info.config_sha256);
   constexpr int64_t kSamples = 5, kDocuments = 3;
   for (int64_t q = 0; q < std::min(file.queries(), kSamples); ++q) {
     const MinedQuery query = file.read(q);
@@ -82,8 +100,8 @@ std::string describe_hard_negatives(const fs::path& path) {
     for (const MinedDocument& document : query.documents)
       if (!document.gold && std::ssize(docs) < kDocuments) docs.push_back(document.id);
     for (const GoldDocument& document : query.gold) gold.push_back(document.id);
-    out += fmt::format("  {}: {}, .. of {}; gold {}\n", query.id, fmt::join(docs, ", "), query.documents.size(),
-                       fmt::join(gold, ", "));
+    out += fmt::format("  {}: {}, .. of {}; gold {}\n", printable(query.id), fmt::join(printable_all(docs), ", "),
+                       query.documents.size(), fmt::join(printable_all(gold), ", "));
   }
   return out;
 }
@@ -97,9 +115,10 @@ std::string describe_hdf5(const fs::path& path) {
 std::string describe_tensors(const fs::path& path) {
   const SafetensorsFile file(path);
   std::string out = fmt::format("safetensors: {} tensors\n", file.entries().size());
-  for (const auto& [key, value] : file.metadata()) out += fmt::format("  metadata {}: {}\n", key, value);
+  for (const auto& [key, value] : file.metadata())
+    out += fmt::format("  metadata {}: {}\n", printable(key), printable(value));
   for (const SafetensorsEntry& entry : file.entries()) {
-    out += fmt::format("  {:<10}{:<20}{}\n", dtype_name(entry.dtype), shape_string(entry.shape), entry.name);
+    out += fmt::format("  {:<10}{:<20}{}\n", dtype_name(entry.dtype), shape_string(entry.shape), printable(entry.name));
   }
   return out;
 }
@@ -107,6 +126,7 @@ std::string describe_tensors(const fs::path& path) {
 std::string describe_records(const InspectOptions& options) {
   RecordOptions record_options;
   if (options.instructions) record_options.instructions.emplace(*options.instructions);
+  record_options.allow_modality_mismatch = true;
   const RecordFile file(options.path, std::move(record_options));
   int64_t text = 0, image = 0;
   for (int64_t row = 0; row < file.size(); ++row) {
@@ -116,10 +136,13 @@ std::string describe_records(const InspectOptions& options) {
   }
   std::string out = fmt::format("records: {}\n  text {}, image {}, image and text {}\n", file.size(), text, image,
                                 file.size() - text - image);
+  if (file.modality_mismatches() > 0)
+    out += fmt::format("  of these {} have a modality that contradicts what they hold\n", file.modality_mismatches());
   constexpr int64_t kSamples = 10;
   for (int64_t row = 0; row < std::min(file.size(), kSamples); ++row) {
     const Record record = file.read(row);
-    out += fmt::format("  {}: {}{}{}\n", record.id, record.image.empty() ? "" : "[" + record.image + "] ", record.text,
+    out += fmt::format("  {}: {}{}{}\n", printable(record.id),
+                       record.image.empty() ? "" : "[" + printable(record.image) + "] ", printable(record.text),
                        record.text.empty() ? "(no text)" : "");
   }
   return out;

@@ -26,7 +26,7 @@ const EmbedderConfig& CheckpointEmbedder::config() const { return state_->config
 const Tokenizer& CheckpointEmbedder::tokenizer() const { return state_->checkpoint.tokenizer(); }
 std::string CheckpointEmbedder::adapter_sha256() const { return state_->checkpoint.adapter_sha256(); }
 
-void CheckpointEmbedder::require_fits(const RecordFile& records, const std::optional<fs::path>& image_root) const {
+void CheckpointEmbedder::require_fits(const RecordFile& records, const ImageRoot& image_root) const {
   state_->checkpoint.require_fits(records, image_root);
 }
 
@@ -34,11 +34,11 @@ void CheckpointEmbedder::load(const Communicator& communicator, VocabularyHead h
   state_->checkpoint.load(communicator, head == VocabularyHead::kLoad);
 }
 
-Embedder CheckpointEmbedder::embedder(const std::optional<fs::path>& image_root) const {
+Embedder CheckpointEmbedder::embedder(const ImageRoot& image_root) const {
   const CheckpointModel& checkpoint = state_->checkpoint;
   return {checkpoint.model(),
           state_->prompt,
-          {.image_root = image_root.value_or(""),
+          {.image_root = image_root,
            .image_processor = checkpoint.image_processor(),
            .alpha = state_->config.alpha,
            .pack = checkpoint.pack_options(state_->config.rope_mode),

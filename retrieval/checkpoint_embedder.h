@@ -30,11 +30,11 @@ class CheckpointEmbedder {
 
   int64_t dim() const;
   /// throws DataError, naming the record: it has an image, and the model has no vision tower or no image root is given.
-  void require_fits(const RecordFile& records, const std::optional<std::filesystem::path>& image_root) const;
+  void require_fits(const RecordFile& records, const ImageRoot& image_root) const;
   /// Reads the weights; rank 0 takes their hash meanwhile, on a thread of its own.
   void load(const Communicator& communicator, VocabularyHead head = VocabularyHead::kLeave);
   /// After load(). Borrows from this object.
-  Embedder embedder(const std::optional<std::filesystem::path>& image_root) const;
+  Embedder embedder(const ImageRoot& image_root) const;
 
   /// After load(), once. Waits for the hash. Collective: the same on every rank.
   std::string model_sha256(Communicator& communicator);

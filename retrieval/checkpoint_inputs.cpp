@@ -21,15 +21,15 @@ std::optional<ImageProcessorConfig> image_processor_of(const fs::path& checkpoin
   return processor;
 }
 
-void require_fits(const RecordFile& records, const ModelConfig& model, const std::optional<fs::path>& image_root) {
+void require_fits(const RecordFile& records, const ModelConfig& model, const ImageRoot& image_root) {
   const auto image_row = records.first_image_row();
   if (!image_row) return;
   TRIREME_CHECK(model.vision.has_value(), DataError, records.where(*image_row),
                 "a text-only model ({}) takes records without images; got {}; use a vision-language checkpoint.",
                 family_name(model.family), records.read(*image_row).image);
-  TRIREME_CHECK(image_root && fs::is_directory(*image_root), DataError, records.where(*image_row),
+  TRIREME_CHECK(fs::is_directory(image_root.folder), DataError, records.where(*image_row),
                 "image_root must be a folder where a record has an image; got {}; give it.",
-                image_root ? image_root->string() + ", which is no folder" : "none");
+                image_root.folder.empty() ? "none" : image_root.folder.string() + ", which is no folder");
 }
 
 }  // namespace trireme

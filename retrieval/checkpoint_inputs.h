@@ -16,7 +16,6 @@ std::optional<ImageProcessorConfig> image_processor_of(const std::filesystem::pa
                                                        const ModelConfig& model);
 
 /// throws DataError, naming the record: it has an image, and the model has no vision tower or no image root is given.
-void require_fits(const RecordFile& records, const ModelConfig& model,
-                  const std::optional<std::filesystem::path>& image_root);
+void require_fits(const RecordFile& records, const ModelConfig& model, const ImageRoot& image_root);
 
 }  // namespace trireme

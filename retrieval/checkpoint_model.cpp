@@ -39,7 +39,7 @@ CheckpointModel::CheckpointModel(CheckpointSource source)
       tokenizer_(Tokenizer::from_file(source_.model / "tokenizer.json")),
       encoder_(tokenizer_, config().image_token_id, source_.system_prompt) {}
 
-void CheckpointModel::require_fits(const RecordFile& records, const std::optional<fs::path>& image_root) const {
+void CheckpointModel::require_fits(const RecordFile& records, const ImageRoot& image_root) const {
   trireme::require_fits(records, config(), image_root);
 }
 

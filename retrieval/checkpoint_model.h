@@ -53,7 +53,7 @@ class CheckpointModel {
   CheckpointModel& operator=(const CheckpointModel&) = delete;
 
   /// throws DataError, naming the record: it has an image, and the model has no vision tower or no image root is given.
-  void require_fits(const RecordFile& records, const std::optional<std::filesystem::path>& image_root) const;
+  void require_fits(const RecordFile& records, const ImageRoot& image_root) const;
   /// Reads the weights, an untied vocabulary head only if asked; rank 0 takes their hash meanwhile, on a thread of its
   /// own.
   void load(const Communicator& communicator, bool head);

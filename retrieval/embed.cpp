@@ -4,6 +4,7 @@
 
 #include "core/config/choice.h"
 #include "core/config/field_list.h"
+#include "core/dist/agreement.h"
 #include "retrieval/checkpoint_embedder.h"
 #include "retrieval/embeddings_output.h"
 
@@ -20,8 +21,18 @@ void EmbedOptions::describe(FieldList& v) {
       .no_effect_on_values();
   v.field("prompt_number", prompt_number, "Which instruction of a query's kind is used, from 1.").at_least(1);
   v.field("store", store, "Embeddings in the file.");
+  // The rows that are written are the same under all of these.
+  v.field("on_error", on_error,
+          "What happens when a record cannot be read. skip: it gets no row; the file names it and why.")
+      .no_effect_on_values();
+  v.field("follow_links", follow_links, "Pictures may lie behind links that lead out of the image root.")
+      .no_effect_on_values();
+  v.field("allow_modality_mismatch", allow_modality_mismatch,
+          "M-BEIR records whose modality contradicts what they hold are taken as they are, instructed by what it "
+          "says, and counted.")
+      .no_effect_on_values();
 }
-static_assert(field_count<EmbedOptions>() == 6, "describe() must list every field");
+static_assert(field_count<EmbedOptions>() == 9, "describe() must list every field");
 
 void EmbedVerbConfig::describe(FieldList& v) {
   v.field("embedder", embedder, "Which weights embed, and how.");
@@ -34,6 +45,7 @@ using Clock = std::chrono::steady_clock;
 
 RecordFile open_records(const EmbedOptions& options) {
   RecordOptions record_options{std::nullopt, options.prompt_number};
+  record_options.allow_modality_mismatch = options.allow_modality_mismatch;
   if (options.instructions) record_options.instructions.emplace(*options.instructions);
   return RecordFile(options.records, std::move(record_options));
 }
@@ -45,21 +57,31 @@ c10::ScalarType torch_dtype(StoreDtype dtype) {
 }
 
 EmbedReport embed_records(const EmbedderConfig& embedder, const EmbedOptions& options, const std::string& config_sha256,
-                          Communicator& communicator, const EmbedProgress& progress, c10::Device device) {
+                          Communicator& communicator, const EmbedProgress& progress, c10::Device device,
+                          const EmbedSkipped& skipped) {
   const auto begin = Clock::now();
   // Check everything that can be wrong before a weight is read.
   CheckpointEmbedder checkpoint(embedder, device);
   const RecordFile records = open_records(options);
-  checkpoint.require_fits(records, options.image_root);
-  EmbeddingsOutput output(options.out, records.size(), checkpoint.dim(), torch_dtype(options.store), communicator);
+  const ImageRoot image_root(options.image_root.value_or(""), options.follow_links);
+  checkpoint.require_fits(records, image_root);
+  EmbeddingsOutput output(options.out, records.size(), checkpoint.dim(), torch_dtype(options.store), communicator,
+                          options.on_error == OnDataError::kSkip);
   checkpoint.load(communicator);
 
   EmbedReport report{.records_global = records.size(),
+                     .modality_mismatches = records.modality_mismatches(),
                      .prepare_s = std::chrono::duration<double>(Clock::now() - begin).count()};
+  Embedder ready = checkpoint.embedder(image_root);
+  ready.loader.on_error = options.on_error;
   report.counts = embed_share(
-      checkpoint.embedder(options.image_root), records, communicator,
+      ready, records, communicator,
       [&](int64_t first_row, const std::vector<std::string>& ids, const torch::Tensor& rows) {
         output.write(first_row, ids, rows);
+      },
+      [&](const SkippedRow& record) {
+        output.skip(record);
+        if (skipped) skipped(record);
       },
       progress);
   output.commit({.model = embedder.model.string(),
@@ -68,6 +90,7 @@ EmbedReport embed_records(const EmbedderConfig& embedder, const EmbedOptions& op
                  .rope_mode = std::string(choice_name(embedder.rope_mode)),
                  .config_sha256 = config_sha256,
                  .normalized = true});
+  for (const int64_t of_rank : all_gather_int64(communicator, report.counts.skipped)) report.skipped_global += of_rank;
   return report;
 }
 

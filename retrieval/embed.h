@@ -30,6 +30,8 @@ struct EmbedOptions {
   std::optional<std::filesystem::path> image_root, instructions;
   int64_t prompt_number = 1;
   StoreDtype store = StoreDtype::kFloat32;
+  OnDataError on_error = OnDataError::kStop;
+  bool follow_links = false, allow_modality_mismatch = false;
 
   void describe(FieldList& v);
 };
@@ -44,9 +46,10 @@ struct EmbedVerbConfig {
 
 /// What this rank did and how long it took.
 struct EmbedReport {
-  int64_t records_global = 0;
-  double prepare_s = 0;  ///< checking the inputs, reading weights
-  EmbedCounts counts{};  ///< this rank's
+  int64_t records_global = 0, skipped_global = 0;
+  int64_t modality_mismatches = 0;  ///< records taken under allow_modality_mismatch
+  double prepare_s = 0;             ///< checking the inputs, reading weights
+  EmbedCounts counts{};             ///< this rank's
 };
 
 /// Embeds every record of a jsonl file with a Qwen2, Qwen2-VL or Qwen2.5-VL checkpoint and writes one HDF5 file, rows
@@ -55,6 +58,7 @@ struct EmbedReport {
 /// config_sha256: over the resolved options that change values; written into the file.
 /// collective: every rank enters. throws what its parts throw; on any throw no output file is left behind.
 EmbedReport embed_records(const EmbedderConfig& embedder, const EmbedOptions& options, const std::string& config_sha256,
-                          Communicator& communicator, const EmbedProgress& progress, c10::Device device = c10::kCPU);
+                          Communicator& communicator, const EmbedProgress& progress, c10::Device device = c10::kCPU,
+                          const EmbedSkipped& skipped = {});
 
 }  // namespace trireme

@@ -1,11 +1,17 @@
 #include "retrieval/embedder.h"
 
+#include <algorithm>
 #include <chrono>
 
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
 #include "core/config/field_list.h"
+#include "core/dist/agreement.h"
+#include "core/error.h"
+#include "core/printable.h"
 #include "models/batch_device.h"
 
 namespace trireme {
@@ -50,37 +56,84 @@ torch::Tensor embed_on_device(const Model& model, const PackedBatch& batch) {
 }  // namespace
 
 EmbedCounts embed_share(const Embedder& embedder, const RecordFile& records, const Communicator& communicator,
-                        const EmbeddedRows& take, const EmbedProgress& progress) {
+                        const EmbeddedRows& take, const EmbedSkipped& skip, const EmbedProgress& progress) {
   using Clock = std::chrono::steady_clock;
   const auto begin = Clock::now();
   RecordLoader loader(records, embedder.prompt, embedder.loader, communicator.rank(), communicator.size());
   EmbedCounts counts;
   const c10::InferenceMode no_gradient;
   while (auto loaded = loader.next()) {
-    take(loaded->first_row, loaded->ids, embed_on_device(embedder.model, loaded->batch));
-    counts.records += std::ssize(loaded->ids);
-    counts.tokens += loaded->batch.tokens.size(0);
-    counts.images += loaded->batch.grid.size(0);
-    ++counts.batches;
-    if (progress) progress(counts.records, loader.records());
+    if (!loaded->ids.empty()) {
+      take(loaded->first_row, loaded->ids, embed_on_device(embedder.model, loaded->batch));
+      counts.records += std::ssize(loaded->ids);
+      counts.tokens += loaded->batch.tokens.size(0);
+      counts.images += loaded->batch.grid.size(0);
+      ++counts.batches;
+    }
+    counts.skipped += std::ssize(loaded->skipped);
+    if (skip) std::ranges::for_each(loaded->skipped, skip);
+    if (progress) progress(counts.records + counts.skipped, loader.records());
   }
   counts.embed_s = std::chrono::duration<double>(Clock::now() - begin).count();
   counts.data_wait_s = loader.waited_s();
   return counts;
 }
 
-torch::Tensor embed_in_memory(const Embedder& embedder, const RecordFile& records, Communicator& communicator,
-                              const EmbedProgress& progress) {
+namespace {
+
+/// Those of all ranks, ascending.
+std::vector<SkippedRow> all_gather_skipped(Communicator& communicator, const std::vector<SkippedRow>& mine) {
+  constexpr char kEnd = '\0';  // ids and reasons hold none
+  std::string text;
+  for (const SkippedRow& each : mine)
+    text += fmt::format("{}{}{}{}{}{}", each.row, kEnd, each.id, kEnd, printable(each.reason), kEnd);
+  std::vector<SkippedRow> all;
+  for (const std::string& of_rank : all_gather_string(communicator, text)) {
+    std::size_t at = 0;
+    const auto next = [&] {
+      const std::size_t begin = at, end = of_rank.find(kEnd, at);
+      at = end + 1;
+      return of_rank.substr(begin, end - begin);
+    };
+    while (at < of_rank.size()) {
+      const int64_t row = std::stoll(next());
+      std::string id = next();
+      all.push_back({row, std::move(id), next()});
+    }
+  }
+  std::ranges::sort(all, {}, &SkippedRow::row);
+  return all;
+}
+
+}  // namespace
+
+EmbeddedFile embed_in_memory(const Embedder& embedder, const RecordFile& records, Communicator& communicator,
+                             const EmbedSkipped& skip, const EmbedProgress& progress) {
+  std::vector<SkippedRow> skipped;
   torch::Tensor rows = at::zeros({records.size(), embedder.model.config.decoder.hidden_size}, torch::kFloat32);
   embed_share(
       embedder, records, communicator,
       [&](int64_t first_row, const std::vector<std::string>& ids, const torch::Tensor& embedded) {
         rows.narrow(0, first_row, std::ssize(ids)).copy_(embedded);
       },
+      [&](const SkippedRow& record) {
+        skipped.push_back(record);
+        if (skip) skip(record);
+      },
       progress);
   // Each row was written by one rank and is zero on the others, so the sum is exact.
   if (communicator.size() > 1) communicator.all_reduce(rows, ReduceOp::kSum).wait();
-  return rows;
+  if (embedder.loader.on_error == OnDataError::kStop) return {std::move(rows), {}};
+  skipped = all_gather_skipped(communicator, skipped);
+  TRIREME_CHECK(std::ssize(skipped) < records.size(), DataError, "embed",
+                "a record at least must be readable; got {} that are not, the first: {}; check the pictures and their "
+                "folder.",
+                skipped.size(), skipped.front().reason);
+  if (skipped.empty()) return {std::move(rows), {}};
+  std::vector<int64_t> kept;
+  for (int64_t row = 0; row < records.size(); ++row)
+    if (!std::ranges::binary_search(skipped, row, {}, &SkippedRow::row)) kept.push_back(row);
+  return {at::index_select(rows, 0, at::tensor(kept, torch::kInt64)), std::move(skipped)};
 }
 
 }  // namespace trireme

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/dist/communicator.h"
+#include "core/io/embeddings_file.h"
 #include "core/tensor.h"
 #include "data/image/image.h"
 #include "data/loader/packer.h"
@@ -60,6 +61,7 @@ struct Embedder {
 /// This rank's part of the work. Seconds on the wall clock.
 struct EmbedCounts {
   int64_t records = 0, tokens = 0, images = 0, batches = 0;
+  int64_t skipped = 0;     ///< records that could not be read, under loader.on_error: skip
   double embed_s = 0;      ///< first batch asked for to last row taken
   double data_wait_s = 0;  ///< of embed_s: waiting for the loader
 };
@@ -67,16 +69,24 @@ struct EmbedCounts {
 /// Rows [first_row, first_row + ids.size()) of the file; [n, D] float32 on the CPU.
 using EmbeddedRows =
     std::function<void(int64_t first_row, const std::vector<std::string>& ids, const torch::Tensor& rows)>;
+/// A record that could not be read, as it is met.
+using EmbedSkipped = std::function<void(const SkippedRow& record)>;
 /// Records that this rank has done, and has in all.
 using EmbedProgress = std::function<void(int64_t done, int64_t of)>;
 
 /// Embeds this rank's share of the records, without gradient, and hands the rows over as they come.
 /// throws what the loader throws. No collective.
 EmbedCounts embed_share(const Embedder& embedder, const RecordFile& records, const Communicator& communicator,
-                        const EmbeddedRows& take, const EmbedProgress& progress);
+                        const EmbeddedRows& take, const EmbedSkipped& skip, const EmbedProgress& progress);
 
-/// [N, D] float32 on every rank: row i embeds record i. Memory: the result. Every rank enters; one all-reduce of N * D.
-torch::Tensor embed_in_memory(const Embedder& embedder, const RecordFile& records, Communicator& communicator,
-                              const EmbedProgress& progress = {});
+/// The embeddings of a file.
+struct EmbeddedFile {
+  torch::Tensor rows;               ///< [N, D] float32: row i embeds record i, of those that are not skipped
+  std::vector<SkippedRow> skipped;  ///< ascending
+};
+/// The same on every rank. Memory: the result. Every rank enters; one all-reduce of N * D.
+/// throws DataError: every record was skipped.
+EmbeddedFile embed_in_memory(const Embedder& embedder, const RecordFile& records, Communicator& communicator,
+                             const EmbedSkipped& skip = {}, const EmbedProgress& progress = {});
 
 }  // namespace trireme

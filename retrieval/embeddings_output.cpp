@@ -12,12 +12,13 @@ fs::path part_of(const fs::path& out, const Communicator& communicator) {
 }  // namespace
 
 EmbeddingsOutput::EmbeddingsOutput(fs::path out, int64_t rows, int64_t dim, c10::ScalarType store,
-                                   Communicator& communicator)
+                                   Communicator& communicator, bool may_skip)
     : out_(std::move(out)),
       part_(part_of(out_, communicator)),
       communicator_(communicator),
-      writer_(alone() ? out_ : part_, rows, dim, store,
-              alone() ? EmbeddingsFileKind::kWhole : EmbeddingsFileKind::kPart) {}
+      whole_(communicator.size() == 1 && !may_skip),
+      writer_(whole_ ? out_ : part_, rows, dim, store,
+              whole_ ? EmbeddingsFileKind::kWhole : EmbeddingsFileKind::kPart) {}
 
 EmbeddingsOutput::~EmbeddingsOutput() {
   // This rank's part, when the job ends before rank 0 has joined the parts (which removes them).
@@ -31,7 +32,7 @@ void EmbeddingsOutput::write(int64_t first_row, const std::vector<std::string>& 
 
 void EmbeddingsOutput::commit(const EmbeddingsInfo& info) {
   writer_.commit(info);
-  if (alone()) return;
+  if (whole_) return;
   communicator_.barrier();
   if (communicator_.rank() == 0) {
     std::vector<fs::path> parts;

@@ -28,6 +28,8 @@ void GenerateRecordsOptions::describe(FieldList& v) {
       .no_effect_on_values();
   v.field("image_root", image_root, "Folder that image paths are relative to; needed when a record has an image.")
       .no_effect_on_values();
+  v.field("follow_links", follow_links, "Pictures may lie behind links that lead out of that folder.")
+      .no_effect_on_values();
   v.field("max_new_tokens", max_new_tokens, "A text ends after so many tokens at the latest.").at_least(1);
   v.field("seed", seed, "Of sampling: each record draws from a stream of its own.").at_least(0);
   v.field("keep_special_tokens", keep_special_tokens,
@@ -96,7 +98,8 @@ GenerateCounts generate_records(const EmbedderConfig& model, const GenerateRecor
   // Check everything that can be wrong before a weight is read.
   CheckpointEmbedder checkpoint(model, device);
   const RecordFile records(options.records, {});
-  checkpoint.require_fits(records, options.image_root);
+  const ImageRoot image_root(options.image_root.value_or(""), options.follow_links);
+  checkpoint.require_fits(records, image_root);
   const Tokenizer& tokenizer = checkpoint.tokenizer();
   GenerateOptions generation;
   generation.sampling = sampling;
@@ -107,7 +110,7 @@ GenerateCounts generate_records(const EmbedderConfig& model, const GenerateRecor
   checkpoint.load(communicator, VocabularyHead::kLoad);
 
   const auto begin = std::chrono::steady_clock::now();
-  const Embedder embedder = checkpoint.embedder(options.image_root);
+  const Embedder embedder = checkpoint.embedder(image_root);
   RecordLoader loader(records, embedder.prompt, embedder.loader, communicator.rank(), communicator.size());
   GenerateCounts counts{.records_global = records.size()};
   std::map<int64_t, std::string> lines;

@@ -20,6 +20,7 @@ class FieldList;
 struct GenerateRecordsOptions {
   std::filesystem::path records, out;
   std::optional<std::filesystem::path> image_root;
+  bool follow_links = false;
   int64_t max_new_tokens = 128;
   int64_t seed = 0;
   bool keep_special_tokens = false;

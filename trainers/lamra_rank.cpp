@@ -103,6 +103,7 @@ TrainingEnd train_lamra_rank(const Resolved<LamraRankConfig>& resolved, Training
   LamraRankParts parts(config, job);
   const int64_t steps = total_steps(config.train, parts.set.steps_per_epoch());
   const Schedule schedule(config.schedule, steps);
+  log_allowed(parts.set, job.log);
   tell_mined(parts.set, parts.negatives, job.log);
   fly_ahead(parts, job);
   RunState run(config.run_dir,

@@ -99,6 +99,7 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
   const int64_t steps = total_steps(config.train, parts.set.steps_per_epoch());
   const Schedule schedule(config.schedule, steps);
   RunValidation validation(config.validation, config.data, parts.base);
+  log_allowed(parts.set, job.log);
   if (parts.negatives) tell_mined(parts.set, *parts.negatives, job.log);
   fly_ahead(parts, job);
   RunState run(config.run_dir,

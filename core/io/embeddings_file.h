@@ -61,8 +61,9 @@ class EmbeddingsWriter {
 std::filesystem::path embeddings_part_path(const std::filesystem::path& out, int rank);
 
 /// Joins the parts that the ranks committed into one file, rows in order, as one rank would have written it, and
-/// removes the parts, whether it succeeds or throws. Rows that the parts skipped have no place in it: they are listed in
-/// /skipped_row [S], /skipped_id and /skipped_reason, which a file without any does not have. Memory: a few chunks. Every rank of the embed pipeline does
+/// removes the parts, whether it succeeds or throws. Rows that parts skipped have no place in it; they are listed in
+/// /skipped_row [S], /skipped_id and /skipped_reason, which a file without any does not have. Memory: a few chunks.
+/// Every rank of the embed pipeline does
 ///   const bool alone = comm.size() == 1;
 ///   EmbeddingsWriter writer(alone ? out : embeddings_part_path(out, comm.rank()), rows, dim, dtype,
 ///                           alone ? EmbeddingsFileKind::kWhole : EmbeddingsFileKind::kPart);

@@ -7,9 +7,8 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include <simdjson.h>
-
 #include "core/io/text.h"
+#include "core/utf8.h"
 
 namespace trireme {
 namespace {
@@ -205,7 +204,7 @@ std::string with_odd_values_back(std::string_view json) {
 }
 
 JsonFault json_fault(std::string_view text, std::string_view parser_said) {
-  if (!simdjson::validate_utf8(text.data(), text.size())) return {first_bad_byte(text)};
+  if (!is_valid_utf8(text)) return {first_bad_byte(text)};
   if (text.find('\0') != std::string_view::npos) return {"zero bytes, as no text has"};
   const std::string_view json = trimmed(text);
   if (json.empty()) return {"nothing but blanks"};

@@ -2,11 +2,10 @@
 
 #include <array>
 
-#include <simdjson.h>
-
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/quote.h"
+#include "core/utf8.h"
 
 namespace trireme {
 namespace {
@@ -76,14 +75,14 @@ std::string first_bad_byte(std::string_view text) {
   std::size_t good = 0, bad = text.size();
   const auto is_valid = [&](std::size_t bytes) {
     for (std::size_t cut = 0; cut < 4 && cut <= bytes; ++cut)
-      if (simdjson::validate_utf8(text.data(), bytes - cut)) return true;
+      if (is_valid_utf8(text.substr(0, bytes - cut))) return true;
     return false;
   };
   while (bad - good > 1) {
     const std::size_t middle = good + (bad - good) / 2;
     (is_valid(middle) ? good : bad) = middle;
   }
-  while (good > 0 && !simdjson::validate_utf8(text.data(), good)) --good;
+  while (good > 0 && !is_valid_utf8(text.substr(0, good))) --good;
   const auto byte = static_cast<unsigned char>(text[std::min(good, text.size() - 1)]);
   return fmt::format("byte 0x{:02x} at {}, which is no UTF-8 (is it Windows-1252 or Latin-1?)", byte, good + 1);
 }

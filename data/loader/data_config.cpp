@@ -7,6 +7,8 @@ namespace trireme {
 void DataConfig::describe(FieldList& v) {
   v.field("root", root, "Folder that the sources' files are relative to.").required().no_effect_on_values();
   v.field("image_root", image_root, "Folder that image paths are relative to; default: root.").no_effect_on_values();
+  v.field("follow_links", follow_links, "Pictures may lie behind links that lead out of that folder.")
+      .no_effect_on_values();
   v.field("sources", sources, "What is trained on.").required();
   v.field("sampler", sampler, "How global batches are drawn.");
   v.field("prompt", prompt, "What stands around text and picture.");
@@ -28,7 +30,7 @@ void DataConfig::describe(FieldList& v) {
       .between(0, 1 << 20)
       .no_effect_on_values();
 }
-static_assert(field_count<DataConfig>() == 17, "describe() must list every field");
+static_assert(field_count<DataConfig>() == 18, "describe() must list every field");
 
 void DataConfig::check(Problems& problems) const {
   const auto weighted = std::count_if(sources.begin(), sources.end(), [](const auto& s) { return s.weight; });

@@ -15,25 +15,18 @@
 #include "data/loader/packer.h"
 #include "data/loader/sampler_config.h"
 #include "data/prompt/embedding_prompt.h"
+#include "data/sources/records.h"
 #include "data/sources/source_config.h"
 
 namespace trireme {
 
 class FieldList;
 
-enum class OnDataError {
-  kStop,  ///< a record that cannot be read ends the run, with its id
-  kSkip,  ///< its pair is replaced by another one of the same group, counted and listed
-};
-constexpr auto choice_names(OnDataError) {
-  return std::to_array<std::pair<OnDataError, std::string_view>>(
-      {{OnDataError::kStop, "stop"}, {OnDataError::kSkip, "skip"}});
-}
-
 /// [data] What is trained on, and how it becomes batches.
 struct DataConfig {
   std::filesystem::path root;
   std::optional<std::filesystem::path> image_root;
+  bool follow_links = false;
   std::vector<SourceConfig> sources;
   SamplerConfig sampler;
   PromptForm prompt = PromptForm::kLamra;

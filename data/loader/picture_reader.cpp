@@ -18,7 +18,7 @@ std::optional<ImageProcessorConfig> with_pixel_limits(std::optional<ImageProcess
 }
 
 PictureReader::PictureReader(const DataConfig& config, const ModelInput& model)
-    : image_root_(config.image_root.value_or(config.root)),
+    : image_root_{config.image_root.value_or(config.root), config.follow_links},
       processor_(with_pixel_limits(model.image_processor, config)),
       alpha_(config.alpha),
       augment_(config.augment),

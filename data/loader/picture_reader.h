@@ -11,6 +11,7 @@
 #include "data/loader/model_input.h"
 #include "data/loader/packer.h"
 #include "data/loader/picture_cache.h"
+#include "data/sources/records.h"
 
 namespace trireme {
 
@@ -37,7 +38,7 @@ class PictureReader {
   const PackOptions& pack_options() const noexcept { return pack_; }
 
  private:
-  std::filesystem::path image_root_;
+  ImageRoot image_root_;
   std::optional<ImageProcessorConfig> processor_;
   AlphaMode alpha_;
   AugmentConfig augment_;

@@ -64,25 +64,34 @@ struct RecordLoader::State {
     const int64_t begin = block * options.records_per_block;
     if (begin >= records.size()) return false;
     const int64_t end = std::min(begin + options.records_per_block, records.size());
-    LoadedBatch batch{begin, {}, {}};
+    LoadedBatch batch{begin, {}, {}, {}};
     std::vector<EncodedSequence> sequences;
     int64_t tokens = 0;
     const auto flush = [&](int64_t next_row) {
-      batch.batch = pack(sequences, options.pack);
+      if (!sequences.empty()) batch.batch = pack(sequences, options.pack);
       sequences.clear();
       tokens = 0;
-      return push(std::exchange(batch, LoadedBatch{next_row, {}, {}}));
+      return push(std::exchange(batch, LoadedBatch{next_row, {}, {}, {}}));
     };
     for (int64_t row = begin; row < end; ++row) {
       Record record = records.read(row);
-      EncodedSequence sequence = encode_record(record, prompt, options, records.where(row));
+      EncodedSequence sequence;
+      try {
+        sequence = encode_record(record, prompt, options, records.where(row));
+      } catch (const DataError& error) {
+        if (options.on_error == OnDataError::kStop) throw;
+        // A batch is of consecutive rows: this one ends before the row, the next begins after it.
+        batch.skipped.push_back({row, std::move(record.id), error.what()});
+        if (!flush(row + 1)) return false;
+        continue;
+      }
       const auto length = std::ssize(sequence.tokens);
       if (!sequences.empty() && tokens + length > options.tokens_per_batch && !flush(row)) return false;
       tokens += length;
       batch.ids.push_back(std::move(record.id));
       sequences.push_back(std::move(sequence));
     }
-    return flush(end);
+    return batch.ids.empty() || flush(end);
   }
 
   /// Waits for room; false when the loader is being torn down.

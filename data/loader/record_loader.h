@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/io/embeddings_file.h"
 #include "core/packed_batch.h"
 #include "data/image/preprocess.h"
 #include "data/loader/packer.h"
@@ -16,7 +17,7 @@
 namespace trireme {
 
 struct RecordLoaderOptions {
-  std::filesystem::path image_root;
+  ImageRoot image_root;
   /// The model's image preprocessing; empty for a text-only model.
   std::optional<ImageProcessorConfig> image_processor;
   AlphaMode alpha = AlphaMode::kWhite;
@@ -25,13 +26,15 @@ struct RecordLoaderOptions {
   int64_t tokens_per_batch = 8192;  ///< a block is cut into batches of at most this many tokens (one record at least)
   int64_t threads = 1;
   int64_t queued_batches = 4;  ///< bound on what is ready and not yet taken, so memory does not grow with the file
+  OnDataError on_error = OnDataError::kStop;
 };
 
-/// Records [first_row, first_row + ids.size()) of the file, ready for the model.
+/// Records [first_row, first_row + ids.size()) of the file, ready for the model; with on_error: skip there may be none.
 struct LoadedBatch {
   int64_t first_row = 0;
   std::vector<std::string> ids;
-  PackedBatch batch;
+  PackedBatch batch;                ///< undefined tensors when there are no records
+  std::vector<SkippedRow> skipped;  ///< others, left out on the way to these; reason: what was thrown
 };
 
 /// Turns a record file into packed batches for embedding, on its own threads: read, decode, resize, patchify, tokenise,
@@ -46,8 +49,8 @@ class RecordLoader {
   ~RecordLoader();  ///< stops the threads, whatever is still to come
 
   /// The next batch; empty when this rank's share is done. Blocks until one is ready.
-  /// throws what a loading thread threw (DataError with the record's file, line and image), once the batches before it
-  /// were taken.
+  /// throws what a loading thread threw (under on_error: stop a DataError with the record's file, line and image), once
+  /// the batches before it were taken.
   std::optional<LoadedBatch> next();
   /// Records in this rank's share.
   int64_t records() const noexcept;

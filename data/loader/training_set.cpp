@@ -14,7 +14,8 @@ TrainingSet::TrainingSet(const DataConfig& config, const HardNegatives* hard_neg
                           .candidates = opened.candidates,
                           .missing_positives = opened.missing_positives,
                           .dropped_queries = opened.dropped_queries,
-                          .without_negatives = opened.without_negatives});
+                          .without_negatives = opened.without_negatives,
+                          .modality_mismatches = opened.modality_mismatches});
     sources_.push_back(std::move(opened.pairs));
   }
 }

@@ -13,15 +13,16 @@ namespace trireme {
 /// What `trireme train` tells about a source before it starts.
 struct SourceSummary {
   std::string name;
-  int64_t pairs = 0;              ///< records that can be drawn
-  int64_t candidates = 0;         ///< documents in the pool; 0 where there is none
-  int64_t missing_positives = 0;  ///< positives that the pool lacks, left out under allow_missing_positives
-  int64_t dropped_queries = 0;    ///< queries left without a positive
-  int64_t without_negatives = 0;  ///< queries that no negatives were mined for
+  int64_t pairs = 0;                ///< records that can be drawn
+  int64_t candidates = 0;           ///< documents in the pool; 0 where there is none
+  int64_t missing_positives = 0;    ///< positives that the pool lacks, left out under allow_missing_positives
+  int64_t dropped_queries = 0;      ///< queries left without a positive
+  int64_t without_negatives = 0;    ///< queries that no negatives were mined for
+  int64_t modality_mismatches = 0;  ///< records taken under allow_modality_mismatch
 };
 
 /// The sources of a run, opened, indexed and checked; immutable, safe to read from several threads.
-/// Memory: about 18 bytes a pair and its positives' row numbers; 23 to 29 bytes a candidate. Texts and pictures stay in
+/// Memory: about 26 bytes a pair and its positives' row numbers; 27 to 33 bytes a candidate. Texts and pictures stay in
 /// the files.
 class TrainingSet {
  public:

@@ -9,8 +9,8 @@ namespace trireme {
 namespace {
 
 /// The line end, or the end of the text, that ends the CSV record at `begin`; npos when a quote stays open. A quote
-/// opens only where a field begins and means itself elsewhere, as Python's csv and Excel read it: 5" nail,"a, b" are two
-/// fields.
+/// opens only where a field begins and means itself elsewhere, as Python's csv and Excel read it: 5" nail,"a, b" are
+/// two fields.
 std::size_t end_of_csv_record(std::string_view text, std::size_t begin) {
   for (std::size_t i = begin;; ++i) {
     if (i < text.size() && text[i] == '"') {

@@ -32,6 +32,18 @@ int64_t concept_of(const std::string& of_query, const std::string& of_target, in
   return of_target.empty() ? target_id : document_id(of_target);
 }
 
+/// What a query's text adds to its instruction in the text that is read: format_query() puts the two together with a
+/// space, and what it does to the text's end does not depend on the instruction (one that is all blanks apart, which
+/// this takes for some bytes more than it has).
+int32_t text_bytes_of(const std::string& text, bool instructed, const std::string& where) {
+  constexpr std::string_view kAny = "X.";
+  const int64_t bytes =
+      instructed ? std::ssize(format_query(kAny, text)) - std::ssize(kAny) : std::ssize(format_string(text));
+  TRIREME_CHECK(bytes <= std::numeric_limits<int32_t>::max(), DataError, where,
+                "a query's text must be shorter than 2 GiB; got {} bytes; cut it.", bytes);
+  return static_cast<int32_t>(bytes);
+}
+
 }  // namespace
 
 MbeirSource::MbeirSource(const fs::path& root, const SourceConfig& config, std::shared_ptr<const CandidatePool> pool,
@@ -39,7 +51,8 @@ MbeirSource::MbeirSource(const fs::path& root, const SourceConfig& config, std::
     : pool_(std::move(pool)),
       instruction_choice_(config.instruction_choice),
       prompt_number_(config.prompt_number),
-      hard_negatives_(hard_negatives) {
+      hard_negatives_(hard_negatives),
+      allow_modality_mismatch_(config.allow_modality_mismatch) {
   if (instruction_choice_ != InstructionChoice::kNone) instructions_.emplace(root / config.instructions.value());
   for (const fs::path& file : config.files) files_.push_back(LineIndex::of_lines(root / file));
   for (std::size_t file = 0; file < files_.size(); ++file) index_file(file, config);
@@ -55,7 +68,7 @@ void MbeirSource::index_file(std::size_t file, const SourceConfig& config) {
   std::set<std::string, std::less<>> checked;
   for (int64_t line = 0; line < lines.size(); ++line) {
     const std::string where = lines.where(line);
-    const QueryLine query = parse_query(lines[line], where);
+    const QueryLine query = parse_query(lines[line], where, allow_modality_mismatch_);
     if (!config.tasks.empty() && std::find(config.tasks.begin(), config.tasks.end(), query.task) == config.tasks.end())
       continue;
     if (hard_negatives_ && !hard_negatives_->covers(query.qid)) {
@@ -82,7 +95,12 @@ void MbeirSource::index_file(std::size_t file, const SourceConfig& config) {
       ++dropped_queries_;
       continue;
     }
-    rows_.push_back({static_cast<uint32_t>(file), static_cast<uint32_t>(line)});
+    modality_mismatches_ += !query.modality_fits;
+    rows_.push_back({.file = static_cast<uint32_t>(file),
+                     .line = static_cast<uint32_t>(line),
+                     .text_bytes = text_bytes_of(query.text, instructions_.has_value(), where),
+                     .kind = kind_of(query),
+                     .has_image = !query.image.empty()});
     positive_begin_.push_back(positive_rows_.size());
     const std::string group = group_name(config.group_by, query);
     const auto found = std::find(groups_.begin(), groups_.end(), group);
@@ -108,7 +126,7 @@ std::span<const uint32_t> MbeirSource::positives(int64_t row) const {
 
 QueryLine MbeirSource::query_at(int64_t row) const {
   const Row at = rows_[static_cast<std::size_t>(row)];
-  return parse_query(files_[at.file][at.line], files_[at.file].where(at.line));
+  return parse_query(files_[at.file][at.line], files_[at.file].where(at.line), allow_modality_mismatch_);
 }
 
 int64_t MbeirSource::draw_target(int64_t row, RandomStream& stream) const {
@@ -125,9 +143,15 @@ PairIdentity MbeirSource::identity(int64_t row, RandomStream stream) const {
 }
 
 PairSize MbeirSource::pair_size(int64_t row, RandomStream stream) const {
-  const TrainingPair pair = read(row, stream, 0);
-  return {static_cast<int64_t>(pair.query.text.size() + pair.target.text.size()),
-          int64_t{!pair.query.image.empty()} + int64_t{!pair.target.image.empty()}};
+  const Row& at = rows_[static_cast<std::size_t>(row)];
+  const int64_t target = draw_target(row, stream);
+  int64_t text_bytes = at.text_bytes + pool_->text_bytes(target);
+  if (instructions_) {
+    const std::string& instruction =
+        draw_instruction(kinds_[at.kind], pool_->modality(target), stream, files_[at.file].path().native());
+    text_bytes += std::ssize(format_query(instruction, {}));
+  }
+  return {.text_bytes = text_bytes, .images = int64_t{at.has_image} + int64_t{pool_->has_image(target)}};
 }
 
 TrainingPair MbeirSource::read(int64_t row, RandomStream stream, int64_t hard_negatives) const {
@@ -151,14 +175,28 @@ TrainingPair MbeirSource::read(int64_t row, RandomStream stream, int64_t hard_ne
   return pair;
 }
 
+const std::string& MbeirSource::draw_instruction(const QueryKind& kind, Modality target, RandomStream& stream,
+                                                 std::string_view where) const {
+  const auto& prompts =
+      instructions_->prompts(kind.dataset, modality_name(kind.modality), modality_name(target), where);
+  const bool fixed = instruction_choice_ == InstructionChoice::kFixed;
+  const uint64_t drawn = stream.uniform_below(prompts.size());
+  return prompts[fixed ? static_cast<std::size_t>(prompt_number_ - 1) : drawn];
+}
+
 std::string MbeirSource::instructed(const QueryLine& query, Modality target, RandomStream& stream,
                                     const std::string& where) const {
   if (!instructions_) return format_string(query.text);
-  const auto& prompts =
-      instructions_->prompts(query.dataset, modality_name(query.modality), modality_name(target), where);
-  const bool fixed = instruction_choice_ == InstructionChoice::kFixed;
-  const uint64_t drawn = stream.uniform_below(prompts.size());
-  return format_query(prompts[fixed ? static_cast<std::size_t>(prompt_number_ - 1) : drawn], query.text);
+  return format_query(draw_instruction({query.dataset, query.modality}, target, stream, where), query.text);
+}
+
+uint16_t MbeirSource::kind_of(const QueryLine& query) {
+  const QueryKind kind{query.dataset, query.modality};
+  const auto place = std::find(kinds_.begin(), kinds_.end(), kind) - kinds_.begin();
+  if (place == std::ssize(kinds_)) kinds_.push_back(kind);
+  TRIREME_CHECK(place <= std::numeric_limits<uint16_t>::max(), DataError, files_.at(0).path().string(),
+                "a source must have at most 65,536 kinds of queries (dataset and modality); got more; check the qids.");
+  return static_cast<uint16_t>(place);
 }
 
 int64_t MbeirSource::row_of_negative(std::string_view did, std::string_view where) const {

@@ -14,14 +14,14 @@ namespace fs = std::filesystem;
 /// Pools by path, so that sources can share one.
 class Pools {
  public:
-  std::shared_ptr<const CandidatePool> open(const fs::path& path) {
-    auto& pool = pools_[path.lexically_normal()];
-    if (!pool) pool = std::make_shared<const CandidatePool>(path);
+  std::shared_ptr<const CandidatePool> open(const fs::path& path, bool allow_modality_mismatch) {
+    auto& pool = pools_[{path.lexically_normal(), allow_modality_mismatch}];
+    if (!pool) pool = std::make_shared<const CandidatePool>(path, allow_modality_mismatch);
     return pool;
   }
 
  private:
-  std::map<fs::path, std::shared_ptr<const CandidatePool>> pools_;
+  std::map<std::pair<fs::path, bool>, std::shared_ptr<const CandidatePool>> pools_;
 };
 
 OpenedSource open_one(const fs::path& root, const SourceConfig& config, const HardNegatives* hard_negatives,
@@ -29,12 +29,13 @@ OpenedSource open_one(const fs::path& root, const SourceConfig& config, const Ha
   OpenedSource opened;
   switch (config.kind) {
     case SourceKind::kMbeir: {
-      const auto pool = pools.open(root / config.pool.value());
+      const auto pool = pools.open(root / config.pool.value(), config.allow_modality_mismatch);
       auto source = std::make_unique<MbeirSource>(root, config, pool, hard_negatives);
       opened.candidates = pool->size();
       opened.missing_positives = source->missing_positives();
       opened.dropped_queries = source->dropped_queries();
       opened.without_negatives = source->without_negatives();
+      opened.modality_mismatches = source->modality_mismatches() + pool->modality_mismatches();
       opened.pairs = std::move(source);
       break;
     }

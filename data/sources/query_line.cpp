@@ -11,12 +11,12 @@ std::vector<std::string> ids_under(simdjson::dom::object object, std::string_vie
   if (object.at_key(key).get(element) || element.is_null()) return {};
   simdjson::dom::array array;
   TRIREME_CHECK(!element.get(array), DataError, where, "{} must be a list of dids; got {}; correct the line.", key,
-                simdjson::minify(element).substr(0, 40));
+                shown(element));
   std::vector<std::string> ids;
   for (simdjson::dom::element item : array) {
     std::string_view id;
     TRIREME_CHECK(!item.get(id), DataError, where, "{} must hold strings; got {}; put each did in quotes.", key,
-                  simdjson::minify(item).substr(0, 40));
+                  shown(item));
     ids.emplace_back(id);
   }
   return ids;
@@ -24,18 +24,19 @@ std::vector<std::string> ids_under(simdjson::dom::object object, std::string_vie
 
 }  // namespace
 
-QueryLine parse_query(std::string_view line, std::string_view where) {
+QueryLine parse_query(std::string_view line, std::string_view where, bool allow_modality_mismatch) {
   const simdjson::dom::object object = parse_json_line(line, where);
   QueryLine query;
   query.qid = required_text(object, "qid", where);
+  check_id(query.qid, where);
   query.text = text_or_empty(object, "query_txt", where);
   query.image = text_or_empty(object, "query_img_path", where);
   if (!query.image.empty()) check_image_path(query.image, where);
-  query.modality = modality_of(query.text, query.image, "query_txt or query_img_path", where);
-  check_modality(object, "query_modality", query.modality, where);
+  const Modality has = modality_of(query.text, query.image, "query_txt or query_img_path", where);
+  query.modality = check_modality(object, "query_modality", has, allow_modality_mismatch, where);
+  query.modality_fits = query.modality == has;
   query.dataset = dataset_of(query.qid, where);
-  TRIREME_CHECK(!object.at_key("task_id").get(query.task), DataError, where,
-                "a query must have an integer task_id; got none; add it.");
+  query.task = task_of(object, where);
   candidate_modality_of_task(query.task, where);
   query.positives = ids_under(object, "pos_cand_list", where);
   TRIREME_CHECK(!query.positives.empty(), DataError, where,

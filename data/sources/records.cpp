@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/io/hash.h"
+#include "core/io/text.h"
 #include "core/rng.h"
 #include "data/sources/json_line.h"
 #include "data/sources/mbeir_text.h"
@@ -42,23 +43,24 @@ std::string_view candidate_modality_of_task(int64_t task_id, std::string_view wh
                   fmt::format("task_id must be one of 0, 1, 2, 3, 4, 6, 7, 8; got {}; correct the line.", task_id));
 }
 
-fs::path resolve_image(const fs::path& image_root, std::string_view image, std::string_view where) {
+fs::path resolve_image(const ImageRoot& image_root, std::string_view image, std::string_view where) {
   check_image_path(image, where);
-  const fs::path path = image_root / image;
+  const fs::path path = image_root.folder / image;
   std::error_code error;
   const fs::path real = fs::canonical(path, error);
   TRIREME_CHECK(!error, DataError, where, "the image must exist below {}; got {} ({}); check image_root and the path.",
-                image_root.string(), image, error.message());
-  const fs::path root = fs::canonical(image_root, error);
+                image_root.folder.string(), image, error.message());
+  if (image_root.follow_links) return real;
+  const fs::path root = fs::canonical(image_root.folder, error);
   const auto [root_end, unused] = std::mismatch(root.begin(), root.end(), real.begin(), real.end());
   TRIREME_CHECK(root_end == root.end(), DataError, where,
-                "the image must lie below {}; got {}, a link to {}; copy the file below the root.", image_root.string(),
-                image, real.string());
+                "the image must lie below {}; got {}, a link to {}; copy the file below the root, or set follow_links.",
+                image_root.folder.string(), image, real.string());
   return real;
 }
 
 InstructionTable::InstructionTable(const fs::path& tsv) : path_(tsv) {
-  const std::string text = read_text_file(tsv);
+  const std::string text = read_utf8_file(tsv);
   std::size_t begin = text.find('\n');  // the first line is the header
   for (int64_t line_number = 2; begin != std::string::npos && begin + 1 < text.size(); ++line_number) {
     const std::size_t end = std::min(text.find('\n', begin + 1), text.size());
@@ -99,7 +101,7 @@ const std::vector<std::string>& InstructionTable::prompts(int64_t dataset_id, st
   return found->second;
 }
 
-RecordFile::RecordFile(const fs::path& jsonl, RecordOptions options)
+RecordFile::RecordFile(const fs::path& jsonl, RecordOptions options, const Visit& visit)
     : lines_(LineIndex::of_lines(jsonl)), options_(std::move(options)) {
   struct IdHash {
     uint64_t hash;
@@ -107,8 +109,10 @@ RecordFile::RecordFile(const fs::path& jsonl, RecordOptions options)
   };
   std::vector<IdHash> ids(static_cast<std::size_t>(size()));
   for (int64_t row = 0; row < size(); ++row) {
-    const Record record = read(row);
+    const auto [record, modality_fits] = parse(row);
     if (!record.image.empty() && !first_image_row_) first_image_row_ = row;
+    modality_mismatches_ += !modality_fits;
+    if (visit) visit(row, record);
     ids[static_cast<std::size_t>(row)] = {xxh3_64(std::as_bytes(std::span(record.id))), row};
   }
   std::sort(ids.begin(), ids.end(),
@@ -134,9 +138,9 @@ void RecordFile::keep(std::vector<int64_t> rows) {
   }
 }
 
-Record RecordFile::read(int64_t row) const { return parse(line_of(row)); }
+Record RecordFile::read(int64_t row) const { return parse(line_of(row)).record; }
 
-Record RecordFile::parse(int64_t line) const {
+RecordFile::Parsed RecordFile::parse(int64_t line) const {
   const std::string at = lines_.where(line);
   const dom::object object = parse_json_line(lines_[line], at);
 
@@ -147,7 +151,7 @@ Record RecordFile::parse(int64_t line) const {
     TRIREME_CHECK(id_key.empty(), DataError, at, "a record must have one of id, did and qid; got {} and {}; keep one.",
                   id_key, key);
     TRIREME_CHECK(element.is_string(), DataError, at, "{} must be a string; got {}; put it in quotes.", key,
-                  simdjson::minify(element).substr(0, 40));
+                  shown(element));
     id_key = key;
   }
   TRIREME_CHECK(
@@ -157,25 +161,25 @@ Record RecordFile::parse(int64_t line) const {
   const bool query = id_key == "qid";
   Record record{text_or_empty(object, id_key, at), text_or_empty(object, query ? "query_txt" : "txt", at),
                 text_or_empty(object, query ? "query_img_path" : "img_path", at)};
-  TRIREME_CHECK(!record.id.empty(), DataError, at, "an id must not be empty; got \"\"; name the record.");
+  check_id(record.id, at);
   if (!record.image.empty()) check_image_path(record.image, at);
   if (id_key == "did") record.text = format_string(record.text);
   const Modality modality =
       modality_of(record.text, record.image, query ? "query_txt or query_img_path" : "txt or img_path", at);
-  if (id_key == "did") check_modality(object, "modality", modality, at);
-  if (!query) return record;
+  const bool allowed = options_.allow_modality_mismatch;
+  if (id_key == "did")
+    return {std::move(record), check_modality(object, "modality", modality, allowed, at) == modality};
+  if (!query) return {std::move(record)};
 
-  check_modality(object, "query_modality", modality, at);
+  const Modality said = check_modality(object, "query_modality", modality, allowed, at);
   if (options_.plain_queries) {
     record.text = format_string(record.text);
-    return record;
+    return {std::move(record), said == modality};
   }
   TRIREME_CHECK(options_.instructions.has_value(), DataError, at,
                 "M-BEIR queries need their instructions; got none; give query_instructions.tsv.");
-  int64_t task_id = -1;
-  TRIREME_CHECK(!object.at_key("task_id").get(task_id), DataError, at,
-                "a query must have an integer task_id; got none; add it.");
-  const auto& prompts = options_.instructions->prompts(dataset_of(record.id, at), modality_name(modality),
+  const int64_t task_id = task_of(object, at);
+  const auto& prompts = options_.instructions->prompts(dataset_of(record.id, at), modality_name(said),
                                                        candidate_modality_of_task(task_id, at), at);
   TRIREME_CHECK(options_.prompt_number >= 1 && options_.prompt_number <= std::ssize(prompts), ConfigError, at,
                 "prompt_number must be from 1 to {}; got {}; change it.", prompts.size(), options_.prompt_number);
@@ -183,7 +187,7 @@ Record RecordFile::parse(int64_t line) const {
   if (options_.instruction_seed)
     prompt = random_stream(*options_.instruction_seed, "records.instruction", line).uniform_below(prompts.size());
   record.text = format_query(prompts[prompt], record.text);
-  return record;
+  return {std::move(record), said == modality};
 }
 
 }  // namespace trireme

@@ -3,10 +3,12 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "data/sources/line_index.h"
@@ -20,6 +22,15 @@ struct Record {
   std::string text;   ///< "" = none
   std::string image;  ///< path below the image root; "" = none
 };
+
+enum class OnDataError {
+  kStop,  ///< a record that cannot be read ends the run, with its id
+  kSkip,  ///< it is left out, counted and listed; in training its pair is replaced by another one of the same group
+};
+constexpr auto choice_names(OnDataError) {
+  return std::to_array<std::pair<OnDataError, std::string_view>>(
+      {{OnDataError::kStop, "stop"}, {OnDataError::kSkip, "skip"}});
+}
 
 /// M-BEIR's query_instructions.tsv. Key: dataset id, query modality, candidate modality; up to four prompts each.
 class InstructionTable {
@@ -43,6 +54,8 @@ struct RecordOptions {
   std::optional<uint64_t> instruction_seed = std::nullopt;
   /// Queries without instructions: format_string of their own text.
   bool plain_queries = false;
+  /// Records whose modality field contradicts what they hold are taken as they are; see check_modality().
+  bool allow_modality_mismatch = false;
 };
 
 /// A jsonl file of records, memory-mapped. Each line is one of
@@ -56,13 +69,18 @@ struct RecordOptions {
 /// content, an unknown task_id, no instruction for a query, no record at all.
 class RecordFile {
  public:
-  RecordFile(const std::filesystem::path& jsonl, RecordOptions options);
+  /// Called once for each record, in order, while the file is checked: what else is wanted of all of them needs no
+  /// second pass.
+  using Visit = std::function<void(int64_t row, const Record& record)>;
+  RecordFile(const std::filesystem::path& jsonl, RecordOptions options, const Visit& visit = {});
   int64_t size() const noexcept { return kept_ ? std::ssize(*kept_) : lines_.size(); }
   /// From here on the file has these rows only; ascending, one at least. Instructions drawn for them stay as they were.
   void keep(std::vector<int64_t> rows);
   /// The first record with an image; empty when all are text.
   std::optional<int64_t> first_image_row() const noexcept { return first_image_row_; }
   Record read(int64_t row) const;
+  /// Records whose modality field contradicts what they hold; 0 unless these are allowed.
+  int64_t modality_mismatches() const noexcept { return modality_mismatches_; }
   /// The line itself, for what a Record does not hold.
   std::string_view line(int64_t row) const { return lines_[line_of(row)]; }
   /// "records.jsonl:17", for messages about record `row`.
@@ -70,19 +88,32 @@ class RecordFile {
 
  private:
   int64_t line_of(int64_t row) const { return kept_ ? (*kept_)[static_cast<std::size_t>(row)] : row; }
-  Record parse(int64_t line) const;
+  struct Parsed {
+    Record record;
+    bool modality_fits = true;
+  };
+  Parsed parse(int64_t line) const;
   LineIndex lines_;
   RecordOptions options_;
   std::optional<std::vector<int64_t>> kept_;  ///< line of each row; empty: all
   std::optional<int64_t> first_image_row_;
+  int64_t modality_mismatches_ = 0;
 };
 
 /// The modality of what a task retrieves ("text", "image" or "image,text"), by M-BEIR's task id.
 /// throws DataError: not one of 0-4, 6-8.
 std::string_view candidate_modality_of_task(int64_t task_id, std::string_view where);
 
-/// The record's image file, resolved below `image_root`. throws DataError: missing, or a symlink that leaves the root.
-std::filesystem::path resolve_image(const std::filesystem::path& image_root, std::string_view image,
-                                    std::string_view where);
+/// Where pictures are.
+struct ImageRoot {
+  ImageRoot(std::filesystem::path image_folder = {}, bool links_are_followed = false)
+      : folder(std::move(image_folder)), follow_links(links_are_followed) {}
+  std::filesystem::path folder;  ///< empty: none is given
+  bool follow_links;             ///< also where they lead out of the folder: to a hub cache's blobs, another disk
+};
+
+/// The record's image file, resolved below the root. throws DataError: missing, a link that leaves the folder unless
+/// links are followed.
+std::filesystem::path resolve_image(const ImageRoot& root, std::string_view image, std::string_view where);
 
 }  // namespace trireme

@@ -17,12 +17,16 @@ void SourceConfig::describe(FieldList& v) {
   v.field("tasks", tasks, "mbeir: keep these task ids; empty keeps all.").one_of({0, 1, 2, 3, 4, 6, 7, 8});
   v.field("allow_missing_positives", allow_missing_positives,
           "mbeir: positives that the pool lacks are left out and counted, with queries that have no other.");
+  v.field("allow_modality_mismatch", allow_modality_mismatch,
+          "mbeir: records whose modality contradicts what they hold are taken as they are, instructed by what it says, "
+          "and counted.")
+      .no_effect_on_values();  // without it there are no values
   v.field("weight", weight, "Share of the pairs beside other sources; default: by number of records.").positive();
   v.field("group_by", group_by, "mbeir: what tells groups apart.");
   v.field("group_weights", group_weights, "Shares of the groups within the source; default: by number of records.")
       .at_least(0);
 }
-static_assert(field_count<SourceConfig>() == 12, "describe() must list every field");
+static_assert(field_count<SourceConfig>() == 13, "describe() must list every field");
 
 void SourceConfig::check(Problems& problems) const {
   const bool mbeir = kind == SourceKind::kMbeir;

@@ -61,7 +61,7 @@ struct SourceConfig {
   InstructionChoice instruction_choice = InstructionChoice::kRandom;
   int64_t prompt_number = 1;
   std::vector<int64_t> tasks;
-  bool allow_missing_positives = false;
+  bool allow_missing_positives = false, allow_modality_mismatch = false;
   std::optional<double> weight;
   GroupBy group_by = GroupBy::kNone;
   std::map<std::string, double> group_weights;

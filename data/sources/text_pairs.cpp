@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/io/text.h"
 #include "core/printable.h"
+#include "core/utf8.h"
 #include "data/sources/candidate_pool.h"
 #include "data/sources/json_line.h"
 
@@ -18,7 +19,7 @@ int64_t text_id(std::string_view text) { return document_id(fmt::format("text:{}
 constexpr std::size_t kShownBytes = 120;
 
 void require_utf8(std::string_view line, std::string_view where) {
-  TRIREME_CHECK(simdjson::validate_utf8(line), DataError, where,
+  TRIREME_CHECK(is_valid_utf8(line), DataError, where,
                 "a record must be UTF-8; got {}; save the file as UTF-8 (in Excel, \"CSV UTF-8\").",
                 first_bad_byte(line));
 }

@@ -38,7 +38,7 @@ TextPairLine parse_nli_line(std::string_view line, const NliColumns& columns, st
 std::vector<std::string> csv_fields(std::string_view record, std::string_view where);
 
 /// Text pairs of jsonl or NLI files. No instruction, no normalisation, as stage 1 of LamRA (arXiv:2412.01720) has it.
-/// The positive's text is its identity: equal texts are one document. In memory: 16 bytes a pair.
+/// The positive's text is its identity: equal texts are one document. In memory: 24 bytes a pair.
 class TextPairSource final : public PairSource {
  public:
   /// Every record is read once. throws DataError: as the parsers, with file and line; no pair at all.

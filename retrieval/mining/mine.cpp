@@ -29,6 +29,7 @@ RecordOptions query_options(const MineSourceConfig& source) {
   RecordOptions options;
   options.prompt_number = source.prompt_number;
   options.plain_queries = source.instruction == InstructionChoice::kNone;
+  options.allow_modality_mismatch = source.allow_modality_mismatch;
   if (!options.plain_queries) options.instructions.emplace(source.root / source.instructions.value());
   if (source.instruction == InstructionChoice::kRandom) options.instruction_seed = static_cast<uint64_t>(source.seed);
   return options;
@@ -59,7 +60,11 @@ struct MiningSet {
     const auto open = [](const std::string& name, const fs::path& path, const RecordOptions& options) {
       return std::make_unique<MiningFile>(MiningFile{name, path, RecordFile(path, options)});
     };
-    for (const PoolPart& part : plan.parts) parts.push_back(open(part.name, pool_part_file(folder, part), {}));
+    for (const PoolPart& part : plan.parts) {
+      RecordOptions of_pool;
+      of_pool.allow_modality_mismatch = source.allow_modality_mismatch;
+      parts.push_back(open(part.name, pool_part_file(folder, part), of_pool));
+    }
     const RecordOptions options = query_options(source);
     for (const QueryGroup& group : plan.groups)
       groups.push_back(open(group.name, query_group_file(folder, group), options));
@@ -77,7 +82,7 @@ class MiningJob {
   MiningJob(const Resolved<MineConfig>& config, Communicator& communicator, const MineEvents& events)
       : config_(config),
         source_(config->source),
-        image_root_(source_.image_root.value_or(source_.root)),
+        image_root_(source_.image_root.value_or(source_.root), source_.follow_links),
         communicator_(communicator),
         events_(events),
         work_(config->out) {}
@@ -141,7 +146,7 @@ class MiningJob {
             work_.embeddings(file->name), file->records, file->path, embedder,
             {.info = retriever_, .options = config_sha256(config_->embed) + instruction, .store = config_->store},
             // A rank's share is told as its part of the file, so that the sum over files ends at the total.
-            communicator_, [&](int64_t d, int64_t of) {
+            communicator_, {}, [&](int64_t d, int64_t of) {
               events_.progress("embed", "records", done + (of > 0 ? d * size / of : size), all);
             });
         done += size;
@@ -220,7 +225,7 @@ class MiningJob {
 
   MiningQuery query_at(const RecordFile& records, int64_t row, const IdTable& ids) const {
     const std::string where = records.where(row);
-    const QueryLine line = parse_query(records.line(row), where);
+    const QueryLine line = parse_query(records.line(row), where, source_.allow_modality_mismatch);
     const auto rows_of = [&](const auto& dids) {
       std::vector<int64_t> rows;
       std::unordered_set<int64_t> known;
@@ -343,7 +348,7 @@ class MiningJob {
 
   const Resolved<MineConfig>& config_;
   const MineSourceConfig& source_;
-  const fs::path image_root_;
+  const ImageRoot image_root_;
   Communicator& communicator_;
   const MineEvents& events_;
   const WorkFolder work_;

@@ -7,6 +7,8 @@ namespace trireme {
 void MineSourceConfig::describe(FieldList& v) {
   v.field("root", root, "Folder of the data, in M-BEIR's layout.").required().no_effect_on_values();
   v.field("image_root", image_root, "Folder that image paths are relative to; default: root.").no_effect_on_values();
+  v.field("follow_links", follow_links, "Pictures may lie behind links that lead out of that folder.")
+      .no_effect_on_values();
   v.field("queries", queries,
           "Files of training queries; a query that comes again, as upsampled files have it, is "
           "mined once.")
@@ -21,8 +23,11 @@ void MineSourceConfig::describe(FieldList& v) {
   v.field("tasks", tasks, "Keep these task ids; empty keeps all.").one_of({0, 1, 2, 3, 4, 6, 7, 8});
   v.field("allow_missing_positives", allow_missing_positives,
           "Positives that the pool lacks are left out and counted, with queries that have no other.");
+  v.field("allow_modality_mismatch", allow_modality_mismatch,
+          "Records whose modality contradicts what they hold are taken as they are, instructed by what it says.")
+      .no_effect_on_values();
 }
-static_assert(field_count<MineSourceConfig>() == 11, "describe() must list every field");
+static_assert(field_count<MineSourceConfig>() == 13, "describe() must list every field");
 
 void MineSourceConfig::check(Problems& problems) const {
   if (!instructions && instruction != InstructionChoice::kNone)

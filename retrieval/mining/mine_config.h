@@ -33,6 +33,7 @@ constexpr auto choice_names(MiningScope) {
 struct MineSourceConfig {
   std::filesystem::path root;
   std::optional<std::filesystem::path> image_root;
+  bool follow_links = false;
   std::vector<std::filesystem::path> queries;
   std::filesystem::path pool;
   MiningScope scope = MiningScope::kTask;
@@ -41,7 +42,7 @@ struct MineSourceConfig {
   int64_t prompt_number = 1;
   int64_t seed = 0;
   std::vector<int64_t> tasks;
-  bool allow_missing_positives = false;
+  bool allow_missing_positives = false, allow_modality_mismatch = false;
 
   void describe(FieldList& v);
   void check(Problems& problems) const;

@@ -11,7 +11,7 @@
 
 namespace trireme {
 
-PoolFacts::PoolFacts(std::vector<const RecordFile*> files, std::filesystem::path image_root, Concepts concepts)
+PoolFacts::PoolFacts(std::vector<const RecordFile*> files, ImageRoot image_root, Concepts concepts)
     : files_(std::move(files)), image_root_(std::move(image_root)) {
   for (const RecordFile* file : files_) begin_.push_back(begin_.back() + file->size());
   if (concepts == Concepts::kIgnored) return;
@@ -19,8 +19,10 @@ PoolFacts::PoolFacts(std::vector<const RecordFile*> files, std::filesystem::path
   parallel_for(begin_.back(), 1024, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const Place place = place_of(row);
+      const std::string_view line = place.file.line(place.row);
+      if (line.find("\"concept\"") == line.npos) continue;  // most pools have none: not parsed again
       const std::string where = place.file.where(place.row);
-      const std::string text = text_or_empty(parse_json_line(place.file.line(place.row), where), "concept", where);
+      const std::string text = text_or_empty(parse_json_line(line, where), "concept", where);
       concepts_[static_cast<std::size_t>(row)] = text.empty() ? 0 : document_id(text);
     }
   });

@@ -21,7 +21,7 @@ class PoolFacts {
   /// Facts of nothing: every document is without concept and picture.
   PoolFacts() = default;
   /// `files` outlive the facts. Reads all lines once for their concepts. throws DataError as RecordFile.
-  PoolFacts(std::vector<const RecordFile*> files, std::filesystem::path image_root, Concepts concepts);
+  PoolFacts(std::vector<const RecordFile*> files, ImageRoot image_root, Concepts concepts);
 
   /// Hash of the field "concept", 0 without one.
   int64_t concept_of(int64_t row) const;
@@ -42,7 +42,7 @@ class PoolFacts {
 
   std::vector<const RecordFile*> files_;
   std::vector<int64_t> begin_{0};  ///< [files + 1]
-  std::filesystem::path image_root_;
+  ImageRoot image_root_;
   std::vector<int64_t> concepts_;                      ///< of each row, or none
   std::unordered_map<int64_t, uint64_t> hash_of_row_;  ///< of rows with a picture
 };

@@ -42,7 +42,7 @@ std::vector<std::string> JoinedSource::read_ids(int64_t first_row, int64_t count
 }
 
 SearchedPool::SearchedPool(const std::vector<std::filesystem::path>& embeddings, std::vector<const RecordFile*> records,
-                           const std::filesystem::path& image_root, PoolFacts::Concepts concepts)
+                           const ImageRoot& image_root, PoolFacts::Concepts concepts)
     : vectors_(embeddings),
       ids_(
           vectors_.rows(), [&](int64_t first_row, int64_t count) { return vectors_.read_ids(first_row, count); },

@@ -40,7 +40,7 @@ class SearchedPool {
  public:
   /// embeddings and records in the same order; records outlive the pool.
   SearchedPool(const std::vector<std::filesystem::path>& embeddings, std::vector<const RecordFile*> records,
-               const std::filesystem::path& image_root, PoolFacts::Concepts concepts);
+               const ImageRoot& image_root, PoolFacts::Concepts concepts);
   const IdTable& ids() const noexcept { return ids_; }
   const PoolFacts& facts() const noexcept { return facts_; }
   MiningPool view() { return {vectors_, ids_, facts_}; }

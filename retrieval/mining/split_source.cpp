@@ -94,9 +94,13 @@ class LineFile {
 class Splitter {
  public:
   explicit Splitter(const MineSourceConfig& source)
-      : source_(source), pool_(source.root / source.pool), pool_lines_(LineIndex::of_lines(source.root / source.pool)) {
+      : source_(source), pool_(source.root / source.pool, source.allow_modality_mismatch) {
     for (const fs::path& file : source.queries) files_.push_back(LineIndex::of_lines(source.root / file));
-    for (int64_t row = 0; row < pool_.size(); ++row) ++documents_[part_of(row)];
+    for (int64_t row = 0; row < pool_.size(); ++row) {
+      const auto part = documents_.try_emplace(read_part(row), 0).first;
+      ++part->second;
+      parts_.push_back(&part->first);
+    }
     for (std::size_t file = 0; file < files_.size(); ++file)
       for (int64_t line = 0; line < files_[file].size(); ++line) add({file, line});
     TRIREME_CHECK(!groups_.empty(), DataError, files_.at(0).path().string(),
@@ -130,7 +134,7 @@ class Splitter {
       parts.try_emplace(key, pool_part_file(folder, plan.parts.back()));
     }
     for (int64_t row = 0; row < pool_.size(); ++row)
-      if (const auto part = parts.find(part_of(row)); part != parts.end()) part->second.add(pool_lines_[row]);
+      if (const auto part = parts.find(part_of(row)); part != parts.end()) part->second.add(pool_.line(row));
     for (auto& [key, file] : parts) file.commit();
 
     for (const auto& [key, group] : groups_) {
@@ -148,8 +152,11 @@ class Splitter {
   }
 
  private:
-  QueryLine query_at(LineAt at) const { return parse_query(files_[at.file][at.line], files_[at.file].where(at.line)); }
-  PartKey part_of(int64_t row) const {
+  QueryLine query_at(LineAt at) const {
+    return parse_query(files_[at.file][at.line], files_[at.file].where(at.line), source_.allow_modality_mismatch);
+  }
+  const PartKey& part_of(int64_t row) const { return *parts_[static_cast<std::size_t>(row)]; }
+  PartKey read_part(int64_t row) const {
     return {dataset_of(pool_.read(row).record.id, pool_.where(row)), pool_.modality(row)};
   }
 
@@ -202,9 +209,9 @@ class Splitter {
 
   const MineSourceConfig& source_;
   CandidatePool pool_;
-  LineIndex pool_lines_;
   std::vector<LineIndex> files_;
   std::map<PartKey, int64_t> documents_;  ///< of each part
+  std::vector<const PartKey*> parts_;     ///< of each document, a key of documents_
   std::map<GroupKey, Group> groups_;
   std::unordered_map<std::string, LineAt> first_;  ///< of each qid
   int64_t repeated_queries_ = 0, missing_gold_ = 0, goldless_dropped_ = 0;

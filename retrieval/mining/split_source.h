@@ -42,7 +42,7 @@ std::filesystem::path pool_part_file(const std::filesystem::path& folder, const 
 std::filesystem::path query_group_file(const std::filesystem::path& folder, const QueryGroup& group);
 
 /// Divides queries and pool into files below `folder`; equal inputs give equal bytes. One rank does it.
-/// memory: CandidatePool's, and about 100 bytes a query.
+/// memory: CandidatePool's, 8 bytes a document and about 100 bytes a query.
 /// throws DataError, with file and line: what parse_query() and CandidatePool refuse (a query without gold); a positive
 /// that the pool lacks, unless allowed; one qid for two queries; no query at all. ConfigError: depth beyond what a
 /// query of a group can be given.

@@ -121,6 +121,7 @@ EvalResults results_of(const Json& json) {
                       .instruction = json.at("instruction").get<std::string>(),
                       .depth = json.at("depth").get<int64_t>(),
                       .table = table_of(json.at("results"))};
+  if (json.contains("skipped")) results.skipped = json.at("skipped").get<std::vector<std::string>>();
   if (json.contains("reranked_by")) results.reranked_by = reranked_by_of(json.at("reranked_by"));
   for (const Json& reference : json.at("references")) {
     results.references.push_back({reference.at("name").get<std::string>(), reference.at("about").get<std::string>(),
@@ -154,6 +155,7 @@ std::string results_json(const EvalResults& results) {
                {"depth", results.depth},
                {"results", json_of(results.table)},
                {"references", std::move(references)}};
+  if (!results.skipped.empty()) json["skipped"] = results.skipped;
   if (results.reranked_by) json["reranked_by"] = json_of(*results.reranked_by);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

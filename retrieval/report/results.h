@@ -79,6 +79,7 @@ struct EvalResults {
   ResultTable table;
   std::vector<Reference> references{};
   std::optional<RerankedBy> reranked_by{};
+  std::vector<std::string> skipped{};  ///< ids of records that could not be embedded and were left out
   bool operator==(const EvalResults&) const = default;
 };
 

@@ -56,7 +56,7 @@ CheckpointReranker::~CheckpointReranker() = default;
 const RerankerConfig& CheckpointReranker::config() const { return state_->config; }
 std::string CheckpointReranker::adapter_sha256() const { return state_->checkpoint.adapter_sha256(); }
 
-void CheckpointReranker::require_fits(const RecordFile& records, const std::optional<fs::path>& image_root) const {
+void CheckpointReranker::require_fits(const RecordFile& records, const ImageRoot& image_root) const {
   state_->checkpoint.require_fits(records, image_root);
 }
 
@@ -64,11 +64,11 @@ void CheckpointReranker::load(const Communicator& communicator) {
   state_->checkpoint.load(communicator, /*head=*/true);
 }
 
-RerankScorer CheckpointReranker::scorer(const std::optional<fs::path>& image_root) const {
+RerankScorer CheckpointReranker::scorer(const ImageRoot& image_root) const {
   const CheckpointModel& checkpoint = state_->checkpoint;
   return {checkpoint.model(),
           state_->prompt,
-          {.image_root = image_root.value_or(""),
+          {.image_root = image_root,
            .image_processor = checkpoint.image_processor(),
            .alpha = state_->config.alpha,
            .pack = checkpoint.pack_options(state_->config.rope_mode)},

@@ -12,7 +12,7 @@
 #include "retrieval/rerank/fusion_config.h"
 #include "retrieval/rerank/rerank_lists.h"
 #include "retrieval/rerank/reranked_run.h"
-#include "retrieval/search/id_table.h"
+#include "retrieval/search/indexed_records.h"
 
 namespace trireme {
 
@@ -24,6 +24,11 @@ void RerankOptions::describe(FieldList& v) {
   v.field("queries", queries, "jsonl file of the run's queries, as they were embedded.").no_effect_on_values();
   v.field("candidates", candidates, "jsonl file of the corpus that was searched.").no_effect_on_values();
   v.field("image_root", image_root, "Folder that image paths are relative to; needed when a record has an image.")
+      .no_effect_on_values();
+  v.field("follow_links", follow_links, "Pictures may lie behind links that lead out of that folder.")
+      .no_effect_on_values();
+  v.field("allow_modality_mismatch", allow_modality_mismatch,
+          "Records whose modality contradicts what they hold are taken as they are, instructed by what it says.")
       .no_effect_on_values();
   v.field("instructions", instructions, "M-BEIR's query_instructions.tsv; needed for M-BEIR queries.")
       .no_effect_on_values();
@@ -40,7 +45,7 @@ void RerankOptions::describe(FieldList& v) {
   v.field("trec", trec, "The run in TREC's text form too.").no_effect_on_values();
   v.field("tag", tag, "Last column of that form.").no_effect_on_values();
 }
-static_assert(field_count<RerankOptions>() == 13, "describe() must list every field");
+static_assert(field_count<RerankOptions>() == 15, "describe() must list every field");
 
 void RerankVerbConfig::describe(FieldList& v) {
   v.field("reranker", reranker, "Which weights rerank, and how they are asked.");
@@ -82,16 +87,6 @@ void check_lists(const Run& run, int64_t depth, const fs::path& path) {
                 run.depth());
 }
 
-IdTable ids_of(const RecordFile& records, const fs::path& path) {
-  return {records.size(),
-          [&](int64_t first_row, int64_t count) {
-            std::vector<std::string> ids;
-            for (int64_t row = first_row; row < first_row + count; ++row) ids.push_back(records.read(row).id);
-            return ids;
-          },
-          path.string()};
-}
-
 /// What a record file lacks of what a run names: the first, and how many.
 class Missing {
  public:
@@ -117,22 +112,21 @@ class Missing {
 class RunRecords {
  public:
   RunRecords(const RerankOptions& options, const Run& run, int64_t depth)
-      : queries_(given(options.queries, "--queries"), query_options(options)),
-        candidates_(given(options.candidates, "--candidates"), {}),
-        lists_{queries_, candidates_, {}, at::full({run.queries(), depth}, -1, torch::kInt64)} {
-    const IdTable query_ids = ids_of(queries_, *options.queries), ids = ids_of(candidates_, *options.candidates);
+      : queries_(open_indexed(given(options.queries, "--queries"), query_options(options))),
+        candidates_(open_indexed(given(options.candidates, "--candidates"), candidate_options(options))),
+        lists_{queries_.records, candidates_.records, {}, at::full({run.queries(), depth}, -1, torch::kInt64)} {
     Missing queries("query", *options.queries, options.run);
     Missing documents("document", *options.candidates, options.run);
     auto rows = lists_.candidate_rows.accessor<int64_t, 2>();
     for (int64_t query = 0; query < run.queries(); ++query) {
       const std::string& qid = run.query_ids[static_cast<std::size_t>(query)];
-      const auto row = query_ids.find(qid);
+      const auto row = queries_.ids.find(qid);
       if (!row) queries.add(qid);
       lists_.query_rows.push_back(row.value_or(0));
       const auto docs = run.docs_of(query);
       for (int64_t i = 0; i < std::min(depth, std::ssize(docs)); ++i) {
         const std::string& did = docs[static_cast<std::size_t>(i)];
-        const auto at = ids.find(did);
+        const auto at = candidates_.ids.find(did);
         if (!at) documents.add(did);
         rows[query][i] = at.value_or(0);
       }
@@ -143,13 +137,19 @@ class RunRecords {
   const ListHeads& lists() const { return lists_; }
 
  private:
+  static RecordOptions candidate_options(const RerankOptions& options) {
+    RecordOptions records;
+    records.allow_modality_mismatch = options.allow_modality_mismatch;
+    return records;
+  }
   static RecordOptions query_options(const RerankOptions& options) {
-    RecordOptions records{.instructions = std::nullopt, .prompt_number = options.prompt_number};
+    RecordOptions records = candidate_options(options);
+    records.prompt_number = options.prompt_number;
     if (options.instructions) records.instructions.emplace(*options.instructions);
     return records;
   }
 
-  RecordFile queries_, candidates_;
+  IndexedRecords queries_, candidates_;
   ListHeads lists_;
 };
 
@@ -163,10 +163,11 @@ ScoredRun score_run(const RerankVerbConfig& config, const std::string& config_sh
   check_lists(scored.run, report.depth, options.run);
   const RunRecords records(options, scored.run, report.depth);
   CheckpointReranker checkpoint(config.reranker, device);
-  checkpoint.require_fits(records.lists().queries, options.image_root);
-  checkpoint.require_fits(records.lists().candidates, options.image_root);
+  const ImageRoot image_root(options.image_root.value_or(""), options.follow_links);
+  checkpoint.require_fits(records.lists().queries, image_root);
+  checkpoint.require_fits(records.lists().candidates, image_root);
   checkpoint.load(communicator);
-  const RerankScorer scorer = checkpoint.scorer(options.image_root);
+  const RerankScorer scorer = checkpoint.scorer(image_root);
   report.prepare_s = seconds_since(begin);
   const auto score_begin = Clock::now();
   ScoredHeads heads = score_lists(

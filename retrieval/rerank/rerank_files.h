@@ -21,6 +21,7 @@ inline constexpr int64_t kDefaultRerankDepth = 50;
 struct RerankOptions {
   std::filesystem::path run, out;
   std::optional<std::filesystem::path> queries, candidates, image_root, instructions, trec;
+  bool follow_links = false, allow_modality_mismatch = false;
   int64_t prompt_number = 1;
   RerankModes mode = RerankModes::kPointwise;
   std::optional<int64_t> depth;

@@ -36,7 +36,7 @@ struct RerankScorerConfig {
 
 /// How pictures and positions reach the model; rope_mode is that of scoring, whatever it was in training.
 struct RerankInput {
-  std::filesystem::path image_root;
+  ImageRoot image_root;
   std::optional<ImageProcessorConfig> image_processor;  ///< empty for a text-only model
   AlphaMode alpha = AlphaMode::kWhite;
   PackOptions pack;

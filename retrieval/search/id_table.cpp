@@ -8,12 +8,19 @@
 #include "core/io/quote.h"
 
 namespace trireme {
+namespace {
+
+void check_rows(int64_t rows, std::string_view where) {
+  TRIREME_CHECK(rows <= std::numeric_limits<int32_t>::max(), DataError, where,
+                "a corpus must hold at most 2^31 - 1 rows; got {}; search it in parts.", rows);
+}
+
+}  // namespace
 
 IdTable::IdTable(int64_t rows, const std::function<std::vector<std::string>(int64_t, int64_t)>& read,
                  std::string_view where) {
   constexpr int64_t kRowsAtOnce = 65536;
-  TRIREME_CHECK(rows <= std::numeric_limits<int32_t>::max(), DataError, where,
-                "a corpus must hold at most 2^31 - 1 rows; got {}; search it in parts.", rows);
+  check_rows(rows, where);
   begin_.reserve(static_cast<std::size_t>(rows) + 1);
   begin_.push_back(0);
   for (int64_t first = 0; first < rows; first += kRowsAtOnce)
@@ -22,6 +29,14 @@ IdTable::IdTable(int64_t rows, const std::function<std::vector<std::string>(int6
       begin_.push_back(std::ssize(bytes_));
     }
   TRIREME_ASSERT(std::ssize(begin_) == rows + 1, "{} ids of {}", begin_.size() - 1, rows);
+  sort(where);
+}
+
+IdTable::IdTable(std::string bytes, std::vector<int64_t> begin, std::string_view where)
+    : bytes_(std::move(bytes)), begin_(std::move(begin)) {
+  TRIREME_ASSERT(!begin_.empty() && begin_.front() == 0 && begin_.back() == std::ssize(bytes_), "{} bytes of ids",
+                 bytes_.size());
+  check_rows(std::ssize(begin_) - 1, where);
   sort(where);
 }
 

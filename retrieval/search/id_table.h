@@ -17,6 +17,8 @@ class IdTable {
   /// more than 2^31 - 1 rows.
   IdTable(int64_t rows, const std::function<std::vector<std::string>(int64_t first_row, int64_t count)>& read,
           std::string_view where);
+  /// Row i is bytes[begin[i], begin[i + 1]).
+  IdTable(std::string bytes, std::vector<int64_t> begin, std::string_view where);
   explicit IdTable(const std::vector<std::string>& ids, std::string_view where = "search");
 
   int64_t rows() const noexcept { return static_cast<int64_t>(place_.size()); }

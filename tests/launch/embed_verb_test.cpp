@@ -194,6 +194,71 @@ TEST_F(EmbedVerbTest, RefusesBrokenImages) {
   refused_as(whole.substr(0, whole.size() / 2), "got");
 }
 
+TEST_F(EmbedVerbTest, SkipsPicturesThatCannotBeReadAndTellsWhich) {
+  ASSERT_EQ(embed().exit_code, 0);
+  const torch::Tensor whole = EmbeddingsReader(at("e.h5")).read(0, 7);
+  folder_.write("images/small.png", "no image at all");
+  EXPECT_EQ(embed().exit_code, 3) << "unless asked to skip";
+  for (const int ranks : {1, 2, 3}) {
+    SCOPED_TRACE(ranks);
+    const std::vector<std::string> options = {"--on-error", "skip", "--block-records", "2", "--threads", "1"};
+    const ProgramResult ran = ranks == 1 ? embed(options) : embed_with_ranks(ranks, options);
+    ASSERT_EQ(ran.exit_code, 0) << ran.err;
+    const EmbeddingsReader file(at("e.h5"));
+    EXPECT_EQ(file.read_ids(0, file.rows()),
+              (std::vector<std::string>{"text", "image", "both", "unicode", "again", "long"}));
+    EXPECT_LT(largest_difference(file.read(0, 4), whole.narrow(0, 0, 4)), 1e-6);
+    EXPECT_LT(largest_difference(file.read(4, 2), whole.narrow(0, 5, 2)), 1e-6);
+    ASSERT_EQ(file.skipped().size(), 1u);
+    EXPECT_EQ(file.skipped()[0].row, 4);
+    EXPECT_EQ(file.skipped()[0].id, "small");
+    EXPECT_THAT(file.skipped()[0].reason, AllOf(HasSubstr("records.jsonl:5"), HasSubstr("small.png")));
+    EXPECT_THAT(ran.err, AllOf(HasSubstr("small was left out: ["), HasSubstr("1 of 7 records could not be read")));
+    EXPECT_FALSE(fs::exists(at("e.h5.part-0")));
+  }
+  const ProgramResult told = run_program({TRIREME_BINARY, "inspect", at("e.h5")});
+  EXPECT_THAT(told.out, AllOf(HasSubstr("skipped"), HasSubstr("small")));
+}
+
+TEST_F(EmbedVerbTest, RefusesToSkipEveryRecord) {
+  folder_.write("records.jsonl",
+                "{\"id\": \"a\", \"img_path\": \"none.png\"}\n{\"id\": \"b\", \"img_path\": \"no.png\"}\n");
+  expect_refused(embed({"--on-error", "skip"}), 3, {"got 2 that are not", "none.png"});
+}
+
+TEST_F(EmbedVerbTest, FollowsLinksOutOfTheRootWhenAsked) {
+  fs::rename(at("images/small.png"), at("blob"));
+  fs::create_symlink(at("blob"), at("images/small.png"));
+  expect_refused(embed(), 3, {"records.jsonl:5", "follow_links"});
+  EXPECT_EQ(embed({"--follow-links"}).exit_code, 0);
+}
+
+TEST_F(EmbedVerbTest, NothingInAFileReachesTheTerminalAsAControl) {
+  const auto has_control = [](const std::string& text) {
+    return std::any_of(text.begin(), text.end(),
+                       [](unsigned char c) { return (c < 0x20 && c != '\n') || c == 0x7f; }) ||
+           text.find("\xc2\x9b") != text.npos;
+  };
+  folder_.write("records.jsonl",
+                R"({"id": "a\u001b[2J\u009b\nerror: forged", "txt": "see\u0007", "img_path": "x\u001b[31m.png"})"
+                "\n"
+                R"({"id": "b", "txt": "x"})");
+  const ProgramResult refused = embed();
+  EXPECT_EQ(refused.exit_code, 3);
+  EXPECT_FALSE(has_control(refused.err)) << refused.err;
+  EXPECT_EQ(refused.error_lines(), 1);
+  const ProgramResult skipped = embed({"--on-error", "skip"});
+  EXPECT_EQ(skipped.exit_code, 0) << skipped.err;
+  EXPECT_FALSE(has_control(skipped.err)) << skipped.err;
+  EXPECT_EQ(skipped.error_lines(), 0) << skipped.err;
+  for (const char* path : {"records.jsonl", "e.h5"}) {
+    const ProgramResult told = run_program({TRIREME_BINARY, "inspect", at(path)});
+    EXPECT_EQ(told.exit_code, 0) << told.err;
+    EXPECT_FALSE(has_control(told.out)) << told.out;
+    EXPECT_THAT(told.out, HasSubstr("a\\x1b[2J\\xc2\\x9b\\x0aerror: forged"));
+  }
+}
+
 TEST_F(EmbedVerbTest, RefusesBrokenRecords) {
   folder_.write("records.jsonl", "");
   expect_refused(embed(), 3, {"records.jsonl", "empty file"});

@@ -1,3 +1,5 @@
+#include <nlohmann/json.hpp>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -93,6 +95,50 @@ TEST_F(EvalVerbTest, KeepsEmbeddingsInAFolderAndUsesThemAgain) {
   }
   const ProgramResult other = eval({folder, "queries.prompt_number=2"});
   EXPECT_THAT(other.err, HasSubstr("(0 taken")) << "other instructions are other embeddings";
+}
+
+TEST_F(EvalVerbTest, SkipsRecordsThatCannotBeEmbedded) {
+  benchmark_.write("images/wide.png", "no image at all");
+  expect_refused(eval(), 3, {"wide.png"});
+  // The picture is query 9:6 and document 9:22, which is relevant to 9:5, of the pictures and of the pool of all.
+  ASSERT_EQ(eval({"on_error=skip"}).exit_code, 0);
+  const std::string one = read("out/results.json");
+  EXPECT_THAT(one, HasSubstr("\"9:6\""));
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{}, {"embeddings=" + at("kept").string()}, {"embeddings=" + at("kept").string()}}) {
+    std::vector<std::string> overrides = {"on_error=skip", "embed.block_records=2"};
+    overrides.insert(overrides.end(), more.begin(), more.end());
+    const ProgramResult ran = eval_with_ranks(2, overrides);
+    ASSERT_EQ(ran.exit_code, 0) << ran.err;
+    EXPECT_EQ(read("out/results.json"), one);
+    EXPECT_THAT(ran.err, AllOf(HasSubstr("9:6 was left out: ["), HasSubstr("wide.png"),
+                               HasSubstr("2 records could not be read"), HasSubstr("1 relevant documents")));
+  }
+  const nlohmann::json results = nlohmann::json::parse(one);
+  EXPECT_EQ(results.at("skipped"), nlohmann::json::array({"9:22", "9:6"}));
+  const nlohmann::json& task = results.at("results").at("tasks").at(1);
+  EXPECT_EQ(task.at("queries"), 2);
+  EXPECT_EQ(task.at("pools").at("local").at("candidates"), 2);
+  EXPECT_EQ(eval({"embeddings=" + at("kept").string()}).exit_code, 3) << "kept files with gaps are for skip alone";
+}
+
+TEST_F(EvalVerbTest, TakesQueriesWhoseModalityContradictsThemWhenAllowed) {
+  benchmark_.write("instructions/query_instructions.tsv",
+                   read("instructions/query_instructions.tsv") + "image,text\ttext\ttoys\t9\tName it.\t\n");
+  benchmark_.write("query/test/names.jsonl",
+                   read("query/test/names.jsonl").substr(0, read("query/test/names.jsonl").find('\n') + 1) +
+                       R"({"qid": "9:2", "query_txt": "", "query_img_path": "images/small.png", "query_modality": )"
+                       R"("image,text", "task_id": 1})"
+                       "\n");
+  benchmark_.write("qrels/test/names.txt", "9:1 0 9:11 1 1\n9:2 0 9:12 1 1\n");
+  benchmark_.write("qrels/test/names_global.txt", "9:1 0 9:11 1 1\n9:2 0 9:12 1 1\n");
+  std::string tasks = ToyBenchmark::kTasks;
+  tasks.replace(tasks.find("queries: 4"), 10, "queries: 2");
+  benchmark_.write("tasks.yaml", tasks);
+  expect_refused(eval(), 3, {"names.jsonl:2", "allow_modality_mismatch"});
+  const ProgramResult ran = eval({"benchmark.allow_modality_mismatch=true"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("the modality of 1 records contradicts what they hold"));
 }
 
 TEST_F(EvalVerbTest, EvaluatesUnderMbeirsOwnFileNames) {

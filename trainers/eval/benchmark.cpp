@@ -15,10 +15,16 @@ void BenchmarkConfig::describe(FieldList& v) {
   v.field("sets", sets, "Keep tasks of these sets (main, T2, ..); empty keeps all.");
   v.field("tasks", tasks, "Keep the tasks with these ids; empty keeps all.");
   v.field("image_root", image_root, "Folder that image paths are relative to; default: root.").no_effect_on_values();
+  v.field("follow_links", follow_links, "Pictures may lie behind links that lead out of that folder.")
+      .no_effect_on_values();
   v.field("allow_missing_positives", allow_missing_positives,
           "Relevant documents that a pool lacks count as not found (OVEN and InfoSeek judge each other's pools).");
+  v.field("allow_modality_mismatch", allow_modality_mismatch,
+          "Records whose modality contradicts what they hold are taken as they are, instructed by what it says, and "
+          "counted (public M-BEIR has queries of image,text without a text).")
+      .no_effect_on_values();
 }
-static_assert(field_count<BenchmarkConfig>() == 7, "describe() must list every field");
+static_assert(field_count<BenchmarkConfig>() == 9, "describe() must list every field");
 namespace {
 
 struct MbeirTask {
@@ -116,8 +122,9 @@ void keep(std::vector<BenchmarkTask>& tasks, const std::vector<std::string>& wan
 Benchmark read_benchmark(const BenchmarkConfig& config) {
   Benchmark benchmark = config.layout == BenchmarkLayout::kMbeir ? mbeir(config) : listed(config);
   benchmark.root = config.root;
-  benchmark.image_root = config.image_root.value_or(config.root);
+  benchmark.image_root = {config.image_root.value_or(config.root), config.follow_links};
   benchmark.allow_missing_positives = config.allow_missing_positives;
+  benchmark.allow_modality_mismatch = config.allow_modality_mismatch;
   keep(benchmark.tasks, config.sets, "sets",
        [](const BenchmarkTask& task) -> std::string_view { return task.task.set; });
   keep(benchmark.tasks, config.tasks, "tasks",

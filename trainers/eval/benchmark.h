@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/benchmark/task_list.h"
+#include "data/sources/records.h"
 
 namespace trireme {
 
@@ -31,7 +32,7 @@ struct BenchmarkConfig {
   std::string split = "test";
   std::vector<std::string> sets, tasks;
   std::optional<std::filesystem::path> image_root;
-  bool allow_missing_positives = false;
+  bool follow_links = false, allow_missing_positives = false, allow_modality_mismatch = false;
 
   void describe(FieldList& v);
 };
@@ -45,11 +46,12 @@ struct BenchmarkTask {
 /// What there is to evaluate; the files are not looked at yet.
 struct Benchmark {
   std::string name;
-  std::filesystem::path root, image_root;
+  std::filesystem::path root;
+  ImageRoot image_root;
   std::filesystem::path instructions;  ///< below root
   std::vector<TableRow> rows;          ///< each is the mean over the tasks that name it
   std::vector<BenchmarkTask> tasks;
-  bool allow_missing_positives = false;
+  bool allow_missing_positives = false, allow_modality_mismatch = false;
 };
 
 /// The tasks of config.split that config.sets and config.tasks keep, and their rows.

@@ -19,11 +19,15 @@ void EvalConfig::describe(FieldList& v) {
           "the same weights, records and options are used again. Default: in memory.")
       .no_effect_on_values();
   v.field("store", store, "Embeddings in those files.");
+  v.field("on_error", on_error,
+          "What happens when a record cannot be embedded. skip: it is left out of queries and pools, counted and "
+          "listed; a relevant document among them counts as not found.")
+      .no_effect_on_values();
   v.field("rerank", rerank, "Columns with the lists reranked beside the retriever's own.");
   v.field("floors", floors, "Table of floors to stand beside the results.").no_effect_on_values();
   v.field("published", published, "Table of published numbers to stand beside the results.").no_effect_on_values();
 }
-static_assert(field_count<EvalConfig>() == 12, "describe() must list every field");
+static_assert(field_count<EvalConfig>() == 13, "describe() must list every field");
 
 void EvalConfig::check(Problems& problems) const {
   if (rerank && std::max(rerank->depth, rerank->listwise_depth) > metrics.depth)

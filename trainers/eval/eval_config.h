@@ -26,6 +26,7 @@ struct EvalConfig {
   GalleryConfig gallery;
   std::optional<std::filesystem::path> embeddings, floors, published;
   StoreDtype store = StoreDtype::kFloat32;
+  OnDataError on_error = OnDataError::kStop;
   std::optional<EvalRerankConfig> rerank;
 
   void describe(FieldList& v);

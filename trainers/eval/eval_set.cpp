@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "data/sources/json_line.h"
 #include "data/sources/qrels.h"
+#include "retrieval/search/indexed_records.h"
 #include "trainers/eval/thin_out.h"
 
 namespace trireme {
@@ -23,17 +24,6 @@ static_assert(field_count<EvalQueryConfig>() == 4, "describe() must list every f
 namespace {
 
 namespace fs = std::filesystem;
-
-IdTable ids_of(const RecordFile& records, const fs::path& path) {
-  return IdTable(
-      records.size(),
-      [&](int64_t first_row, int64_t count) {
-        std::vector<std::string> ids;
-        for (int64_t row = first_row; row < first_row + count; ++row) ids.push_back(records.read(row).id);
-        return ids;
-      },
-      path.string());
-}
 
 void require_lines(const EvalFile& file, int64_t expected, std::string_view what) {
   TRIREME_CHECK(expected == 0 || file.records.size() == expected, DataError, file.path.string(),
@@ -81,11 +71,12 @@ int64_t count_missing(const EvalSearch& search, const EvalFile& pool, const fs::
 std::vector<int64_t> excluded_of(std::string_view line, const std::string& where, const EvalFile& pool) {
   std::vector<int64_t> rows;
   simdjson::dom::array list;
+  if (line.find("exclude_cand_list") == line.npos) return rows;  // M-BEIR's own lines have none: not parsed again
   if (parse_json_line(line, where)["exclude_cand_list"].get(list)) return rows;
   for (const auto& entry : list) {
     std::string_view did;
     TRIREME_CHECK(!entry.get(did), DataError, where, "exclude_cand_list must hold ids; got {}; correct the line.",
-                  simdjson::minify(entry).substr(0, 40));
+                  shown(entry));
     if (const auto row = pool.ids.find(did)) rows.push_back(*row);
   }
   std::sort(rows.begin(), rows.end());
@@ -103,14 +94,13 @@ std::string first_instruction(const EvalFile& queries, const RecordOptions& opti
   return prompts.at(static_cast<std::size_t>(options.prompt_number - 1));
 }
 
-bool same_content(const Record& a, const Record& b) { return a.text == b.text && a.image == b.image; }
-
 /// The rows of `whole` that hold the records of `part`; nullopt when one is missing or differs.
 std::optional<std::vector<int64_t>> rows_within(const EvalFile& part, const EvalFile& whole) {
   std::vector<int64_t> rows;
   for (int64_t row = 0; row < part.records.size(); ++row) {
     const auto at = whole.ids.find(part.ids[row]);
-    if (!at || !same_content(part.records.read(row), whole.records.read(*at))) return std::nullopt;
+    if (!at || part.content[static_cast<std::size_t>(row)] != whole.content[static_cast<std::size_t>(*at)])
+      return std::nullopt;
     rows.push_back(*at);
   }
   return rows;
@@ -123,6 +113,7 @@ EvalSet::EvalSet(Benchmark benchmark, const EvalQueryConfig& config, const EvalS
   RecordOptions query_options;
   query_options.prompt_number = config.prompt_number;
   query_options.plain_queries = config.instruction == InstructionChoice::kNone;
+  query_options.allow_modality_mismatch = benchmark_.allow_modality_mismatch;
   if (!query_options.plain_queries) query_options.instructions.emplace(benchmark_.root / benchmark_.instructions);
   switch (config.instruction) {
     case InstructionChoice::kRandom:
@@ -146,21 +137,23 @@ EvalSet::EvalSet(Benchmark benchmark, const EvalQueryConfig& config, const EvalS
 std::size_t EvalSet::open(const std::string& path, const RecordOptions& options) {
   const auto found = std::find_if(files_.begin(), files_.end(), [&](const auto& file) { return file->path == path; });
   if (found != files_.end()) return static_cast<std::size_t>(found - files_.begin());
-  RecordFile records(benchmark_.root / path, options);
-  IdTable ids = ids_of(records, benchmark_.root / path);
-  files_.push_back(std::make_unique<EvalFile>(EvalFile{path, std::move(records), std::move(ids)}));
+  IndexedRecords indexed = open_indexed(benchmark_.root / path, options);
+  files_.push_back(std::make_unique<EvalFile>(
+      EvalFile{path, std::move(indexed.records), std::move(indexed.ids), std::move(indexed.content)}));
   return files_.size() - 1;
 }
 
 void EvalSet::add_searches(std::size_t task, const EvalQueryConfig& config, const RecordOptions& query_options) {
   const EvalTask& of = benchmark_.tasks[task].task;
+  RecordOptions pool_options;
+  pool_options.allow_modality_mismatch = benchmark_.allow_modality_mismatch;
   for (const PoolScope scope : config.pools) {
     const bool local = scope == PoolScope::kLocal;
     const std::string& pool_path = local ? of.pool : of.global_pool;
     if (pool_path.empty()) continue;
     const fs::path qrels = benchmark_.root / (local ? of.qrels : of.global_qrels);
     EvalSearch search{
-        .task = task, .scope = scope, .queries = open(of.query, query_options), .pool = open(pool_path, {})};
+        .task = task, .scope = scope, .queries = open(of.query, query_options), .pool = open(pool_path, pool_options)};
     const EvalFile &queries = *files_[search.queries], &pool = *files_[search.pool];
     require_lines(queries, of.queries, "queries");
     if (local) require_lines(pool, of.candidates, "candidates");
@@ -192,6 +185,16 @@ void EvalSet::find_parts() {
       if (auto rows = rows_within(part, whole)) part.part_of = {pools[j], std::move(*rows)};
     }
   }
+  for (const auto& file : files_) file->content = {};
+}
+
+void EvalSet::leave_out(const std::vector<std::vector<int64_t>>& skipped) {
+  trireme::leave_out(files_, searches_, skipped);
+}
+
+int64_t EvalSet::modality_mismatches() const {
+  return std::accumulate(files_.begin(), files_.end(), int64_t{0},
+                         [](int64_t sum, const auto& file) { return sum + file->records.modality_mismatches(); });
 }
 
 int64_t EvalSet::records_to_embed() const {

@@ -44,6 +44,7 @@ struct EvalFile {
   std::filesystem::path path;  ///< below the root, as the benchmark names it
   RecordFile records;
   IdTable ids;
+  std::vector<uint64_t> content{};  ///< of each record, a hash; empty once parts are found
   /// Every record is in another file of the set as well: embedded there.
   struct PartOf {
     std::size_t file = 0;
@@ -88,6 +89,13 @@ class EvalSet {
   const std::vector<EvalSearch>& searches() const noexcept { return searches_; }
   /// Records to embed: those of the files that are not part of another one.
   int64_t records_to_embed() const;
+  /// Records whose modality contradicts what they hold, of all files; 0 unless these are allowed.
+  int64_t modality_mismatches() const;
+  /// Leaves records out of all files and searches, in which rows are numbered anew: those that could not be embedded.
+  /// A relevant document among them counts as not found. skipped: of each file its rows, ascending; those of a file
+  /// that is part of another follow from the other's.
+  /// throws DataError: a file or a search has none left.
+  void leave_out(const std::vector<std::vector<int64_t>>& skipped);
   /// "instruction 1", "random instructions, seed 7" or "no instruction".
   const std::string& instruction() const noexcept { return instruction_; }
 

@@ -43,14 +43,14 @@ Benchmark fit_benchmark(const EvalConfig& config, const Benchmark& evaluated) {
   return benchmark;
 }
 
-std::unique_ptr<const EvalSet> fit_set_of(const EvalConfig& config, const Benchmark& evaluated) {
+std::unique_ptr<EvalSet> fit_set_of(const EvalConfig& config, const Benchmark& evaluated) {
   if (!config.rerank->fit) return nullptr;
   TRIREME_CHECK(metric_of_name(config.rerank->fit->metric).cutoff <= config.metrics.depth, ConfigError, "eval",
                 "metrics.depth must be at least the cutoff of rerank.fit.metric, {}; got {}; raise it.",
                 config.rerank->fit->metric, config.metrics.depth);
   EvalQueryConfig queries = config.queries;
   queries.pools = {PoolScope::kLocal};
-  return std::make_unique<const EvalSet>(fit_benchmark(config, evaluated), queries);
+  return std::make_unique<EvalSet>(fit_benchmark(config, evaluated), queries);
 }
 
 /// Candidates that the reranker is asked about in a set.
@@ -110,7 +110,7 @@ struct RerankedColumns::State {
   RerankedColumns::Progress progress;
   std::map<RerankModes, FusionConfig> weights;
   CheckpointReranker checkpoint;
-  std::unique_ptr<const EvalSet> fit_set;
+  std::unique_ptr<EvalSet> fit_set;
   std::optional<RerankScorer> scorer;
   SearchReranker reranker;
   int64_t to_score = 0;  ///< about, of this rank
@@ -156,7 +156,7 @@ struct RerankedColumns::State {
 RerankedColumns::RerankedColumns(const EvalConfig& config, const EvalSet& set, Communicator& communicator,
                                  Progress progress, c10::Device device)
     : state_(std::make_unique<State>(config, set, communicator, std::move(progress), device)) {
-  const fs::path& image_root = set.benchmark().image_root;
+  const ImageRoot& image_root = set.benchmark().image_root;
   for (const EvalSet* each : {&set, state_->fit_set.get()}) {
     if (each == nullptr) continue;
     for (const auto& file : each->files()) state_->checkpoint.require_fits(file->records, image_root);
@@ -174,7 +174,7 @@ void RerankedColumns::load(const EmbeddingsInfo& retriever) {
   if (state_->config.runs) fs::create_directories(*state_->config.runs);
 }
 
-const EvalSet* RerankedColumns::fit_set() const { return state_->fit_set.get(); }
+EvalSet* RerankedColumns::fit_set() const { return state_->fit_set.get(); }
 
 void RerankedColumns::fit(const EmbedFile& embed) {
   State& state = *state_;

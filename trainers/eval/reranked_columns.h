@@ -51,7 +51,7 @@ class RerankedColumns {
   void load(const EmbeddingsInfo& retriever);
 
   /// What weights are fitted on; null where they are not. Its files are to be embedded as those of `set`.
-  const EvalSet* fit_set() const;
+  EvalSet* fit_set() const;
   /// Collective.
   void fit(const EmbedFile& embed);
 

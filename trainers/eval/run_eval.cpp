@@ -34,6 +34,7 @@ class FileSource : public VectorSource {
   int64_t rows() const override { return source_.rows(); }
   int64_t dim() const override { return source_.dim(); }
   torch::Tensor read(int64_t first_row, int64_t count) const override { return source_.read(first_row, count); }
+  std::vector<SkippedRow> skipped() const { return reader_.skipped(); }
 
  private:
   EmbeddingsReader reader_;
@@ -44,6 +45,7 @@ class FileSource : public VectorSource {
 struct EmbedTotals {
   int64_t records_to_embed = 0;  ///< in all
   int64_t records = 0, reused = 0;
+  std::vector<SkippedRow> skipped;
   double embed_s = 0;
 };
 
@@ -51,7 +53,7 @@ struct EmbedTotals {
 class FileEmbedder {
  public:
   /// info: what stands in files of embeddings, but for their config_sha256.
-  FileEmbedder(const EvalConfig& config, const EvalSet& set, const CheckpointEmbedder& checkpoint, EmbeddingsInfo info,
+  FileEmbedder(const EvalConfig& config, EvalSet& set, const CheckpointEmbedder& checkpoint, EmbeddingsInfo info,
                EmbedTotals& totals, Communicator& communicator, const EvalProgress& progress)
       : config_(config),
         set_(set),
@@ -59,14 +61,28 @@ class FileEmbedder {
         info_(std::move(info)),
         totals_(totals),
         communicator_(communicator),
-        progress_(progress) {}
-
-  std::unique_ptr<VectorSource> embed(const EvalFile& file) {
-    const auto begin = Clock::now();
-    auto vectors = config_.embeddings ? from_folder(file) : in_memory(file);
-    totals_.embed_s += seconds_since(begin);
-    return vectors;
+        progress_(progress) {
+    embedder_.loader.on_error = config.on_error;
   }
+
+  /// All files; what cannot be read is left out of the set.
+  void embed_all() {
+    const auto begin = Clock::now();
+    std::vector<std::vector<int64_t>> skipped;
+    for (const auto& file : set_.files()) {
+      skipped.emplace_back();
+      if (file->part_of) continue;
+      for (SkippedRow& each : config_.embeddings ? from_folder(*file) : in_memory(*file)) {
+        skipped.back().push_back(each.row);
+        totals_.skipped.push_back(std::move(each));
+      }
+    }
+    if (!totals_.skipped.empty()) set_.leave_out(skipped);
+    totals_.embed_s += seconds_since(begin);
+  }
+
+  /// After embed_all(), once a file.
+  std::unique_ptr<VectorSource> take(const EvalFile& file) { return std::move(vectors_.at(&file)); }
 
  private:
   EmbedProgress progress_of(const EvalFile& file) const {
@@ -76,30 +92,36 @@ class FileEmbedder {
     };
   }
 
-  std::unique_ptr<VectorSource> in_memory(const EvalFile& file) {
-    auto vectors = embed_in_memory(embedder_, file.records, communicator_, progress_of(file));
+  std::vector<SkippedRow> in_memory(const EvalFile& file) {
+    EmbeddedFile embedded = embed_in_memory(embedder_, file.records, communicator_, {}, progress_of(file));
     totals_.records += file.records.size();
-    return std::make_unique<TensorSource>(std::move(vectors));
+    vectors_[&file] = std::make_unique<TensorSource>(std::move(embedded.rows));
+    return std::move(embedded.skipped);
   }
 
-  std::unique_ptr<VectorSource> from_folder(const EvalFile& file) {
+  std::vector<SkippedRow> from_folder(const EvalFile& file) {
     const fs::path records = set_.benchmark().root / file.path;
     std::string name = file.path.string();
     std::replace(name.begin(), name.end(), '/', '.');
     const fs::path path = *config_.embeddings / (name + ".h5");
     const KeptEmbeddings kept{info_, config_sha256(config_.embed) + set_.instruction(), config_.store};
-    const bool found = keep_embeddings(path, file.records, records, embedder_, kept, communicator_, progress_of(file));
+    const bool found =
+        keep_embeddings(path, file.records, records, embedder_, kept, communicator_, {}, progress_of(file));
     (found ? totals_.reused : totals_.records) += file.records.size();
-    return std::make_unique<FileSource>(path);
+    auto source = std::make_unique<FileSource>(path);
+    std::vector<SkippedRow> skipped = source->skipped();
+    vectors_[&file] = std::move(source);
+    return skipped;
   }
 
   const EvalConfig& config_;
-  const EvalSet& set_;
+  EvalSet& set_;
   Embedder embedder_;
   EmbeddingsInfo info_;
   EmbedTotals& totals_;
   Communicator& communicator_;
   const EvalProgress& progress_;
+  std::map<const EvalFile*, std::unique_ptr<VectorSource>> vectors_;
 };
 
 EmbeddingsInfo info_of(const EvalConfig& config, CheckpointEmbedder& checkpoint, Communicator& communicator) {
@@ -141,7 +163,7 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
   resolve_metrics(config->metrics, benchmark);
   std::vector<Reference> references = references_of(*config, benchmark);
   CheckpointEmbedder checkpoint(config->embed, device);
-  const EvalSet set(std::move(benchmark), config->queries);
+  EvalSet set(std::move(benchmark), config->queries);
   for (const auto& file : set.files()) checkpoint.require_fits(file->records, set.benchmark().image_root);
   std::optional<RerankedColumns> reranked;
   if (config->rerank) reranked.emplace(*config, set, communicator, progress, device);
@@ -153,7 +175,7 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
   checkpoint.load(communicator);
 
   EvalReport report;
-  for (const EvalSearch& search : set.searches()) report.missing_positives += search.missing;
+  report.modality_mismatches = set.modality_mismatches();
   const EmbeddingsInfo info = info_of(*config, checkpoint, communicator);
   if (reranked) reranked->load(info);
   EmbedTotals totals{.records_to_embed = set.records_to_embed()};
@@ -162,18 +184,22 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
   const auto work_begin = Clock::now();
   if (reranked && reranked->fit_set()) {
     FileEmbedder embedder(*config, *reranked->fit_set(), checkpoint, info, totals, communicator, progress);
-    reranked->fit([&](const EvalFile& file) { return embedder.embed(file); });
+    embedder.embed_all();
+    reranked->fit([&](const EvalFile& file) { return embedder.take(file); });
   }
   const bool writes = communicator.rank() == 0;
   std::vector<GalleryBuilder> galleries(1 + (reranked ? config->rerank->modes.size() : 0),
                                         GalleryBuilder(set, config->gallery, config->metrics.depth));
+  const auto skipped_for_fit = static_cast<std::ptrdiff_t>(totals.skipped.size());
   FileEmbedder embedder(*config, set, checkpoint, info, totals, communicator, progress);
+  embedder.embed_all();
+  for (const EvalSearch& search : set.searches()) report.missing_positives += search.missing;
   ReorderLists reorder;
   if (reranked)
     reorder = [&](const EvalSearch& search, const Neighbours& found) { return reranked->reorder(search, found); };
   int64_t searched = 0;
   const std::vector<ResultTable> tables = evaluate_columns(
-      set, config->metrics, [&](const EvalFile& file) { return embedder.embed(file); }, reorder, communicator,
+      set, config->metrics, [&](const EvalFile& file) { return embedder.take(file); }, reorder, communicator,
       [&](const EvalSearch& search, std::size_t column, const Neighbours& lists, const TaskMetrics&) {
         if (writes) galleries[column].add(search, lists);
         if (!reranked) progress("search", ++searched, std::ssize(set.searches()));
@@ -183,6 +209,7 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
   report.search_s = seconds_since(work_begin) - report.embed_s - report.rerank.score_s;
   report.records = totals.records;
   report.reused = totals.reused;
+  report.skipped = std::move(totals.skipped);
   for (std::size_t column = 0; column < tables.size(); ++column) {
     EvalResults results{.label = config->label,
                         .benchmark = fmt::format("{}, {}", set.benchmark().name, config->benchmark.split),
@@ -193,7 +220,10 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
                         .instruction = set.instruction(),
                         .depth = config->metrics.depth,
                         .table = tables[column],
-                        .references = references};
+                        .references = references,
+                        .skipped = {}};
+    for (auto each = report.skipped.begin() + skipped_for_fit; each != report.skipped.end(); ++each)
+      results.skipped.push_back(each->id);
     if (column > 0) {
       results.reranked_by = reranked->reranked_by(config->rerank->modes[column - 1]);
       results.label += " + " + results.reranked_by->mode;

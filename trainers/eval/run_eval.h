@@ -22,6 +22,8 @@ struct EvalReport {
   int64_t records = 0;               ///< embedded, of all ranks
   int64_t reused = 0;                ///< found in the folder of embeddings
   int64_t missing_positives = 0;     ///< relevant documents that pools lack, over all searches
+  int64_t modality_mismatches = 0;   ///< records taken under benchmark.allow_modality_mismatch
+  std::vector<SkippedRow> skipped;   ///< under on_error: skip, of all ranks, file by file; row: of that file
   double prepare_s = 0;              ///< checking the inputs, reading weights
   double embed_s = 0, search_s = 0;
   RerankEvalReport rerank;

@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "core/error.h"
+
 namespace trireme {
 namespace {
 
@@ -30,18 +32,24 @@ std::vector<int64_t> rows_with(const std::set<int64_t>& needed, int64_t size, in
   return rows;
 }
 
-void keep(EvalFile& file, const std::vector<int64_t>& rows) {
-  std::vector<std::string> ids;
-  for (const int64_t row : rows) ids.emplace_back(file.ids[row]);
-  file.records.keep(rows);
-  file.ids = IdTable(ids, file.path.string());
-}
-
 template <class T>
 std::vector<T> chosen(std::vector<T>&& all, const std::vector<int64_t>& rows) {
   std::vector<T> out;
   for (const int64_t row : rows) out.push_back(std::move(all[static_cast<std::size_t>(row)]));
   return out;
+}
+
+void keep(EvalFile& file, const std::vector<int64_t>& rows) {
+  std::vector<std::string> ids;
+  for (const int64_t row : rows) ids.emplace_back(file.ids[row]);
+  file.records.keep(rows);
+  file.ids = IdTable(ids, file.path.string());
+  if (!file.content.empty()) file.content = chosen(std::move(file.content), rows);
+}
+
+void keep_queries(EvalSearch& search, const std::vector<int64_t>& rows) {
+  search.relevant = chosen(std::move(search.relevant), rows);
+  if (!search.excluded.empty()) search.excluded = chosen(std::move(search.excluded), rows);
 }
 
 /// Rows of the pool by their new numbers; those that left it are left out.
@@ -62,9 +70,7 @@ void thin_queries(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<Eva
     if (std::ssize(rows) == files[file]->records.size()) continue;
     keep(*files[file], rows);
     for (EvalSearch& search : searches) {
-      if (search.queries != file) continue;
-      search.relevant = chosen(std::move(search.relevant), rows);
-      if (!search.excluded.empty()) search.excluded = chosen(std::move(search.excluded), rows);
+      if (search.queries == file) keep_queries(search, rows);
     }
   }
 }
@@ -93,12 +99,7 @@ void thin_pools(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<EvalS
   }
 }
 
-}  // namespace
-
-void thin_out(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<EvalSearch>& searches,
-              const EvalSubset& subset) {
-  if (subset.max_queries) thin_queries(files, searches, *subset.max_queries);
-  if (subset.max_candidates) thin_pools(files, searches, *subset.max_candidates);
+void count_excluded(std::vector<EvalSearch>& searches) {
   for (EvalSearch& search : searches) {
     search.most_excluded = 0;
     for (const auto& excluded : search.excluded) {
@@ -106,6 +107,54 @@ void thin_out(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<EvalSea
     }
     if (search.most_excluded == 0) search.excluded.clear();
   }
+}
+
+}  // namespace
+
+void thin_out(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<EvalSearch>& searches,
+              const EvalSubset& subset) {
+  if (subset.max_queries) thin_queries(files, searches, *subset.max_queries);
+  if (subset.max_candidates) thin_pools(files, searches, *subset.max_candidates);
+  count_excluded(searches);
+}
+
+void leave_out(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<EvalSearch>& searches,
+               std::vector<std::vector<int64_t>> skipped) {
+  const auto is_skipped = [&](std::size_t file, int64_t row) { return std::ranges::binary_search(skipped[file], row); };
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const auto& part_of = files[i]->part_of;
+    if (!part_of || skipped[part_of->file].empty()) continue;
+    for (std::size_t row = 0; row < part_of->rows.size(); ++row)
+      if (is_skipped(part_of->file, part_of->rows[row])) skipped[i].push_back(static_cast<int64_t>(row));
+  }
+  std::vector<std::vector<int64_t>> kept(files.size());
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    for (int64_t row = 0; row < files[i]->records.size(); ++row)
+      if (!is_skipped(i, row)) kept[i].push_back(row);
+    TRIREME_CHECK(!kept[i].empty(), DataError, files[i]->path.string(),
+                  "a file must have a record that can be read; got {} that cannot; check the pictures.",
+                  skipped[i].size());
+  }
+  for (EvalSearch& search : searches) {
+    if (!skipped[search.queries].empty()) keep_queries(search, kept[search.queries]);
+    if (skipped[search.pool].empty()) continue;
+    const EvalFile& pool = *files[search.pool];
+    for (const auto& documents : search.relevant) {
+      for (const RelevantDocument& document : documents) {
+        const auto row = pool.ids.find(document.did);
+        search.missing += row && is_skipped(search.pool, *row);
+      }
+    }
+    for (std::vector<int64_t>& excluded : search.excluded) excluded = renumbered(excluded, kept[search.pool]);
+  }
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    auto& part_of = files[i]->part_of;
+    if (part_of && !skipped[part_of->file].empty())
+      part_of->rows = renumbered(chosen(std::move(part_of->rows), kept[i]), kept[part_of->file]);
+  }
+  for (std::size_t i = 0; i < files.size(); ++i)
+    if (!skipped[i].empty()) keep(*files[i], kept[i]);
+  count_excluded(searches);
 }
 
 }  // namespace trireme

@@ -15,4 +15,8 @@ namespace trireme {
 void thin_out(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<EvalSearch>& searches,
               const EvalSubset& subset);
 
+/// EvalSet::leave_out().
+void leave_out(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<EvalSearch>& searches,
+               std::vector<std::vector<int64_t>> skipped);
+
 }  // namespace trireme

@@ -72,7 +72,7 @@ ValidationScores Validation::run(Embedder embedder, Communicator& communicator) 
   const ResultTable table = evaluate(
       set_, metrics_,
       [&](const EvalFile& file) {
-        return std::make_unique<TensorSource>(embed_in_memory(embedder, file.records, communicator));
+        return std::make_unique<TensorSource>(embed_in_memory(embedder, file.records, communicator).rows);
       },
       communicator);
   TRIREME_ASSERT(table.mean && pool_of(*table.mean), "no mean over {} rows", table.rows.size());

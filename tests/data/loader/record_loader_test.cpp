@@ -119,6 +119,40 @@ TEST_F(RecordLoaderTest, ARankWithoutRecordsGetsNone) {
   EXPECT_TRUE(load(file, 1, 2).empty());
 }
 
+TEST_F(RecordLoaderTest, SkipsWhatCannotBeReadWhenAsked) {
+  folder_.write("images/broken.png", "no image at all");
+  std::string text;
+  const std::set<int64_t> broken = {0, 1, 5, 8, 9, 10, 11, 13};  // a block's first, a whole block, the last record
+  for (int64_t i = 0; i < 14; ++i)
+    text += fmt::format("{{\"id\": \"r{}\", \"txt\": \"x\", \"img_path\": {}}}\n", i,
+                        broken.contains(i) ? "\"broken.png\"" : "null");
+  const RecordFile file(folder_.write("r.jsonl", text), {});
+  EXPECT_THAT(message_of<DataError>([&] { load(file); }), HasSubstr("broken.png"));
+  options_.on_error = OnDataError::kSkip;
+  const auto one = load(file);
+  std::set<int64_t> rows, skipped;
+  for (const auto& [first_row, batch] : one) {
+    EXPECT_EQ(batch.ids.empty(), !batch.batch.tokens.defined());
+    for (std::size_t i = 0; i < batch.ids.size(); ++i) {
+      const int64_t row = first_row + static_cast<int64_t>(i);
+      EXPECT_EQ(batch.ids[i], fmt::format("r{}", row));
+      EXPECT_TRUE(rows.insert(row).second);
+    }
+    for (const SkippedRow& each : batch.skipped) {
+      EXPECT_EQ(each.id, fmt::format("r{}", each.row));
+      EXPECT_THAT(each.reason, AllOf(HasSubstr(fmt::format("r.jsonl:{}", each.row + 1)), HasSubstr("broken.png")));
+      EXPECT_TRUE(skipped.insert(each.row).second);
+    }
+  }
+  EXPECT_EQ(skipped, broken);
+  EXPECT_EQ(rows.size(), 14 - broken.size());
+  options_.threads = 3;
+  auto together = load(file, 0, 2);
+  together.merge(load(file, 1, 2));
+  ASSERT_EQ(together.size(), one.size());
+  for (const auto& [first_row, batch] : one) EXPECT_EQ(together.at(first_row).ids, batch.ids);
+}
+
 TEST_F(RecordLoaderTest, ABrokenImageStopsItWithRecordAndFile) {
   std::filesystem::resize_file(folder_.path() / "images/a.png", 20);
   const RecordFile file = records(3);

@@ -1,10 +1,12 @@
 #include "data/sources/mbeir_source.h"
 
+#include <fstream>
 #include <map>
 #include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"
@@ -79,6 +81,61 @@ TEST_F(MbeirSourceTest, PutsTheQueryUnderAnInstructionOfThePositivesModality) {
   EXPECT_THAT(texts["9:1"], UnorderedElementsAre("Find the image. pets.", "Show it. pets."));
   EXPECT_THAT(texts["9:2"], ElementsAre("Find the text. pets."));
   EXPECT_EQ(texts.size(), 3u);
+}
+
+RC_GTEST_PROP(MbeirSource, PairSizeIsThatOfThePairThatIsRead, ()) {
+  const auto joined = [](const std::vector<std::string>& pieces) { return fmt::format("{}", fmt::join(pieces, "")); };
+  const auto pieces = rc::gen::container<std::vector<std::string>>(
+      rc::gen::element<std::string>("a", "Z", " ", "\\\"", ".", "?", "!", "\\r", "\\n", "\\t", "ß", "東"));
+  const std::string query = "x" + joined(*pieces), document = joined(*pieces) + "y";
+  const bool image = *rc::gen::arbitrary<bool>();
+  const TempFolder folder;
+  folder.write("i.tsv",
+               "query_modality\tcand_modality\tdataset_name\tdataset_id\tprompt_1\tprompt_2\tprompt_3\n"
+               "text\ttext\tCOCO\t9\tFind the text\tß?\t\" \"Quoted!\n"
+               "image,text\ttext\tCOCO\t9\t  Find it. \t\t\n");
+  folder.write("pool.jsonl", fmt::format(R"({{"did": "9:1", "txt": "{}", "modality": "text"}})", document));
+  folder.write("q.jsonl", fmt::format(R"({{"qid": "9:10", "query_txt": "{}", "query_img_path": {}, )"
+                                      R"("pos_cand_list": ["9:1"], "task_id": 1}})",
+                                      query, image ? "\"a.png\"" : "null"));
+  SourceConfig config;
+  config.files = {"q.jsonl"};
+  config.pool = "pool.jsonl";
+  config.instructions = "i.tsv";
+  if (*rc::gen::arbitrary<bool>()) config.instruction_choice = InstructionChoice::kNone;
+  const MbeirSource source(folder.path(), config, std::make_shared<CandidatePool>(folder.path() / "pool.jsonl"),
+                           nullptr);
+  for (int64_t i = 0; i < 5; ++i) {
+    const TrainingPair pair = source.read(0, random_stream(1, "test", i), 0);
+    const PairSize size = source.pair_size(0, random_stream(1, "test", i));
+    RC_ASSERT(size.text_bytes == static_cast<int64_t>(pair.query.text.size() + pair.target.text.size()));
+    RC_ASSERT(size.images == int64_t{image});
+  }
+}
+
+TEST_F(MbeirSourceTest, PairSizesAreKnownWithoutReadingTheFiles) {
+  const auto source = open(std::string(kTextQuery) + kMixedQuery + kImageQuery);
+  std::vector<int64_t> bytes;
+  for (int64_t row = 0; row < source.size(); ++row) bytes.push_back(source.pair_size(row, stream(row)).text_bytes);
+  for (const char* name : {"q.jsonl", "pool.jsonl"}) {
+    // In place: the mapping shows what the file holds now.
+    const auto path = folder_.path() / name;
+    std::fstream(path, std::ios::in | std::ios::out) << std::string(std::filesystem::file_size(path), '!');
+  }
+  for (int64_t row = 0; row < source.size(); ++row)
+    EXPECT_EQ(source.pair_size(row, stream(row)).text_bytes, bytes[static_cast<std::size_t>(row)]);
+  EXPECT_THAT(message_of<DataError>([&] { source.read(0, stream(0), 0); }), HasSubstr("JSON")) << "reading would tell";
+}
+
+TEST_F(MbeirSourceTest, TakesAModalityThatContradictsTheContentWhenAllowed) {
+  folder_.write("i.tsv", std::string(kInstructions) + "image,text\ttext\tCOCO\t9\tWhat is this\t\n");
+  constexpr const char* kBoth = R"({"qid": "9:13", "query_txt": "", "query_img_path": "b.png", "query_modality": )"
+                                R"("image,text", "pos_cand_list": ["9:2"], "task_id": 6})";
+  EXPECT_THAT(refusal(kBoth), HasSubstr("allow_modality_mismatch"));
+  config_.allow_modality_mismatch = true;
+  const auto source = open(std::string(kTextQuery) + kBoth);
+  EXPECT_EQ(source.modality_mismatches(), 1);
+  EXPECT_EQ(source.read(1, stream(0), 0).query.text, "What is this.");
 }
 
 TEST_F(MbeirSourceTest, GivesCandidatesNoInstruction) {

@@ -78,6 +78,76 @@ TEST_F(RecordsTest, KeepsSomeOfItsRowsWithTheLinesTheyCameFrom) {
   EXPECT_EQ(file.read(0).id, "c");
 }
 
+TEST_F(RecordsTest, TakesJsonAsPythonWritesIt) {
+  const RecordFile file = open(
+      R"({"id": "a", "txt": "x", "n": 123456789012345678901, "score": NaN, "m": [-Infinity, 1e999, {"n": Infinity}]})"
+      "\n"
+      R"({"id": "b", "txt": "y", "cut": "\ud83d", "\udc00": 1})");
+  ASSERT_EQ(file.size(), 2);
+  EXPECT_EQ(file.read(0).id, "a");
+  EXPECT_EQ(file.read(0).text, "x");
+  EXPECT_EQ(file.read(1).text, "y");
+}
+
+TEST_F(RecordsTest, NamesSuchValuesWhereTheyAreRead) {
+  EXPECT_THAT(refusal(R"({"id": "a", "txt": NaN})"), HasSubstr("txt must be a string or null; got NaN;"));
+  EXPECT_THAT(refusal(R"({"id": 123456789012345678901, "txt": "x"})"),
+              HasSubstr("id must be a string; got 123456789012345678901;"));
+  EXPECT_THAT(refusal(R"({"id": "a", "txt": "\ud83d"})"), HasSubstr(R"(got "\ud83d")"));
+  EXPECT_THAT(refusal(R"({"qid": "0:1", "query_txt": "x", "task_id": 4.0})"), HasSubstr("integer task_id; got 4.0"));
+  EXPECT_THAT(refusal(R"({"qid": "0:1", "query_txt": "x", "task_id": 98765432109876543210})"),
+              HasSubstr("integer task_id; got 98765432109876543210"));
+}
+
+TEST_F(RecordsTest, TakesByteOrderMarkCrlfAndBlankLinesAtTheEnd) {
+  const RecordFile file =
+      open("\xef\xbb\xbf{\"id\": \"a\", \"txt\": \"x\"}\r\n{\"id\": \"b\", \"txt\": \"y\"}\r\n\r\n \n");
+  ASSERT_EQ(file.size(), 2);
+  EXPECT_EQ(file.read(0).id, "a");
+  EXPECT_EQ(file.read(1).text, "y");
+}
+
+TEST_F(RecordsTest, NamesWhatIsNoJsonLines) {
+  EXPECT_THAT(refusal("[\n  {\n    \"id\": \"a\"\n  }\n]\n"),
+              AllOf(HasSubstr("r.jsonl:1]"), HasSubstr("an array without its end"), HasSubstr("jq -c '.[]'")));
+  EXPECT_THAT(refusal("{\"id\": \"a\", \"txt\": \"x\"},\n{\"id\": \"b\"}\n"), HasSubstr("a value and a comma"));
+  EXPECT_THAT(refusal("{'id': 'a', 'txt': None}\n"), HasSubstr("a Python literal"));
+  EXPECT_THAT(refusal(std::string("\xff\xfe{\0\"\0", 6)), HasSubstr("got UTF-16 text"));
+  EXPECT_THAT(refusal("{\"id\": \"a\"}\r{\"id\": \"b\"}\r"), HasSubstr("carriage returns alone"));
+  EXPECT_THAT(refusal("{\"id\": \"a\", \"txt\": \"x\"}\n\n{\"id\": \"b\", \"txt\": \"x\"}\n"),
+              AllOf(HasSubstr("r.jsonl:2]"), HasSubstr("an empty line")));
+  EXPECT_THAT(refusal("{\"id\": \"a\\u0000b\", \"txt\": \"x\"}"), HasSubstr("no zero character; got a\\x00b"));
+}
+
+TEST_F(RecordsTest, VisitsEveryRecordOnce) {
+  std::vector<std::string> ids;
+  const RecordFile file(folder_.write("v.jsonl", "{\"id\": \"a\", \"txt\": \"x\"}\n{\"id\": \"b\", \"txt\": \"y\"}\n"),
+                        {}, [&](int64_t row, const Record& record) {
+                          EXPECT_EQ(row, std::ssize(ids));
+                          ids.push_back(record.id);
+                        });
+  EXPECT_THAT(ids, ::testing::ElementsAre("a", "b"));
+}
+
+TEST_F(RecordsTest, TakesAModalityThatContradictsTheContentWhenAllowed) {
+  constexpr const char* kLines =
+      R"({"qid": "5:2", "query_txt": null, "query_img_path": "i.jpg", "query_modality": "image,text", "task_id": 6})"
+      "\n"
+      R"({"qid": "5:3", "query_txt": "who?", "query_img_path": "i.jpg", "query_modality": "image,text", "task_id": 6})"
+      "\n"
+      R"({"did": "5:4", "txt": "a text", "img_path": null, "modality": "image,text"})";
+  EXPECT_THAT(refusal(kLines), AllOf(HasSubstr("r.jsonl:1]"), HasSubstr("allow_modality_mismatch")));
+  RecordOptions options;
+  options.instructions.emplace(folder_.write("instructions.tsv", kInstructions));
+  options.allow_modality_mismatch = true;
+  const RecordFile file(folder_.write("r.jsonl", kLines), std::move(options));
+  EXPECT_EQ(file.modality_mismatches(), 2);
+  EXPECT_EQ(file.read(0).text, "Answer this.") << "the instruction of image,text, as UniIR takes it";
+  EXPECT_EQ(file.read(0).image, "i.jpg");
+  EXPECT_EQ(file.read(1).text, "Answer this. who?");
+  EXPECT_EQ(file.read(2).text, "A text.");
+}
+
 TEST_F(RecordsTest, RefusesBrokenLinesByNumber) {
   const std::string good = R"({"id": "a", "txt": "x"})"
                            "\n";
@@ -128,7 +198,15 @@ TEST_F(RecordsTest, RefusesImagesOutsideTheRoot) {
   std::filesystem::create_symlink(folder_.path() / "out.png", root / "link.png");
   std::filesystem::create_symlink(root / "in.png", root / "fine.png");
   EXPECT_EQ(resolve_image(root, "fine.png", "w"), std::filesystem::canonical(root / "in.png"));
-  EXPECT_THAT(message_of<DataError>([&] { resolve_image(root, "link.png", "w"); }), HasSubstr("link.png"));
+  EXPECT_THAT(message_of<DataError>([&] { resolve_image(root, "link.png", "w"); }),
+              AllOf(HasSubstr("link.png"), HasSubstr("follow_links")));
+  EXPECT_EQ(resolve_image({root, true}, "link.png", "w"), std::filesystem::canonical(folder_.path() / "out.png"));
+  EXPECT_THAT(message_of<DataError>([&] { resolve_image({root, true}, "../out.png", "w"); }), HasSubstr("without .."));
+  std::filesystem::create_symlink(folder_.path() / "gone.png", root / "dangling.png");
+  EXPECT_THAT(message_of<DataError>([&] {
+                resolve_image({root, true}, "dangling.png", "w");
+              }),
+              HasSubstr("dangling.png"));
   EXPECT_THAT(message_of<DataError>([&] { resolve_image(root, "none.png", "w"); }), HasSubstr("check --image-root"));
 }
 

@@ -76,7 +76,7 @@ class RerankScorerTest : public testing::Test {
     EncodedSequence sequence;
     const auto item = [&](const Record& record) -> RerankItem {
       if (record.image.empty()) return {record.text, std::nullopt};
-      const MappedFile file(in.image_root / record.image);
+      const MappedFile file(in.image_root.folder / record.image);
       sequence.images.push_back(preprocess_image(decode_image(file.bytes(), "test"), *in.image_processor, "test"));
       return {record.text, sequence.images.back().grid_h * sequence.images.back().grid_w / 4};
     };

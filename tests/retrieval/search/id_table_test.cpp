@@ -28,6 +28,14 @@ TEST(IdTable, FindsEveryIdAndNoOther) {
   EXPECT_EQ(IdTable(std::vector<std::string>{}).find("a"), std::nullopt);
 }
 
+TEST(IdTable, IsTheSameOfBytesAndOffsets) {
+  const IdTable of_names({"b", "", "a"}), of_bytes("ba", {0, 1, 1, 2}, "ids");
+  for (int64_t row = 0; row < 3; ++row) {
+    EXPECT_EQ(of_bytes[row], of_names[row]);
+    EXPECT_EQ(of_bytes.place(row), of_names.place(row));
+  }
+}
+
 TEST(IdTable, RefusesAnIdTwiceNamingBothRows) {
   EXPECT_THAT(message_of<DataError>([] {
                 IdTable({"a", "b", "c", "b"}, "corpus.h5");
