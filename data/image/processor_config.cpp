@@ -22,6 +22,13 @@ constexpr std::size_t kMaxBytes = 1 << 20, kMaxDepth = 64;
 constexpr int64_t kMaxPatch = 1024, kMaxPixels = int64_t{1} << 40;
 constexpr int64_t kBicubic = 3;  // Pillow's Resampling.BICUBIC
 
+std::string shown(dom::element value) {
+  dom::object object;
+  std::string_view odd;
+  const bool is_odd = !value.get(object) && object.size() == 1 && !object.at_key(kOddValueKey).get(odd);
+  return quote_text(is_odd ? std::string(odd) : simdjson::minify(value));
+}
+
 /// An object of the file; `prefix` is its path there: "image_processor.size.".
 class Section {
  public:
@@ -77,7 +84,7 @@ class Section {
     if (holds) return;
     const auto element = find(key);
     throw DataError(file_, fmt::format("{}{} must be {}; got {}; take the checkpoint's own file.", prefix_, key, wanted,
-                                       element ? quote_text(simdjson::minify(*element)) : "no such field"));
+                                       element ? shown(*element) : "no such field"));
   }
 
  private:
