@@ -63,15 +63,12 @@ void check_rows(const ContrastiveRows& rows) {
 
 /// Widest first.
 std::vector<Prefix> prefixes_of(const InfoNceConfig& config, int64_t width) {
+  check_widths(config, width);
   if (config.matryoshka_dims.empty()) return {{.width = width}};
   std::vector<Prefix> prefixes;
   for (std::size_t i = 0; i < config.matryoshka_dims.size(); ++i) {
-    const int64_t dims = config.matryoshka_dims[i];
-    TRIREME_CHECK(dims >= 1 && dims <= width, ConfigError, "info_nce",
-                  "matryoshka_dims must be between 1 and the embedding width, {}; got {}; correct "
-                  "loss.matryoshka_dims.",
-                  width, dims);
-    prefixes.push_back({dims, config.matryoshka_weights.empty() ? 1.0 : config.matryoshka_weights[i]});
+    prefixes.push_back(
+        {config.matryoshka_dims[i], config.matryoshka_weights.empty() ? 1.0 : config.matryoshka_weights[i]});
   }
   std::ranges::stable_sort(prefixes, std::ranges::greater{}, &Prefix::width);
   return prefixes;
@@ -128,6 +125,15 @@ InfoNceResult info_nce(const ContrastiveRows& rows, const PairLabels& labels, co
   const Contrast contrast{config, layout, exclusion, comm, std::move(prefixes), scale};
   return config.compute == ContrastCompute::kTiled ? tiled_info_nce(ready, contrast)
                                                    : gathered_info_nce(ready, contrast);
+}
+
+void check_widths(const InfoNceConfig& config, int64_t embedding_width) {
+  for (const int64_t dims : config.matryoshka_dims) {
+    TRIREME_CHECK(dims >= 1 && dims <= embedding_width, ConfigError, "info_nce",
+                  "matryoshka_dims must be between 1 and the embedding width, {}; got {}; correct "
+                  "loss.matryoshka_dims.",
+                  embedding_width, dims);
+  }
 }
 
 torch::Tensor initial_log_inverse_temperature(const InfoNceConfig& config) {

@@ -74,6 +74,9 @@ struct InfoNceResult {
 InfoNceResult info_nce(const ContrastiveRows& rows, const PairLabels& labels, const InfoNceConfig& config,
                        Communicator& comm, const torch::Tensor& log_inverse_temperature = {});
 
+/// throws ConfigError: one of matryoshka_dims is wider than the model's embedding.
+void check_widths(const InfoNceConfig& config, int64_t embedding_width);
+
 /// log(1 / config.temperature), 0-dim float32 (a parameter when config.learn_temperature); the trainer owns it, its
 /// optimiser trains it without weight decay, the reducer sums its gradient.
 torch::Tensor initial_log_inverse_temperature(const InfoNceConfig& config);

@@ -5,12 +5,12 @@
 
 #include "core/config/field_list.h"
 #include "core/elapsed.h"
-#include "trainers/diverged.h"
 #include "trainers/lamra_rank_parts.h"
 #include "trainers/mined_source.h"
 #include "trainers/preflight.h"
 #include "trainers/rerank_totals.h"
 #include "trainers/run/stop.h"
+#include "trainers/run_guard.h"
 #include "trainers/run_state.h"
 #include "trainers/skipped.h"
 #include "trainers/what_trains.h"
@@ -45,12 +45,12 @@ using Clock = std::chrono::steady_clock;
 
 /// The longest of the run's first batches goes forward and back once; nothing of it is kept. Before anything is
 /// written: what is wrong with the batches is found here.
-void fly_ahead(LamraRankParts& parts, TrainingJob& job) {
-  const int64_t steps = parts.config.train.preflight_steps;
-  RerankLoader loader = parts.loader(0);
+void fly_ahead(LamraRankFiles& files, LamraRankParts& parts, TrainingJob& job) {
+  const std::unique_ptr<RerankLoader> loader = std::move(files.first_batches);
+  const int64_t steps = files.config.train.preflight_steps;
   if (steps == 0) return;
-  const RerankBatch longest = longest_batch(loader, steps);
-  rerank_step(parts.task, longest, parts.reducer, parts.communicator);
+  const RerankBatch longest = longest_batch(*loader, steps);
+  rerank_step(parts.task, longest, parts.reducer, files.communicator);
   job.log.info("the longest of {} batches, {} tokens on this rank, fits: {}", steps, counts_of(longest).tokens,
                memory_by_category(parts.base.model, parts.optimizer, job.peak_memory_bytes()).text());
 }
@@ -85,6 +85,7 @@ DataConfig LamraRankConfig::default_data() {
 
 void LamraRankConfig::check(Problems& problems) const {
   check_what_trains(model, lora, trainable, problems);
+  check_warmup(schedule, train, problems);
   if (std::ranges::any_of(data.sources, [](const SourceConfig& s) { return s.kind != SourceKind::kMbeir; }))
     problems.add("data.sources", "must be of kind mbeir, whose queries were mined for; got another; remove it");
   if (data.prompt != PromptForm::kLamra)
@@ -99,61 +100,66 @@ TrainingEnd train_lamra_rank(const Resolved<LamraRankConfig>& resolved, Training
   const LamraRankConfig& config = *resolved;
   Communicator& communicator = job.communicator;
 
+  // Check: all that config, files and run directory can be refused for, before a weight is read.
+  RunIdentity identity{.recipe = "lamra_rank",
+                       .config_dump = resolved.dump(),
+                       .config_values = yaml_of_values(config),
+                       .seed = static_cast<uint64_t>(config.seed),
+                       .ranks = communicator.size()};
+  if (communicator.rank() == 0) check_run_folder(config.run_dir, identity, config.resume);
+  LamraRankFiles files(config, job);
+  log_allowed(files.set, job.log);
+  tell_mined(files.set, files.negatives, job.log);
+
   // Build.
-  LamraRankParts parts(config, job);
-  const int64_t steps = total_steps(config.train, parts.set.steps_per_epoch());
-  const Schedule schedule(config.schedule, steps);
-  log_allowed(parts.set, job.log);
-  tell_mined(parts.set, parts.negatives, job.log);
-  fly_ahead(parts, job);
-  RunState run(config.run_dir,
-               {.recipe = "lamra_rank",
-                .config_dump = resolved.dump(),
-                .config_values = yaml_of_values(config),
-                .seed = static_cast<uint64_t>(config.seed),
-                .base = parts.base.base,
-                .ranks = communicator.size()},
-               config.resume, config.checkpoint, communicator, job.log);
+  LamraRankParts parts(files, job);
+  fly_ahead(files, parts, job);
+  identity.base = parts.base.base;
+  RunState run(config.run_dir, identity, config.resume, config.checkpoint, communicator, job.log);
   run.write_trainable(tensor_statuses(parts.base.model));
 
   // Restore.
   const auto [first_step, counters] = run.restore(parts.leaves, parts.optimizer);
-  Guard guard(config.guard);
+  RunGuard guard(config.guard, run);
   guard.restore(counters);
   RerankTotals totals(communicator, parts.base.model.device);
-  totals.restore(counters);
+  totals.restore(counters, job.log);
 
   // Loop.
   const auto write_checkpoint = [&](int64_t steps_done) {
     run.checkpoint(steps_done, parts.leaves, parts.optimizer, merged({guard.state(), totals.state()}));
   };
-  LastCheckpoint last_checkpoint(run, parts.leaves, job.log, write_checkpoint);
-  RerankLoader loader = parts.loader(first_step);
+  LastCheckpoint last_checkpoint(run, parts.leaves, job.log, [&](int64_t steps_done) {
+    guard.examine(totals.read_steps(), parts.leaves);
+    write_checkpoint(steps_done);
+  });
+  const int64_t steps = files.steps;
+  const std::unique_ptr<RerankLoader> loader = files.loader(first_step);
   Progress progress(job.console, job.progress("train", "steps", steps - first_step));
   Clock::time_point line_begin = Clock::now();
   for (int64_t step = first_step; step < steps; ++step) {
-    const RerankBatch batch = loader.next();                                                      // sample
+    const RerankBatch batch = loader->next();                                                     // sample
     const RerankStepResult result = rerank_step(parts.task, batch, parts.reducer, communicator);  // forward .. reduce
     const GradientNorm norm = gradient_norm(parts.reducer.gradients(), config.optim.clip_norm);
-    const double lr = config.optim.peak_lr * schedule.factor(step);
+    const double lr = config.optim.peak_lr * files.schedule.factor(step);
     last_checkpoint.begin_update();
     parts.optimizer.step(lr, norm);   // step
     totals.add(result, norm, batch);  // report
+    guard.add(batch);
     log_skipped(step, batch.skipped, job.log);
     const bool last = step + 1 == steps;
     if ((step + 1) % config.train.log_every_steps == 0 || last) {
       const double seconds_per_step = seconds_since(line_begin) / static_cast<double>(totals.steps());
-      const RerankTotals::Means means = totals.take();
-      const StepHealth health{.step = step, .loss = means.loss, .gradient_norm = means.gradient_norm};
-      require_healthy(guard, health, batch.query_ids, batch.target_ids, run);
+      guard.examine(totals.read_steps());
       last_checkpoint.end_update(step + 1);
-      run.write(curve_record(step, means, config.data.sampler.pairs_global, lr, seconds_per_step));
+      run.write(curve_record(step, totals.take(), config.data.sampler.pairs_global, lr, seconds_per_step));
       line_begin = Clock::now();
     }
     last_checkpoint.end_update(step + 1);
     progress.advance(1);
     const bool stops = any_rank_stops(communicator, job.stop_requested());
     if (stops || last || (step + 1) % config.checkpoint.every_steps == 0) {
+      guard.examine(totals.read_steps(), parts.leaves);
       write_checkpoint(step + 1);
     }
     if (stops && !last) {

@@ -1,5 +1,6 @@
 #include "trainers/lamra_rank_parts.h"
 
+#include "data/loader/picture_reader.h"
 #include "trainers/mined_source.h"
 #include "trainers/run_state.h"
 #include "trainers/what_trains.h"
@@ -7,42 +8,53 @@
 namespace trireme {
 namespace {
 
-TrainingModel trainable_model(const LamraRankConfig& config, c10::Device device) {
+TrainingModel trainable_model(const LamraRankFiles& files, c10::Device device) {
+  const LamraRankConfig& config = files.config;
   const auto seed = static_cast<uint64_t>(config.seed);
+  files.communicator.barrier();
   TrainingModel base = load_training_model(config.model, seed, {.device = device, .head = true});
   make_trainable(base.model, config.lora, config.trainable, seed);
   return base;
 }
 
-RerankSamplesConfig samples_for(const LamraRankConfig& config, Model& model) {
+/// Checks what trains on the way.
+RerankSamplesConfig samples_for(const LamraRankConfig& config) {
+  Model outline = outline_of_trained(config.model, config.lora, config.trainable, {.head = true});
+  check_lr_factors(config.optim, trained_leaves(outline));
   RerankSamplesConfig samples = config.samples;
-  samples.share_images = samples.share_images && !vision_trains(model);
+  samples.share_images = samples.share_images && !vision_trains(outline);
   return samples;
 }
 
 }  // namespace
 
-LamraRankParts::LamraRankParts(const LamraRankConfig& run_config, TrainingJob& job)
+LamraRankFiles::LamraRankFiles(const LamraRankConfig& run_config, TrainingJob& job)
     : config(run_config),
       communicator(job.communicator),
+      inputs(config.model.path),
       negatives(open_mined(config.mined, communicator, job.log)),
       set(config.data, &negatives),
-      base(trainable_model(config, job.device)),
-      samples(samples_for(config, base.model)),
-      task{.model = base.model, .step = config.step, .loss = config.loss, .seed = static_cast<uint64_t>(config.seed)},
-      leaves(trained_leaves(base.model)),
-      optimizer(config.optim, leaves),
-      reducer(values_of(leaves), communicator) {}
-
-RerankLoader LamraRankParts::loader(int64_t first_step) const {
-  return {set,
-          config.data,
-          samples,
-          negatives,
-          {base.tokenizer, base.model.config.image_token_id, base.image_processor},
-          static_cast<uint64_t>(config.seed),
-          {communicator.rank(), communicator.size()},
-          first_step};
+      steps(total_steps(config.train, set.steps_per_epoch())),
+      schedule(config.schedule, steps),
+      samples(samples_for(config)),
+      first_batches(loader(0)) {
+  require_pictures_fit(set, config.data, inputs.model_input());
 }
+
+std::unique_ptr<RerankLoader> LamraRankFiles::loader(int64_t first_step) const {
+  return std::make_unique<RerankLoader>(set, config.data, samples, negatives, inputs.model_input(),
+                                        static_cast<uint64_t>(config.seed),
+                                        LoaderRank{communicator.rank(), communicator.size()}, first_step);
+}
+
+LamraRankParts::LamraRankParts(const LamraRankFiles& files, TrainingJob& job)
+    : base(trainable_model(files, job.device)),
+      task{.model = base.model,
+           .step = files.config.step,
+           .loss = files.config.loss,
+           .seed = static_cast<uint64_t>(files.config.seed)},
+      leaves(trained_leaves(base.model)),
+      optimizer(files.config.optim, leaves),
+      reducer(values_of(leaves), files.communicator) {}
 
 }  // namespace trireme

@@ -1,29 +1,45 @@
 #pragma once
 
+#include <memory>
+
 #include "core/dist/reducer.h"
 #include "data/loader/training_set.h"
 #include "data/rerank/rerank_loader.h"
 #include "data/sources/mined_negatives.h"
 #include "trainers/lamra_rank.h"
 #include "trainers/optim/optimizer.h"
+#include "trainers/schedule/schedule.h"
 
 namespace trireme {
 
-/// What a LamRA-Rank run is built of before its first step.
-struct LamraRankParts {
-  /// Checks files before weights are read, and what trains before anything is trained. Collective.
-  LamraRankParts(const LamraRankConfig& config, TrainingJob& job);
-  LamraRankParts(const LamraRankParts&) = delete;
-  LamraRankParts& operator=(const LamraRankParts&) = delete;
+/// What a LamRA-Rank run is built of before a weight is read.
+struct LamraRankFiles {
+  /// As LamraRetFiles.
+  LamraRankFiles(const LamraRankConfig& config, TrainingJob& job);
+  LamraRankFiles(const LamraRankFiles&) = delete;
+  LamraRankFiles& operator=(const LamraRankFiles&) = delete;
 
-  RerankLoader loader(int64_t first_step) const;
+  std::unique_ptr<RerankLoader> loader(int64_t first_step) const;
 
   const LamraRankConfig& config;
   Communicator& communicator;
+  ModelInputs inputs;
   MinedNegatives negatives;
   TrainingSet set;
+  int64_t steps;  ///< of the whole run
+  Schedule schedule;
+  RerankSamplesConfig samples;                  ///< the config's; pictures shared only where the vision tower is frozen
+  std::unique_ptr<RerankLoader> first_batches;  ///< loader(0), begun while weights are read; for one taker
+};
+
+/// What is built of them with the weights.
+struct LamraRankParts {
+  /// Waits until every rank has checked its files. Collective. files outlives the parts.
+  LamraRankParts(const LamraRankFiles& files, TrainingJob& job);
+  LamraRankParts(const LamraRankParts&) = delete;
+  LamraRankParts& operator=(const LamraRankParts&) = delete;
+
   TrainingModel base;
-  RerankSamplesConfig samples;  ///< the config's; pictures shared only where the vision tower is frozen
   RerankTask task;
   NamedTensors leaves;  ///< what trains
   Optimizer optimizer;

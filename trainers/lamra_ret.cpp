@@ -6,11 +6,11 @@
 
 #include "core/config/field_list.h"
 #include "core/elapsed.h"
-#include "trainers/diverged.h"
 #include "trainers/lamra_ret_parts.h"
 #include "trainers/mined_source.h"
 #include "trainers/preflight.h"
 #include "trainers/run/stop.h"
+#include "trainers/run_guard.h"
 #include "trainers/run_state.h"
 #include "trainers/run_validation.h"
 #include "trainers/skipped.h"
@@ -46,12 +46,12 @@ using Clock = std::chrono::steady_clock;
 
 /// The longest of the run's first batches goes forward and back once; nothing of it is kept. Before anything is
 /// written: what is wrong with the batches is found here.
-void fly_ahead(LamraRetParts& parts, TrainingJob& job) {
-  const int64_t steps = parts.config.train.preflight_steps;
-  PairLoader loader = parts.loader(0);
+void fly_ahead(LamraRetFiles& files, LamraRetParts& parts, TrainingJob& job) {
+  const std::unique_ptr<PairLoader> loader = std::move(files.first_batches);
+  const int64_t steps = files.config.train.preflight_steps;
   if (steps == 0) return;
-  const PairBatch longest = longest_batch(loader, steps);
-  contrastive_step(parts.task, longest, parts.reducer, parts.communicator);
+  const PairBatch longest = longest_batch(*loader, steps);
+  contrastive_step(parts.task, longest, parts.reducer, files.communicator);
   job.log.info("the longest of {} batches, {} tokens on this rank, fits: {}", steps, counts_of(longest).tokens,
                memory_by_category(parts.base.model, parts.optimizer, job.peak_memory_bytes()).text());
 }
@@ -84,6 +84,11 @@ StepRecord curve_record(int64_t step, const StepTotals::Means& means, const Cont
 
 void LamraRetConfig::check(Problems& problems) const {
   check_what_trains(model, lora, trainable, problems);
+  check_warmup(schedule, train, problems);
+  if (data.sampler.pairs_global == 1 && data.hard_negatives == 0)
+    problems.add("data.sampler.pairs_global",
+                 "must be at least 2 without hard negatives; got 1: no pair would have a "
+                 "negative; raise it");
   if (mined && data.hard_negatives == 0)
     problems.add("mined", "needs data.hard_negatives of at least 1; got 0; set it, or leave mined out");
   if (mined && std::ranges::none_of(data.sources, [](const SourceConfig& s) { return s.kind == SourceKind::kMbeir; }))
@@ -94,30 +99,31 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
   const LamraRetConfig& config = *resolved;
   Communicator& communicator = job.communicator;
 
+  // Check: all that config, files and run directory can be refused for, before a weight is read.
+  RunIdentity identity{.recipe = "lamra_ret",
+                       .config_dump = resolved.dump(),
+                       .config_values = yaml_of_values(config),
+                       .seed = static_cast<uint64_t>(config.seed),
+                       .ranks = communicator.size()};
+  if (communicator.rank() == 0) check_run_folder(config.run_dir, identity, config.resume);
+  LamraRetFiles files(config, job);
+  RunValidation validation(config.validation, config.data, files.inputs);
+  log_allowed(files.set, job.log);
+  if (files.negatives) tell_mined(files.set, *files.negatives, job.log);
+
   // Build.
-  LamraRetParts parts(config, job);
-  const int64_t steps = total_steps(config.train, parts.set.steps_per_epoch());
-  const Schedule schedule(config.schedule, steps);
-  RunValidation validation(config.validation, config.data, parts.base);
-  log_allowed(parts.set, job.log);
-  if (parts.negatives) tell_mined(parts.set, *parts.negatives, job.log);
-  fly_ahead(parts, job);
-  RunState run(config.run_dir,
-               {.recipe = "lamra_ret",
-                .config_dump = resolved.dump(),
-                .config_values = yaml_of_values(config),
-                .seed = static_cast<uint64_t>(config.seed),
-                .base = parts.base.base,
-                .ranks = communicator.size()},
-               config.resume, config.checkpoint, communicator, job.log);
+  LamraRetParts parts(files, job);
+  fly_ahead(files, parts, job);
+  identity.base = parts.base.base;
+  RunState run(config.run_dir, identity, config.resume, config.checkpoint, communicator, job.log);
   run.write_trainable(tensor_statuses(parts.base.model));
 
   // Restore.
   const auto [first_step, counters] = run.restore(parts.leaves, parts.optimizer);
-  Guard guard(config.guard);
+  RunGuard guard(config.guard, run);
   guard.restore(counters);
   StepTotals totals(communicator, parts.base.model.device);
-  totals.restore(counters);
+  totals.restore(counters, job.log);
   validation.restore(counters);
 
   // Loop.
@@ -125,28 +131,34 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
     run.checkpoint(steps_done, parts.leaves, parts.optimizer,
                    merged({guard.state(), totals.state(), validation.state()}), validation.pinned_steps());
   };
-  LastCheckpoint last_checkpoint(run, parts.leaves, job.log, write_checkpoint);
-  PairLoader loader = parts.loader(first_step);
+  LastCheckpoint last_checkpoint(run, parts.leaves, job.log, [&](int64_t steps_done) {
+    guard.examine(totals.read_steps(), parts.leaves);
+    write_checkpoint(steps_done);
+  });
+  const int64_t steps = files.steps;
+  const std::unique_ptr<PairLoader> loader = files.loader(first_step);
   Progress progress(job.console, job.progress("train", "steps", steps - first_step));
   Clock::time_point line_begin = Clock::now();
   for (int64_t step = first_step; step < steps && !validation.exhausted(); ++step) {
-    const PairBatch batch = loader.next();                                                          // sample
+    const PairBatch batch = loader->next();                                                         // sample
     const InfoNceResult result = contrastive_step(parts.task, batch, parts.reducer, communicator);  // forward .. reduce
     const GradientNorm norm = gradient_norm(parts.reducer.gradients(), config.optim.clip_norm);
-    const double lr = config.optim.peak_lr * schedule.factor(step);
+    const double lr = config.optim.peak_lr * files.schedule.factor(step);
     last_checkpoint.begin_update();
     parts.optimizer.step(lr, norm);   // step
     totals.add(result, norm, batch);  // report
+    guard.add(batch);
     log_skipped(step, batch.skipped, job.log);
     const bool is_last = step + 1 == steps, is_evaluated = validation.due(step, is_last);
     if ((step + 1) % config.train.log_every_steps == 0 || is_last || is_evaluated) {
       const double seconds_per_step = seconds_since(line_begin) / static_cast<double>(totals.steps());
-      const StepTotals::Means means = totals.take();
-      require_healthy(guard, {step, means.loss, means.gradient_norm, means.candidate_cosine}, batch.query_ids,
-                      batch.target_ids, run);
+      guard.examine(totals.read_steps());
       last_checkpoint.end_update(step + 1);
-      run.write(curve_record(step, means, parts.task, lr, seconds_per_step));
-      if (is_evaluated) run.write(validation.evaluate(step, communicator, job.log));  // evaluate
+      run.write(curve_record(step, totals.take(), parts.task, lr, seconds_per_step));
+      if (is_evaluated) {  // evaluate
+        guard.examine({}, parts.leaves);
+        run.write(validation.evaluate(step, parts.base.model, communicator, job.log, guard));
+      }
       line_begin = Clock::now();
     }
     last_checkpoint.end_update(step + 1);
@@ -154,6 +166,7 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
     const bool ends = is_last || validation.exhausted();
     const bool stops = any_rank_stops(communicator, job.stop_requested());
     if (stops || ends || validation.best_is(step) || (step + 1) % config.checkpoint.every_steps == 0) {
+      guard.examine(totals.read_steps(), parts.leaves);
       write_checkpoint(step + 1);
     }
     if (stops && !ends) {

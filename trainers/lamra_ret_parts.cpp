@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "data/loader/picture_reader.h"
 #include "trainers/mined_source.h"
 #include "trainers/run_state.h"
 #include "trainers/what_trains.h"
@@ -10,7 +11,9 @@
 namespace trireme {
 namespace {
 
-TrainingModel trainable_model(const LamraRetConfig& config, c10::Device device) {
+TrainingModel trainable_model(const LamraRetFiles& files, c10::Device device) {
+  const LamraRetConfig& config = files.config;
+  files.communicator.barrier();
   TrainingModel base = load_training_model(config.model, static_cast<uint64_t>(config.seed), {.device = device});
   make_trainable(base.model, config.lora, config.trainable, static_cast<uint64_t>(config.seed));
   return base;
@@ -32,30 +35,37 @@ NamedTensors leaves_of(Model& model, const torch::Tensor& log_inverse_temperatur
 
 }  // namespace
 
-LamraRetParts::LamraRetParts(const LamraRetConfig& run_config, TrainingJob& job)
+LamraRetFiles::LamraRetFiles(const LamraRetConfig& run_config, TrainingJob& job)
     : config(run_config),
       communicator(job.communicator),
+      inputs(config.model.path),
       negatives(open_mined(config.mined, communicator, job.log)),
       set(config.data, negatives ? &*negatives : nullptr),
-      base(trainable_model(config, job.device)),
-      task{.model = base.model,
-           .step = config.step,
-           .loss = config.loss,
-           .pairs_global = config.data.sampler.pairs_global,
-           .seed = static_cast<uint64_t>(config.seed),
-           .vision_trains = vision_trains(base.model),
-           .log_inverse_temperature = learned_temperature(config.loss, job.device)},
-      leaves(leaves_of(base.model, task.log_inverse_temperature)),
-      optimizer(config.optim, leaves),
-      reducer(values_of(leaves), communicator) {}
-
-PairLoader LamraRetParts::loader(int64_t first_step) const {
-  return {set,
-          config.data,
-          {base.tokenizer, base.model.config.image_token_id, base.image_processor},
-          static_cast<uint64_t>(config.seed),
-          {communicator.rank(), communicator.size()},
-          first_step};
+      steps(total_steps(config.train, set.steps_per_epoch())),
+      schedule(config.schedule, steps),
+      first_batches(loader(0)) {
+  require_pictures_fit(set, config.data, inputs.model_input());
+  check_widths(config.loss, inputs.shape.decoder.hidden_size);
+  Model outline = outline_of_trained(config.model, config.lora, config.trainable);
+  check_lr_factors(config.optim, leaves_of(outline, learned_temperature(config.loss, outline.device)));
 }
+
+std::unique_ptr<PairLoader> LamraRetFiles::loader(int64_t first_step) const {
+  return std::make_unique<PairLoader>(set, config.data, inputs.model_input(), static_cast<uint64_t>(config.seed),
+                                      LoaderRank{communicator.rank(), communicator.size()}, first_step);
+}
+
+LamraRetParts::LamraRetParts(const LamraRetFiles& files, TrainingJob& job)
+    : base(trainable_model(files, job.device)),
+      task{.model = base.model,
+           .step = files.config.step,
+           .loss = files.config.loss,
+           .pairs_global = files.config.data.sampler.pairs_global,
+           .seed = static_cast<uint64_t>(files.config.seed),
+           .vision_trains = vision_trains(base.model),
+           .log_inverse_temperature = learned_temperature(files.config.loss, job.device)},
+      leaves(leaves_of(base.model, task.log_inverse_temperature)),
+      optimizer(files.config.optim, leaves),
+      reducer(values_of(leaves), files.communicator) {}
 
 }  // namespace trireme

@@ -2,9 +2,12 @@
 
 #include <future>
 
+#include <ATen/ops/empty.h>
+
 #include "core/config/field_list.h"
 #include "core/error.h"
 #include "core/io/hash.h"
+#include "models/load_tensors.h"
 #include "models/random_init.h"
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
@@ -22,27 +25,60 @@ void ModelSourceConfig::describe(FieldList& v) {
 }
 static_assert(field_count<ModelSourceConfig>() == 4, "describe() must list every field");
 
+namespace {
+
+void check_init(const ModelSourceConfig& config) {
+  TRIREME_CHECK(config.init != ModelInit::kRandom || !config.adapter, ConfigError, "model.adapter",
+                "an adapter needs the weights that it was trained for; got init: random; set init: pretrained.");
+}
+
+}  // namespace
+
+ModelInputs::ModelInputs(const std::filesystem::path& folder)
+    : shape(read_model_config(folder)),
+      tokenizer(Tokenizer::from_file(folder / "tokenizer.json")),
+      image_processor(image_processor_of(folder, shape)) {}
+
 TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed, LoadOptions options) {
-  const ModelConfig shape = read_model_config(config.path);
-  Tokenizer tokenizer = Tokenizer::from_file(config.path / "tokenizer.json");
-  const std::optional<ImageProcessorConfig> image_processor = image_processor_of(config.path, shape);
+  check_init(config);
   options.dtype = torch_dtype(config.dtype);
   if (config.init == ModelInit::kRandom) {
-    TRIREME_CHECK(!config.adapter, ConfigError, "model.adapter",
-                  "an adapter needs the weights that it was trained for; got init: random; set init: pretrained.");
     RandomInit init;
     init.seed = seed;
-    return {random_model(shape, init, options), std::move(tokenizer), image_processor, {config.path, ""}};
+    return {random_model(read_model_config(config.path), init, options), {config.path, ""}};
   }
   HubCheckpoint checkpoint(config.path);
   std::optional<Adapter> adapter;
-  if (config.adapter) adapter = read_adapter(*config.adapter, shape);
+  if (config.adapter) adapter = read_adapter(*config.adapter, checkpoint.config());
   auto sha256 =
       std::async(std::launch::async, [files = checkpoint.weight_files()] { return sha256_hex_of_files(files); });
   Model model = load_model(checkpoint, options);
-  TrainingModel out{std::move(model), std::move(tokenizer), image_processor, {config.path, sha256.get()}};
+  TrainingModel out{std::move(model), {config.path, sha256.get()}};
   if (adapter) attach_adapter(out.model, *adapter);
   return out;
+}
+
+Model outline_training_model(const ModelSourceConfig& config, LoadOptions options) {
+  check_init(config);
+  options.dtype = torch_dtype(config.dtype);
+  options.device = c10::kMeta;
+  const auto without_values = [](at::IntArrayRef shape) {
+    return at::empty(shape, at::TensorOptions(torch::kFloat32).device(c10::kMeta));
+  };
+  if (config.init == ModelInit::kRandom) {
+    const ModelConfig shape = read_model_config(config.path);
+    return assemble_model({shape, [&](const std::string&, at::IntArrayRef sizes) { return without_values(sizes); }},
+                          options);
+  }
+  HubCheckpoint checkpoint(config.path);
+  const auto take = [&](const std::string& name, at::IntArrayRef sizes) {
+    checkpoint.take(name, sizes);
+    return without_values(sizes);
+  };
+  Model model = assemble_model({checkpoint.config(), take}, options);
+  checkpoint.require_all_taken();
+  if (config.adapter) attach_adapter(model, read_adapter(*config.adapter, checkpoint.config()));
+  return model;
 }
 
 }  // namespace trireme

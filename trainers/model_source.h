@@ -9,6 +9,7 @@
 
 #include "core/checkpoint/checkpoint.h"
 #include "data/image/preprocess.h"
+#include "data/loader/model_input.h"
 #include "data/tokenizer/tokenizer.h"
 #include "models/load_options.h"
 #include "models/qwen2_vl.h"
@@ -37,16 +38,31 @@ struct ModelSourceConfig {
   void describe(FieldList& v);
 };
 
-/// The model a run trains, and how the checkpoint wants its inputs.
-struct TrainingModel {
-  Model model;
+/// What a checkpoint's folder says beside its weights.
+struct ModelInputs {
+  /// throws what read_model_config, Tokenizer and image_processor_of throw.
+  explicit ModelInputs(const std::filesystem::path& folder);
+  /// For loaders, which this outlives.
+  ModelInput model_input() const { return {tokenizer, shape.image_token_id, image_processor}; }
+
+  ModelConfig shape;
   Tokenizer tokenizer;
   std::optional<ImageProcessorConfig> image_processor;  ///< empty for a text-only model
-  BaseModel base;                                       ///< named in checkpoints
+};
+
+/// The model a run trains.
+struct TrainingModel {
+  Model model;
+  BaseModel base;  ///< named in checkpoints
 };
 
 /// Reads or draws the weights; nothing asks for gradients yet. options: device and head; the dtype is the config's.
-/// throws what HubCheckpoint, read_adapter, Tokenizer and load_image_processor_config throw.
+/// throws what HubCheckpoint, load_model, read_adapter and attach_adapter throw.
 TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed, LoadOptions options = {});
+
+/// The same model without a value in it (on libtorch's meta device): its names and shapes are those of the files'
+/// headers, so what fits and what trains is known before weights are read or memory is taken. throws as
+/// load_training_model().
+Model outline_training_model(const ModelSourceConfig& config, LoadOptions options = {});
 
 }  // namespace trireme

@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "core/elapsed.h"
-#include "retrieval/checkpoint_inputs.h"
 #include "trainers/lamra_rank_parts.h"
 #include "trainers/lamra_ret_parts.h"
 #include "trainers/mined_source.h"
@@ -41,28 +40,28 @@ double linear_flop(Model& model, const PairBatchCounts& counts) {
   return flop;
 }
 
-/// differentiate(parts, batch): the recipe's step up to the reduced gradient.
-template <class Totals, class Parts, class Differentiate>
-StepBenchResult measure_steps(Parts& parts, int64_t warmup, int64_t steps, TensorMemory& memory,
+/// differentiate(batch): the recipe's step up to the reduced gradient.
+template <class Totals, class Files, class Parts, class Differentiate>
+StepBenchResult measure_steps(Files& files, Parts& parts, int64_t warmup, int64_t steps, TensorMemory& memory,
                               const Differentiate& differentiate) {
-  auto loader = parts.loader(0);
-  Totals totals(parts.communicator, parts.base.model.device);
+  const auto loader = std::move(files.first_batches);
+  Totals totals(files.communicator, parts.base.model.device);
   StepBenchResult out;
   out.steps = steps;
-  out.pairs_global = parts.config.data.sampler.pairs_global;
+  out.pairs_global = files.config.data.sampler.pairs_global;
   out.fastest_step_s = std::numeric_limits<double>::infinity();
   double flop = 0;
   for (int64_t step = 0; step < warmup + steps; ++step) {
     const auto begin = Clock::now();
-    const auto batch = loader.next();
+    const auto batch = loader->next();
     const int64_t live_before = memory.live_bytes();
     memory.restart_peak();
     const auto loaded = Clock::now();
-    const auto result = differentiate(parts, batch);
+    const auto result = differentiate(batch);
     const auto differentiated = Clock::now();
     const int64_t activations = memory.peak_bytes() - live_before;
-    const GradientNorm norm = gradient_norm(parts.reducer.gradients(), parts.config.optim.clip_norm);
-    parts.optimizer.step(parts.config.optim.peak_lr, norm);
+    const GradientNorm norm = gradient_norm(parts.reducer.gradients(), files.config.optim.clip_norm);
+    parts.optimizer.step(files.config.optim.peak_lr, norm);
     totals.add(result, norm, batch);
     const auto end = Clock::now();
     if (step + 1 == warmup) totals.take();
@@ -80,43 +79,32 @@ StepBenchResult measure_steps(Parts& parts, int64_t warmup, int64_t steps, Tenso
   const auto means = totals.take();
   out.tokens = means.tokens;
   out.loss = means.loss;
-  out.linear_flop = flop / count * static_cast<double>(parts.communicator.size());
+  out.linear_flop = flop / count * static_cast<double>(files.communicator.size());
   return out;
 }
-
-/// What a loader makes of pictures and texts needs no weights.
-struct InputFiles {
-  explicit InputFiles(const std::filesystem::path& folder)
-      : shape(read_model_config(folder)),
-        tokenizer(Tokenizer::from_file(folder / "tokenizer.json")),
-        image_processor(image_processor_of(folder, shape)) {}
-  ModelInput model_input() const { return {tokenizer, shape.image_token_id, image_processor}; }
-
-  ModelConfig shape;
-  Tokenizer tokenizer;
-  std::optional<ImageProcessorConfig> image_processor;
-};
 
 }  // namespace
 
 StepBenchResult bench_step(const LamraRetConfig& config, int64_t warmup, int64_t steps, TensorMemory& memory,
                            TrainingJob& job) {
-  LamraRetParts parts(config, job);
-  return measure_steps<StepTotals>(parts, warmup, steps, memory, [](LamraRetParts& run, const PairBatch& batch) {
-    return contrastive_step(run.task, batch, run.reducer, run.communicator);
+  LamraRetFiles files(config, job);
+  LamraRetParts parts(files, job);
+  return measure_steps<StepTotals>(files, parts, warmup, steps, memory, [&](const PairBatch& batch) {
+    return contrastive_step(parts.task, batch, parts.reducer, job.communicator);
   });
 }
 
 StepBenchResult bench_step(const LamraRankConfig& config, int64_t warmup, int64_t steps, TensorMemory& memory,
                            TrainingJob& job) {
-  LamraRankParts parts(config, job);
-  return measure_steps<RerankTotals>(parts, warmup, steps, memory, [](LamraRankParts& run, const RerankBatch& batch) {
-    return rerank_step(run.task, batch, run.reducer, run.communicator);
+  LamraRankFiles files(config, job);
+  LamraRankParts parts(files, job);
+  return measure_steps<RerankTotals>(files, parts, warmup, steps, memory, [&](const RerankBatch& batch) {
+    return rerank_step(parts.task, batch, parts.reducer, job.communicator);
   });
 }
 
 LoaderSpeed bench_loader(const LamraRetConfig& config, int64_t steps, const TrainingJob& job) {
-  const InputFiles input(config.model.path);
+  const ModelInputs input(config.model.path);
   const std::optional<MinedNegatives> negatives = open_mined(config.mined, job.communicator, job.log);
   const TrainingSet set(config.data, negatives ? &*negatives : nullptr);
   PairLoader loader(set, config.data, input.model_input(), static_cast<uint64_t>(config.seed),
@@ -125,7 +113,7 @@ LoaderSpeed bench_loader(const LamraRetConfig& config, int64_t steps, const Trai
 }
 
 LoaderSpeed bench_loader(const LamraRankConfig& config, int64_t steps, const TrainingJob& job) {
-  const InputFiles input(config.model.path);
+  const ModelInputs input(config.model.path);
   const MinedNegatives negatives = open_mined(config.mined, job.communicator, job.log);
   const TrainingSet set(config.data, &negatives);
   RerankLoader loader(set, config.data, config.samples, negatives, input.model_input(),

@@ -10,12 +10,12 @@
 namespace trireme {
 namespace {
 
-RecordLoaderOptions loader_options(const ValidationConfig& config, const DataConfig& data, const TrainingModel& model) {
+RecordLoaderOptions loader_options(const ValidationConfig& config, const DataConfig& data, const ModelInputs& model) {
   RecordLoaderOptions options{
       .image_root = {},
       .image_processor = with_pixel_limits(model.image_processor, data),
       .alpha = data.alpha,
-      .pack = {.rope_mode = data.rope_mode, .image_token_id = model.model.config.image_token_id},
+      .pack = {.rope_mode = data.rope_mode, .image_token_id = model.shape.image_token_id},
       .tokens_per_batch = config.batch_tokens,
       .threads = data.loader_threads,
   };
@@ -26,22 +26,20 @@ RecordLoaderOptions loader_options(const ValidationConfig& config, const DataCon
 }  // namespace
 
 struct RunValidation::State {
-  State(const ValidationConfig& validation_config, const DataConfig& data, const TrainingModel& trained)
+  State(const ValidationConfig& validation_config, const DataConfig& data, const ModelInputs& model)
       : config(validation_config),
-        model(trained),
         validation(config),
-        encoder(model.tokenizer, model.model.config.image_token_id, data.system_prompt),
+        encoder(model.tokenizer, model.shape.image_token_id, data.system_prompt),
         prompt(model.tokenizer, encoder,
                {.form = config.prompt.value_or(data.prompt), .text_tokens = data.text_tokens}),
         loader(loader_options(config, data, model)) {
     const EvalSet& set = validation.set();
     for (const auto& file : set.files()) {
-      require_fits(file->records, model.model.config, set.benchmark().image_root);
+      require_fits(file->records, model.shape, set.benchmark().image_root);
     }
   }
 
   const ValidationConfig config;
-  const TrainingModel& model;
   const Validation validation;
   const ChatEncoder encoder;
   const EmbeddingPrompt prompt;
@@ -50,7 +48,7 @@ struct RunValidation::State {
 };
 
 RunValidation::RunValidation(const std::optional<ValidationConfig>& config, const DataConfig& data,
-                             const TrainingModel& model)
+                             const ModelInputs& model)
     : state_(config ? std::make_unique<State>(*config, data, model) : nullptr) {}
 RunValidation::~RunValidation() = default;
 
@@ -58,10 +56,14 @@ bool RunValidation::due(int64_t step, bool is_last) const {
   return state_ && (is_last || (step + 1) % state_->config.every_steps == 0);
 }
 
-StepRecord RunValidation::evaluate(int64_t step, Communicator& communicator, Log& log) {
+StepRecord RunValidation::evaluate(int64_t step, const Model& trained, Communicator& communicator, Log& log,
+                                   RunGuard& guard) {
   const auto begin = std::chrono::steady_clock::now();
   State& state = *state_;
-  const ValidationScores scores = state.validation.run({state.model.model, state.prompt, state.loader}, communicator);
+  const ValidationScores scores =
+      state.validation.run({trained, state.prompt, state.loader}, communicator, [&guard](const std::string& where) {
+        guard.end({"the validation's embeddings must be finite", fmt::format("NaN or infinity for {}", where)});
+      });
   state.best.add(step + 1, scores.best_value);
   log.info("after step {}: {} {:.4f}, {}", step + 1, scores.best_key, scores.best_value,
            best_is(step)

@@ -10,6 +10,7 @@
 #include "data/loader/data_config.h"
 #include "trainers/eval/validation.h"
 #include "trainers/model_source.h"
+#include "trainers/run_guard.h"
 #include "trainers/run_state.h"
 
 namespace trireme {
@@ -20,16 +21,17 @@ namespace trireme {
 class RunValidation {
  public:
   /// Opens the benchmark and checks it against the model; inputs are made as `data` makes them for training, without
-  /// augmentation. Borrows the model, LoRA included, as training changes it.
+  /// augmentation. Needs no weights; borrows `model`.
   /// throws what Validation and require_fits throw.
-  RunValidation(const std::optional<ValidationConfig>& config, const DataConfig& data, const TrainingModel& model);
+  RunValidation(const std::optional<ValidationConfig>& config, const DataConfig& data, const ModelInputs& model);
   ~RunValidation();
 
   /// Whether an evaluation follows step number `step`, the last of the run if `is_last`.
   bool due(int64_t step, bool is_last) const;
-  /// Evaluates the weights as they are after step number `step`: a line of the curves under "val/" and "val_rows/".
+  /// Evaluates `trained`, LoRA included, as it is after step number `step`: a line of the curves under "val/" and "val_rows/".
   /// Collective; the same on every rank, and called on the same steps whatever the data.
-  StepRecord evaluate(int64_t step, Communicator& communicator, Log& log);
+  /// throws DivergedError as guard.end(): embeddings that are not finite.
+  StepRecord evaluate(int64_t step, const Model& trained, Communicator& communicator, Log& log, RunGuard& guard);
 
   /// The evaluation after step number `step` was the best so far.
   bool best_is(int64_t step) const;

@@ -1,5 +1,6 @@
 #include "trainers/running_sums.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,9 +12,22 @@
 #include "core/error.h"
 
 namespace trireme {
+namespace {
 
-RunningSums::RunningSums(Communicator& communicator, c10::Device device, int64_t values)
-    : communicator_(communicator), sums_(at::zeros({values}, at::dtype(torch::kFloat64).device(device))) {}
+constexpr std::string_view kPrefix = "totals.";
+constexpr const char* kStepsKey = "totals.steps";
+
+}  // namespace
+
+RunningSums::RunningSums(Communicator& communicator, c10::Device device, std::vector<std::string> names)
+    : communicator_(communicator),
+      keys_(std::move(names)),
+      sums_(at::zeros({std::ssize(keys_)}, at::TensorOptions(torch::kFloat64).device(device))) {
+  for (std::string& key : keys_) {
+    key.insert(0, kPrefix);
+    TRIREME_ASSERT(key != kStepsKey && std::ranges::count(keys_, key) == 1, "two sums are called {}", key);
+  }
+}
 
 torch::Tensor RunningSums::share(double value) const { return at::scalar_tensor(value, sums_.options()); }
 
@@ -25,6 +39,7 @@ void RunningSums::add(std::span<const torch::Tensor> shares) {
   communicator_.all_reduce(values, ReduceOp::kSum).wait();
   sums_ += values;
   ++steps_;
+  unread_.push_back(std::move(values));
 }
 
 std::vector<double> RunningSums::take() {
@@ -36,18 +51,41 @@ std::vector<double> RunningSums::take() {
   return out;
 }
 
+std::vector<std::vector<double>> RunningSums::read_steps() {
+  std::vector<std::vector<double>> steps;
+  if (unread_.empty()) return steps;
+  const torch::Tensor values = at::stack(std::exchange(unread_, {})).cpu();
+  for (int64_t i = 0; i < values.size(0); ++i) {
+    const double* row = values.const_data_ptr<double>() + i * values.size(1);
+    steps.emplace_back(row, row + values.size(1));
+  }
+  return steps;
+}
+
 std::map<std::string, double> RunningSums::state() const {
-  std::map<std::string, double> out = {{"totals.steps", static_cast<double>(steps_)}};
+  std::map<std::string, double> out = {{kStepsKey, static_cast<double>(steps_)}};
   const torch::Tensor sums = sums_.cpu();
-  for (int64_t i = 0; i < sums.numel(); ++i) out[fmt::format("totals.{}", i)] = sums.const_data_ptr<double>()[i];
+  for (std::size_t i = 0; i < keys_.size(); ++i) out[keys_[i]] = sums.const_data_ptr<double>()[i];
   return out;
 }
 
-void RunningSums::restore(const std::map<std::string, double>& counters) {
-  const auto steps = counters.find("totals.steps");
-  if (steps == counters.end()) return;
+void RunningSums::restore(const std::map<std::string, double>& counters, Log& log) {
+  const auto steps = counters.find(kStepsKey);
+  if (steps == counters.end() || steps->second == 0) return;
+  const auto saved =
+      std::ranges::count_if(counters, [](const auto& counter) { return counter.first.starts_with(kPrefix); });
+  const bool same = saved == std::ssize(keys_) + 1 &&
+                    std::ranges::all_of(keys_, [&](const std::string& key) { return counters.contains(key); });
+  if (!same) {
+    if (communicator_.rank() != 0) return;
+    log.warning(
+        "the checkpoint has sums of other values than this program: the next line of the curves is the mean "
+        "over the steps from here on, without the {} before",
+        steps->second);
+    return;
+  }
   steps_ = static_cast<int64_t>(steps->second);
-  for (int64_t i = 0; i < sums_.numel(); ++i) sums_[i] = counters.at(fmt::format("totals.{}", i));
+  for (std::size_t i = 0; i < keys_.size(); ++i) sums_[static_cast<int64_t>(i)] = counters.at(keys_[i]);
 }
 
 }  // namespace trireme

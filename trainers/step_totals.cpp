@@ -1,19 +1,36 @@
 #include "trainers/step_totals.h"
 
 #include <algorithm>
-#include <vector>
+#include <utility>
 
 #include <ATen/TensorOperators.h>
 
 namespace trireme {
 namespace {
 
-constexpr int64_t kValues = 11;
+/// In the order in which add() has them.
+enum Value : std::size_t {
+  kLoss,
+  kNorm,
+  kAccuracy,
+  kPositiveCosine,
+  kNegativeCosine,
+  kCandidateCosine,
+  kExcluded,
+  kSkippedPairs,
+  kTokens,
+  kImages,
+  kDataWait
+};
+std::vector<std::string> value_names() {
+  return {"loss",     "gradient_norm", "accuracy", "positive_cosine", "negative_cosine", "candidate_cosine",
+          "excluded", "skipped_pairs", "tokens",   "images",          "data_wait_s"};
+}
 
 }  // namespace
 
 StepTotals::StepTotals(Communicator& communicator, c10::Device device)
-    : ranks_(static_cast<double>(communicator.size())), sums_(communicator, device, kValues) {}
+    : ranks_(static_cast<double>(communicator.size())), sums_(communicator, device, value_names()) {}
 
 void StepTotals::add(const InfoNceResult& result, const GradientNorm& norm, const PairBatch& batch) {
   const PairBatchCounts counts = counts_of(batch);
@@ -31,13 +48,33 @@ void StepTotals::add(const InfoNceResult& result, const GradientNorm& norm, cons
     shares.push_back(sums_.share(value));
   }
   sums_.add(shares);
+  unread_steps_.push_back(batch.step);
 }
 
 StepTotals::Means StepTotals::take() {
   const auto steps = static_cast<double>(std::max<int64_t>(sums_.steps(), 1));
   const std::vector<double> sum = sums_.take();
-  const auto mean = [&](std::size_t i) { return sum[i] / steps; };
-  return {mean(0), mean(1), mean(2), mean(3), mean(4), mean(5), mean(6), sum[7], mean(8), mean(9), mean(10)};
+  const auto mean = [&](Value value) { return sum[value] / steps; };
+  return {.loss = mean(kLoss),
+          .gradient_norm = mean(kNorm),
+          .accuracy = mean(kAccuracy),
+          .positive_cosine = mean(kPositiveCosine),
+          .negative_cosine = mean(kNegativeCosine),
+          .candidate_cosine = mean(kCandidateCosine),
+          .excluded = mean(kExcluded),
+          .skipped_pairs = sum[kSkippedPairs],
+          .tokens = mean(kTokens),
+          .images = mean(kImages),
+          .data_wait_s = mean(kDataWait)};
+}
+
+std::vector<StepHealth> StepTotals::read_steps() {
+  std::vector<StepHealth> steps;
+  const std::vector<int64_t> numbers = std::exchange(unread_steps_, {});
+  for (const std::vector<double>& values : sums_.read_steps()) {
+    steps.push_back({numbers[steps.size()], values[kLoss], values[kNorm], values[kCandidateCosine]});
+  }
+  return steps;
 }
 
 }  // namespace trireme

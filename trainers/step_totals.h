@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "data/loader/pair_batch.h"
 #include "losses/info_nce.h"
+#include "trainers/guard.h"
 #include "trainers/optim/gradient_norm.h"
 #include "trainers/running_sums.h"
 
@@ -29,14 +31,17 @@ class StepTotals {
   };
   /// Per step, and starts anew. Waits for the device.
   Means take();
+  /// Every step since the last call, for the guard. Waits for the device.
+  std::vector<StepHealth> read_steps();
 
   /// As RunningSums.
   std::map<std::string, double> state() const { return sums_.state(); }
-  void restore(const std::map<std::string, double>& counters) { sums_.restore(counters); }
+  void restore(const std::map<std::string, double>& counters, Log& log) { sums_.restore(counters, log); }
 
  private:
   double ranks_;
   RunningSums sums_;
+  std::vector<int64_t> unread_steps_;
 };
 
 }  // namespace trireme

@@ -25,6 +25,14 @@ void TrainLengthConfig::check(Problems& problems) const {
   }
 }
 
+void check_warmup(const ScheduleConfig& schedule, const TrainLengthConfig& train, Problems& problems) {
+  if (schedule.warmup_steps && train.steps && *schedule.warmup_steps > *train.steps) {
+    problems.add("schedule.warmup_steps",
+                 fmt::format("must be at most train.steps, {}; got {}; lower it, or train longer", *train.steps,
+                             *schedule.warmup_steps));
+  }
+}
+
 int64_t total_steps(const TrainLengthConfig& train, int64_t steps_per_epoch) {
   if (train.steps) return *train.steps;
   return std::max<int64_t>(1, std::llround(*train.epochs * static_cast<double>(steps_per_epoch)));

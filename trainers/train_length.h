@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/config/report.h"
+#include "trainers/schedule/schedule.h"
 
 namespace trireme {
 
@@ -21,6 +22,9 @@ struct TrainLengthConfig {
   void describe(FieldList& v);
   void check(Problems& problems) const;
 };
+
+/// A warm-up longer than the run, where both are given in steps; where they are not, Schedule refuses it.
+void check_warmup(const ScheduleConfig& schedule, const TrainLengthConfig& train, Problems& problems);
 
 /// The run's length; one step at least.
 int64_t total_steps(const TrainLengthConfig& train, int64_t steps_per_epoch);

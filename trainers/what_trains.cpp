@@ -20,6 +20,15 @@ void make_trainable(Model& base, const std::optional<LoraConfig>& lora, const Tr
   require_trainable(base, trainable);
 }
 
+Model outline_of_trained(const ModelSourceConfig& source, const std::optional<LoraConfig>& lora,
+                         const TrainableConfig& trainable, LoadOptions options) {
+  Model outline = outline_training_model(source, options);
+  std::optional<LoraConfig> thin = lora;
+  if (thin) thin->rank = 1;  // A's values would be drawn only to be thrown away
+  make_trainable(outline, thin, trainable, 0);
+  return outline;
+}
+
 bool vision_trains(Model& model) {
   return std::ranges::any_of(trainable_tensors(model),
                              [](const TrainableTensor& tensor) { return tensor.name.starts_with("visual."); });

@@ -6,7 +6,8 @@
 
 namespace trireme {
 
-// The folder that holds a run's checkpoints: names, and what is done to them. For core/checkpoint/*.cpp.
+// The folder that holds a run's checkpoints: names, and what is done to them. What changes it is for
+// core/checkpoint/*.cpp.
 
 /// Steps of which there is a checkpoint by name, ascending; none when there is no such folder.
 /// throws DataError: unreadable.

@@ -11,6 +11,7 @@
 #include <c10/core/GradMode.h>
 
 #include "core/dist/collective.h"
+#include "core/dist/pieces.h"
 #include "core/io/mapping_fault.h"
 #include "core/shape.h"
 #include "core/tensor.h"
@@ -41,6 +42,7 @@ bool overlap(const torch::Tensor& a, const torch::Tensor& b) {
   const auto* a_begin = static_cast<const std::byte*>(a.const_data_ptr());
   const auto* b_begin = static_cast<const std::byte*>(b.const_data_ptr());
   const std::less<> before;  // a total order, also over pointers into different tensors
+  if (a_begin == nullptr || b_begin == nullptr) return false;  // empty, or shapes without memory
   return a.numel() > 0 && b.numel() > 0 && before(a_begin, b_begin + b.nbytes()) &&
          before(b_begin, a_begin + a.nbytes());
 }
@@ -93,6 +95,18 @@ class PendingThen final : public PendingCollective {
  private:
   std::unique_ptr<PendingCollective> pending_;
   std::function<void()> then_;
+};
+
+/// Pieces of one message, begun one after the other.
+class PendingPieces final : public PendingCollective {
+ public:
+  void add(std::unique_ptr<PendingCollective> piece) { pieces_.push_back(std::move(piece)); }
+  void wait() override {
+    for (const auto& piece : pieces_) piece->wait();
+  }
+
+ private:
+  std::vector<std::unique_ptr<PendingCollective>> pieces_;
 };
 
 }  // namespace
@@ -150,7 +164,7 @@ Work Communicator::begin(Collective call) {
     if (options_.verify) compare_over_ranks(call.entry);
   }
   const bool reduces = call.op == CollectiveOp::kAllReduce || call.op == CollectiveOp::kReduceScatter;
-  if (!reduces || size() == 1) return Work(start(call));
+  if (!reduces || size() == 1) return Work(start_in_pieces(call));
 
   const c10::NoGradGuard no_grad;
   const torch::Tensor result = call.output;
@@ -161,12 +175,33 @@ Work Communicator::begin(Collective call) {
   }
   const bool mean = call.reduce == ReduceOp::kMean;
   if (mean) call.reduce = ReduceOp::kSum;
-  if (!mean && result.is_same(call.output)) return Work(start(call));
+  if (!mean && result.is_same(call.output)) return Work(start_in_pieces(call));
   const auto divisor = mean ? static_cast<double>(size()) : 1.0;
-  return Work(std::make_unique<PendingThen>(start(call), [reduced = call.output, result, divisor] {
+  return Work(std::make_unique<PendingThen>(start_in_pieces(call), [reduced = call.output, result, divisor] {
     if (divisor != 1.0) reduced.div_(divisor);
     if (!result.is_same(reduced)) result.copy_(reduced);
   }));
+}
+
+/// A message's pieces are all begun at once, or two ranks that write to each other would wait for ever. A collective's
+/// go one after the other, so that the transport holds room for one of them; every rank waits for each, in one order.
+std::unique_ptr<PendingCollective> Communicator::start_in_pieces(const Collective& call) {
+  const int64_t count = call.entry.count, ranks = size();
+  const int64_t at_a_time = elements_at_a_time(call, ranks, options_.piece_bytes);
+  if (at_a_time >= count || ranks == 1) return start(call);
+  const c10::NoGradGuard no_grad;
+  auto under_way = std::make_unique<PendingPieces>();
+  for (int64_t begin = 0; begin < count; begin += at_a_time) {
+    const Collective piece = piece_of(call, ranks, begin, std::min(at_a_time, count - begin));
+    std::unique_ptr<PendingCollective> pending = start(piece);
+    if (is_point_to_point(call.op)) {
+      under_way->add(std::move(pending));
+    } else {
+      pending->wait();
+      store_piece(call, piece, ranks, begin);
+    }
+  }
+  return under_way;
 }
 
 void Communicator::compare_over_ranks(const LedgerEntry& mine) {

@@ -24,6 +24,9 @@ struct CommunicatorOptions {
   /// Before each collective, compare (number, op, root, count, dtype) over all ranks; the first difference is a
   /// DistError that prints both sides. Costs one small collective each, and waits for it.
   bool verify = false;
+  /// A collective of larger tensors travels in pieces of at most so many bytes, one after the other, and is one
+  /// collective to the ledger and to messages all the same. The same on every rank.
+  int64_t piece_bytes = int64_t{1} << 30;
 };
 
 /// The ranks of one job and their collectives. Every rank makes the same calls in the same order, whatever its data is:
@@ -31,6 +34,9 @@ struct CommunicatorOptions {
 /// Work was waited for. Calls may come from different threads, but never two at once.
 /// Implementations: self.h (one rank), thread.h (ranks are threads of one process, for tests), mpi.h (CPU tensors),
 /// nccl.h (CUDA tensors, beside another one for those on the CPU). connect.h picks one.
+/// Tensors may have any size. A collective that goes in pieces (options.piece_bytes) is over when the call returns: it
+/// does not overlap with what the caller does next. Beside what the transport takes for one piece, a gather or scatter
+/// in pieces copies each piece once.
 ///
 /// dtypes  float32, float64, float16, bfloat16, int64, int32, uint8, bool. Reductions of float16 and bfloat16 are taken
 ///         in float32 and rounded once. kMean is the sum, then divided, and needs a floating dtype; bool has no sum.
@@ -74,14 +80,15 @@ class Communicator {
 
  protected:
   explicit Communicator(CommunicatorOptions options);
-  /// Begins a collective whose arguments are checked and whose reduction is kSum, kMax or kMin of a dtype above 16 bits
-  /// (core/dist/collective.h).
+  /// Begins a collective whose arguments are checked, whose tensors are of at most piece_bytes and whose reduction is
+  /// kSum, kMax or kMin of a dtype above 16 bits (core/dist/collective.h).
   virtual std::unique_ptr<PendingCollective> start(const Collective& call) = 0;
   /// Does not return.
   virtual void abort_group(int exit_code) = 0;
 
  private:
   Work begin(Collective call);
+  std::unique_ptr<PendingCollective> start_in_pieces(const Collective& call);
   void compare_over_ranks(const LedgerEntry& mine);
 
   CommunicatorOptions options_;

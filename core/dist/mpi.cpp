@@ -200,8 +200,8 @@ MpiCommunicator::~MpiCommunicator() {
 std::unique_ptr<PendingCollective> MpiCommunicator::start(const Collective& call) {
   require_cpu(call);
   for (const torch::Tensor& tensor : {call.input, call.output}) {
-    TRIREME_CHECK(!tensor.defined() || tensor.numel() <= INT_MAX, ShapeError, op_name(call.op),
-                  "MPI moves at most {} elements a call; got {}; split the tensor.", INT_MAX, shape_string(tensor));
+    TRIREME_ASSERT(!tensor.defined() || tensor.numel() <= INT_MAX, "{} of {} in one piece of more than {} elements",
+                   op_name(call.op), shape_string(tensor), INT_MAX);
   }
   const auto flight = in_flight_.insert(in_flight_.end(), {.call = call});
   MPI_Request* request = &flight->request;
@@ -258,7 +258,7 @@ void MpiCommunicator::wait_for(std::list<InFlight>::iterator flight) {
   if (call.op == CollectiveOp::kRecv) {
     int count = 0;
     MPI_Get_count(&status, mpi_type(call.output.scalar_type()), &count);
-    TRIREME_CHECK(count == call.entry.count, DistError, "dist",
+    TRIREME_CHECK(count == call.output.numel(), DistError, "dist",
                   "rank {} must be sent what it asked for, {}; got {} elements; look at the matching send.", rank_,
                   call.entry.text(), count);
   }

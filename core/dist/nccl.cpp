@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <list>
 #include <optional>
 #include <utility>
@@ -157,9 +158,15 @@ class Done final : public PendingCollective {
   void wait() override {}
 };
 
+/// NCCL counts in 64 bits and holds no room for what it moves. In pieces, messages to and fro could block each other.
+CommunicatorOptions in_one_piece(CommunicatorOptions options) {
+  options.piece_bytes = std::numeric_limits<int64_t>::max();
+  return options;
+}
+
 NcclCommunicator::NcclCommunicator(std::unique_ptr<Communicator> host, c10::DeviceIndex device,
                                    const CommunicatorOptions& options)
-    : Communicator(options),
+    : Communicator(in_one_piece(options)),
       host_(std::move(host)),
       device_(device),
       stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, device)) {

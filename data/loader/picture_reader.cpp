@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/quote.h"
 #include "data/sources/records.h"
 
 namespace trireme {
@@ -15,6 +16,20 @@ std::optional<ImageProcessorConfig> with_pixel_limits(std::optional<ImageProcess
                 "min_pixels must be at most max_pixels; got {} and {}, the checkpoint's where not set; change data's.",
                 processor->min_pixels, processor->max_pixels);
   return processor;
+}
+
+void require_pictures_fit(const TrainingSet& set, const DataConfig& config, const ModelInput& model) {
+  for (int64_t i = 0; i < set.source_count(); ++i) {
+    const std::string where = set.source(i).first_picture();
+    if (where.empty()) continue;
+    TRIREME_CHECK(model.image_processor.has_value(), DataError, where,
+                  "a text-only model takes pairs without images; got one with an image; use a vision-language "
+                  "checkpoint.");
+    const std::filesystem::path root = config.image_root.value_or(config.root);
+    std::error_code error;
+    TRIREME_CHECK(std::filesystem::is_directory(root, error), DataError, "data.image_root",
+                  "pictures must lie in a folder; got {}, which is none; correct the path.", quote_path(root));
+  }
 }
 
 PictureReader::PictureReader(const DataConfig& config, const ModelInput& model)

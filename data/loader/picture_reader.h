@@ -11,6 +11,7 @@
 #include "data/loader/model_input.h"
 #include "data/loader/packer.h"
 #include "data/loader/picture_cache.h"
+#include "data/loader/training_set.h"
 #include "data/sources/records.h"
 
 namespace trireme {
@@ -19,6 +20,10 @@ namespace trireme {
 /// throws ConfigError: min_pixels above max_pixels.
 std::optional<ImageProcessorConfig> with_pixel_limits(std::optional<ImageProcessorConfig> processor,
                                                       const DataConfig& config);
+
+/// Refuses pairs with pictures, before any is read, where none could be. throws DataError: a text-only model; no folder
+/// of pictures.
+void require_pictures_fit(const TrainingSet& set, const DataConfig& config, const ModelInput& model);
 
 /// Pictures as training takes them: decoded, augmented, resized, cut into patches. Safe to use from several threads.
 class PictureReader {

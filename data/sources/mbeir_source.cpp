@@ -76,6 +76,7 @@ void MbeirSource::index_file(std::size_t file, const SourceConfig& config) {
       continue;
     }
     const std::size_t before = positive_rows_.size();
+    bool has_picture = query.modality != Modality::kText;
     for (const std::string& did : query.positives) {
       const auto row = pool_->find(did);
       TRIREME_CHECK(row || config.allow_missing_positives, DataError, where,
@@ -88,6 +89,7 @@ void MbeirSource::index_file(std::size_t file, const SourceConfig& config) {
       }
       positive_rows_.push_back(static_cast<uint32_t>(*row));
       const Modality target = pool_->modality(*row);
+      has_picture = has_picture || target != Modality::kText;
       const auto key = fmt::format("{}, {}, {}", query.dataset, modality_name(query.modality), modality_name(target));
       if (checked.insert(key).second) check_instructions(query, target, config, where);
     }
@@ -95,6 +97,7 @@ void MbeirSource::index_file(std::size_t file, const SourceConfig& config) {
       ++dropped_queries_;
       continue;
     }
+    if (has_picture && first_picture_.empty()) first_picture_ = where;
     modality_mismatches_ += !query.modality_fits;
     rows_.push_back({.file = static_cast<uint32_t>(file),
                      .line = static_cast<uint32_t>(line),

@@ -58,6 +58,8 @@ class PairSource {
   /// The pair with `hard_negatives` negatives.
   /// throws DataError: the source has no hard negatives for the query. Pictures are not opened here.
   virtual TrainingPair read(int64_t row, RandomStream stream, int64_t hard_negatives) const = 0;
+  /// Where a pair with a picture is, for messages; "" when all are text. Hard negatives are not looked at.
+  virtual std::string first_picture() const { return {}; }
   /// A document of the source's pool. where: who asks for it, for messages.
   /// throws DataError: the pool lacks it. InternalError: the source has no pool.
   virtual Record document(std::string_view did, std::string_view where) const = 0;

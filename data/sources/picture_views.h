@@ -27,6 +27,7 @@ class PictureViews final : public PairSource {
   PairSize pair_size(int64_t, RandomStream) const override { return {.text_bytes = 0, .images = 2}; }
   /// throws DataError: hard negatives asked for.
   TrainingPair read(int64_t row, RandomStream stream, int64_t hard_negatives) const override;
+  std::string first_picture() const override { return files_[rows_[0].file].where(rows_[0].line); }
   Record document(std::string_view did, std::string_view where) const override;
 
  private:

@@ -16,10 +16,37 @@ using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
-using FaultRun = ToyRun;
+class FaultRun : public ToyRun {
+ protected:
+  /// Every loss is NaN from the first step on.
+  void put_nan_into_the_model() const {
+    const fs::path file = at("model/model.safetensors");
+    std::vector<std::pair<std::string, torch::Tensor>> tensors;
+    {
+      const SafetensorsFile weights(file);
+      for (const SafetensorsEntry& entry : weights.entries()) {
+        tensors.emplace_back(entry.name, weights.tensor(entry).clone());
+        if (entry.name.find("layers.0.mlp.down_proj") != std::string::npos) tensors.back().second.fill_(std::nan(""));
+      }
+    }
+    write_safetensors(file, tensors);
+  }
+
+  nlohmann::json evidence(const fs::path& run) const {
+    return nlohmann::json::parse(read_text_file(run / "diverged.json"));
+  }
+};
+
+/// Settings under which the first updates leave all numbers.
+const std::vector<std::string> kTooFast = {"optim.clip_norm=null", "schedule.kind=constant", "schedule.warmup_steps=0"};
+
+std::vector<std::string> too_fast(std::vector<std::string> more) {
+  more.insert(more.end(), kTooFast.begin(), kTooFast.end());
+  return more;
+}
 
 TEST_F(FaultRun, ARankThatIsKilledIsNamedAndTheOthersEndAtOnce) {
-  const ProgramResult killed = train_and_kill(at("run"), 5, 2);
+  const ProgramResult killed = train_and_kill(at("run"), 2, 2);
   EXPECT_EQ(killed.exit_code, 128 + 9) << "mpirun leaves with the signal that ended the rank";
   EXPECT_EQ(killed.error_lines(), 1) << killed.err;
   EXPECT_THAT(killed.err,
@@ -50,25 +77,69 @@ TEST_F(FaultRun, AFullDiskLeavesTheOldCheckpointAndARunThatGoesOn) {
                                      "schedule.kind=constant", "resume.allow=[train.steps]"});
   ASSERT_EQ(again.exit_code, 0) << again.err;
   EXPECT_THAT(again.err, HasSubstr("going on from step 14"));
-  EXPECT_EQ(lines_of(at("run/metrics.jsonl")), 60);
+  EXPECT_EQ(lines_of(at("run/metrics.jsonl")), 16) << "the first part has one of its last step, 14, beside every 4th";
 }
 
 TEST_F(FaultRun, NanInTheWeightsEndsTheRunWithEvidence) {
-  const fs::path file = at("model/model.safetensors");
-  std::vector<std::pair<std::string, torch::Tensor>> tensors;
-  {
-    const SafetensorsFile weights(file);
-    for (const SafetensorsEntry& entry : weights.entries()) {
-      tensors.emplace_back(entry.name, weights.tensor(entry).clone());
-      if (entry.name.find("layers.0.mlp.down_proj") != std::string::npos) tensors.back().second.fill_(std::nan(""));
-    }
-  }
-  write_safetensors(file, tensors);
+  put_nan_into_the_model();
   const ProgramResult ran = train();
   expect_refused(ran, 6, {"step 0", "the loss must be finite", "got nan", "diverged.json", "no checkpoint"});
   const auto evidence = nlohmann::json::parse(read_text_file(at("run/diverged.json")));
   EXPECT_EQ(evidence.at("loss"), "nan");
   EXPECT_EQ(evidence.at("query_ids_of_rank_0").size(), 4u);
+}
+
+TEST_F(FaultRun, NanBetweenTwoLinesEndsTheRunBeforeTheNextCheckpoint) {
+  put_nan_into_the_model();
+  for (const int ranks : {1, 2}) {
+    const fs::path run = at(fmt::format("run_{}", ranks));
+    const ProgramResult ran = train({"run_dir=" + run.string(), "train.log_every_steps=50"}, ranks);
+    expect_refused(ran, 6, {"[step 0]", "the loss must be finite; got nan", "diverged.json", "no checkpoint"});
+    EXPECT_EQ(evidence(run).at("step"), 0);
+    EXPECT_TRUE(fs::is_empty(run / "checkpoints")) << "nothing is kept of it";
+  }
+}
+
+TEST_F(FaultRun, NanBetweenTwoLinesIsNoOrderlyStop) {
+  put_nan_into_the_model();
+  const ProgramResult ran =
+      script(at("run"), 1, R"(train & pid=$!
+while kill -0 $pid && [ ! -e $run/trainable.json ]; do sleep 0.005; done
+kill -TERM $pid
+wait $pid)",
+             {"train.steps=1000000", "train.log_every_steps=1000000", "checkpoint.every_steps=1000000"});
+  expect_refused(ran, 6, {"[step 0]", "the loss must be finite; got nan", "diverged.json"});
+  EXPECT_EQ(evidence(at("run")).at("query_ids_of_rank_0").size(), 4u);
+}
+
+TEST_F(FaultRun, TheStepThatIsNamedDoesNotDependOnTheLines) {
+  std::vector<nlohmann::json> found;
+  for (const int every : {1, 4, 50}) {
+    const fs::path run = at(fmt::format("every_{}", every));
+    const ProgramResult ran = train(
+        too_fast({"run_dir=" + run.string(), "optim.peak_lr=1e38", fmt::format("train.log_every_steps={}", every)}));
+    expect_refused(ran, 6, {"must be finite", "diverged.json"});
+    found.push_back(evidence(run));
+    found.back().erase("checkpoint");
+  }
+  EXPECT_EQ(found[1], found[0]);
+  EXPECT_EQ(found[2], found[0]);
+
+  found.clear();
+  for (const int every : {1, 50}) {
+    const fs::path run = at(fmt::format("collapsed_{}", every));
+    const ProgramResult ran = train({"run_dir=" + run.string(), "guard.collapse_cosine=0", "guard.collapse_steps=10",
+                                     fmt::format("train.log_every_steps={}", every)});
+    expect_refused(ran, 6, {"[step 9]", "above 0 for 10 steps", "diverged.json"});
+    found.push_back(evidence(run));
+    EXPECT_EQ(found.back().at("checkpoint"), (run / "checkpoints/step_000007").string());
+  }
+}
+
+TEST_F(FaultRun, WeightsThatTheLastUpdateMadeInfiniteAreNotKept) {
+  const ProgramResult ran = train(too_fast({"train.steps=1", "optim.peak_lr=1e39"}));
+  expect_refused(ran, 6, {"[step 0]", "the weights must be finite", "lora_", "diverged.json"});
+  EXPECT_TRUE(fs::is_empty(at("run/checkpoints")));
 }
 
 TEST_F(FaultRun, ADivergedRunNamesItsLastGoodCheckpoint) {
@@ -82,7 +153,7 @@ TEST_F(FaultRun, ADivergedRunNamesItsLastGoodCheckpoint) {
 
 TEST_F(FaultRun, TwoRunsInOneDirectoryAtOnceAreRefused) {
   const ProgramResult second = script(at("run"), 1, R"((train 2>/dev/null) & first=$!
-while kill -0 $first && [ $(cat $run/metrics.jsonl 2>/dev/null | wc -l) -lt 3 ]; do sleep 0.005; done
+while kill -0 $first && [ $(cat $run/metrics.jsonl 2>/dev/null | wc -l) -lt 1 ]; do sleep 0.005; done
 (train); code=$?
 kill -KILL $first
 exit $code)",

@@ -31,7 +31,7 @@ data:
   sampler: {pairs_global: 4}
 loss: {exclude: [same_concept]}
 optim: {peak_lr: 0.01}
-train: {steps: 60, log_every_steps: 1}
+train: {steps: 60, log_every_steps: 4}
 checkpoint: {every_steps: 7}
 )";
 

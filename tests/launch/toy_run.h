@@ -17,7 +17,8 @@ int64_t lines_of(const std::filesystem::path& path);
 std::string replaced(std::string text, const std::string& from, const std::string& to);  ///< everywhere
 
 /// A checkpoint of a few thousand weights and twelve pairs, texts beside pictures, and a run of sixty steps on them, as
-/// `trireme train` runs it.
+/// `trireme train` runs it: a line of the curves every 4 steps and a checkpoint every 7, so that most checkpoints are
+/// between two lines.
 class ToyRun : public ::testing::Test {
  protected:
   ToyRun();

@@ -69,7 +69,7 @@ TEST_F(ValidationRun, LeavesTheBitsOfTheWeightsAlone) {
 TEST_F(ValidationRun, KilledTwiceAndGoneOnWithEndsAsAnUnbrokenRun) {
   const fs::path unbroken = at("unbroken"), broken = at("broken");
   ASSERT_EQ(train(validated(unbroken), 2).exit_code, 0);
-  for (const int lines : {13, 37}) {
+  for (const int lines : {7, 19}) {
     EXPECT_NE(train_and_kill(broken, lines, 2, validated(broken)).exit_code, 0);
     ASSERT_FALSE(fs::exists(broken / "checkpoints/step_000060")) << "it was to be killed before its end";
   }
@@ -122,6 +122,14 @@ TEST_F(ValidationRun, EndsWhenItsPatienceIsOverAndStaysEnded) {
   ASSERT_EQ(train(overrides).exit_code, 0);
   EXPECT_EQ(read_text_file(at("run/metrics.jsonl")), curves);
   EXPECT_EQ(checkpoints(at("run")), kept);
+}
+
+TEST_F(ValidationRun, EmbeddingsThatAreNotFiniteEndTheRunWithEvidence) {
+  // The update is finite, and what the model makes of it is not.
+  const ProgramResult ran = train(validated(at("run"), {"train.steps=1", "optim.peak_lr=3e38", "optim.clip_norm=null",
+                                                        "schedule.kind=constant", "schedule.warmup_steps=0"}));
+  expect_refused(ran, 6, {"[step 0]", "the validation's embeddings must be finite", ".jsonl:1", "diverged.json"});
+  EXPECT_EQ(nlohmann::json::parse(read_text_file(at("run/diverged.json"))).at("step"), 0);
 }
 
 TEST_F(ValidationRun, OneAndTwoRanksGiveTheSameValues) {

@@ -1,6 +1,11 @@
 #include "trainers/eval/validation.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/linalg_vector_norm.h>
 
 #include "core/config/field_list.h"
 #include "core/error.h"
@@ -45,6 +50,17 @@ bool all_tasks_have(const EvalSet& set, PoolScope scope) {
   return count == std::ssize(set.benchmark().tasks);
 }
 
+/// The first row of [N, D] float32 with a NaN or infinity.
+std::optional<int64_t> first_not_finite(const torch::Tensor& rows) {
+  if (rows.numel() == 0) return std::nullopt;
+  const torch::Tensor largest =
+      at::linalg_vector_norm(rows, std::numeric_limits<double>::infinity(), at::IntArrayRef{1});
+  for (int64_t row = 0; row < largest.numel(); ++row) {
+    if (!std::isfinite(largest.const_data_ptr<float>()[row])) return row;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string metric_key(std::string_view metric) {
@@ -67,12 +83,18 @@ Validation::Validation(const ValidationConfig& config)
                 "one of the rows must count in the mean; got none; keep other tasks or sets.");
 }
 
-ValidationScores Validation::run(Embedder embedder, Communicator& communicator) const {
+ValidationScores Validation::run(Embedder embedder, Communicator& communicator,
+                                 const std::function<void(const std::string& where)>& not_finite) const {
   embedder.loader.image_root = set_.benchmark().image_root;
   const ResultTable table = evaluate(
       set_, metrics_,
       [&](const EvalFile& file) {
-        return std::make_unique<TensorSource>(embed_in_memory(embedder, file.records, communicator).rows);
+        torch::Tensor rows = embed_in_memory(embedder, file.records, communicator).rows;
+        if (const auto row = first_not_finite(rows)) {
+          not_finite(file.records.where(*row));
+          TRIREME_ASSERT(false, "an evaluation went on with row {}, which is not finite", *row);
+        }
+        return std::make_unique<TensorSource>(std::move(rows));
       },
       communicator);
   TRIREME_ASSERT(table.mean && pool_of(*table.mean), "no mean over {} rows", table.rows.size());

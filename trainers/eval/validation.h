@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -56,8 +57,11 @@ class Validation {
 
   const EvalSet& set() const noexcept { return set_; }
   /// The embedder's image root is set to the benchmark's.
+  /// not_finite: called, on every rank alike, with the place ("cand_pool.jsonl:17") of the first record whose embedding
+  /// has a NaN or infinity: nothing can be ranked by it. Does not return.
   /// collective: every rank enters with equal weights, and gets the same values.
-  ValidationScores run(Embedder embedder, Communicator& communicator) const;
+  ValidationScores run(Embedder embedder, Communicator& communicator,
+                       const std::function<void(const std::string& where)>& not_finite) const;
 
  private:
   EvalMetricConfig metrics_;

@@ -44,8 +44,10 @@ double lr_factor_of(const std::map<std::string, double>& factors, std::string_vi
   return factor;
 }
 
-void check_lr_factors(const std::map<std::string, double>& factors, const NamedTensors& parameters) {
-  for (const auto& [key, factor] : factors) {
+}  // namespace
+
+void check_lr_factors(const OptimConfig& config, const NamedTensors& parameters) {
+  for (const auto& [key, factor] : config.lr_factors) {
     const bool used =
         std::ranges::any_of(parameters, [&](const auto& parameter) { return covers(key, parameter.first); });
     TRIREME_CHECK(used, ConfigError, "optim",
@@ -55,12 +57,10 @@ void check_lr_factors(const std::map<std::string, double>& factors, const NamedT
   }
 }
 
-}  // namespace
-
 Optimizer::Optimizer(const OptimConfig& config, NamedTensors parameters)
     : config_(config), parameters_(std::move(parameters)) {
   TRIREME_ASSERT(!parameters_.empty(), "nothing to optimise");
-  check_lr_factors(config_.lr_factors, parameters_);
+  check_lr_factors(config_, parameters_);
   const c10::NoGradGuard no_grad;
   // Tensors that one fused call takes together.
   std::map<std::tuple<c10::ScalarType, std::string, double, bool, bool>, std::size_t> group_of;

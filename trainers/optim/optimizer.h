@@ -10,6 +10,9 @@
 
 namespace trireme {
 
+/// throws ConfigError: an lr_factors key that is the start of no parameter's name.
+void check_lr_factors(const OptimConfig& config, const NamedTensors& parameters);
+
 /// AdamW, decoupled weight decay, arXiv:1711.05101, algorithm 2, with g the gradient over GradientNorm::divisor:
 ///   w -= lr wd w;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
 ///   w -= lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
@@ -20,7 +23,7 @@ namespace trireme {
 class Optimizer {
  public:
   /// parameters: leaves with names as the model has them; the tensors are changed in place and must not be replaced.
-  /// throws ConfigError: an lr_factors key that is the start of no tensor's name.
+  /// throws as check_lr_factors().
   Optimizer(const OptimConfig& config, NamedTensors parameters);
 
   /// One update from the parameters' grad(), which must be defined; they are left with unspecified values. `lr` is

@@ -17,4 +17,7 @@ class LockFile {
   Descriptor descriptor_;
 };
 
+/// Refuses a lock that another process holds now; takes and makes nothing. throws as LockFile.
+void require_unlocked(const std::filesystem::path& path);
+
 }  // namespace trireme

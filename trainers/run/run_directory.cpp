@@ -1,5 +1,6 @@
 #include "trainers/run/run_directory.h"
 
+#include <cerrno>
 #include <cmath>
 #include <ctime>
 #include <limits>
@@ -8,9 +9,11 @@
 
 #include <unistd.h>
 
+#include "core/checkpoint/checkpoint_folder.h"
 #include "core/error.h"
 #include "core/io/descriptor.h"
 #include "core/io/file.h"
+#include "core/io/hash.h"
 #include "core/io/quote.h"
 #include "trainers/run/environment.h"
 #include "trainers/run/event_record.h"
@@ -21,17 +24,16 @@ namespace trireme {
 namespace {
 
 constexpr std::string_view kConfigName = "config.yaml";
+constexpr std::string_view kEnvironmentName = "environment.json";
 constexpr std::string_view kMetricsName = "metrics.jsonl";
 constexpr std::string_view kTimingName = "timing.jsonl";
 
 using Scalars = std::vector<std::pair<std::string, double>>;
 
-/// The folder, made if missing, once it is clear that it holds a run or nothing.
-std::filesystem::path prepare_folder(std::filesystem::path folder) {
+/// Refuses a folder that exists and holds neither a run nor nothing.
+void check_contents(const std::filesystem::path& folder) {
   std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) throw_write_failure(folder, error.value());
-  if (std::filesystem::exists(folder / kConfigName, error)) return folder;
+  if (std::filesystem::exists(folder / kConfigName, error)) return;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename();
     TRIREME_CHECK(name == "lock", ConfigError, "run",
@@ -40,7 +42,24 @@ std::filesystem::path prepare_folder(std::filesystem::path folder) {
   }
   TRIREME_CHECK(!error, DataError, "run", "{} must be a readable folder; got \"{}\"; check its permissions.",
                 quote_path(folder), error.message());
+}
+
+/// The folder, made if missing, once it is clear that it holds a run or nothing.
+std::filesystem::path prepare_folder(std::filesystem::path folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw_write_failure(folder, error.value());
+  check_contents(folder);
   return folder;
+}
+
+/// Refuses a folder that could not be written to, or made. Makes nothing.
+void check_writable(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::path there = std::filesystem::absolute(folder);
+  while (!std::filesystem::exists(there, error) && there.has_relative_path()) there = there.parent_path();
+  if (!std::filesystem::is_directory(there, error)) throw_write_failure(folder, ENOTDIR);
+  if (::access(there.c_str(), W_OK | X_OK) != 0) throw_write_failure(folder, errno);
 }
 
 void replace_file(const std::filesystem::path& path, std::string_view text) {
@@ -63,6 +82,51 @@ void check_same_config(const std::filesystem::path& config_path, const RunIdenti
   check_same_run(before, quote_path(config_path), whole, allow);
 }
 
+/// What a run must have in common with its checkpoints, but for the base model.
+Checkpoint identity_of(const RunIdentity& identity) {
+  Checkpoint now;
+  now.recipe = identity.recipe;
+  now.config_yaml = identity.config_values;
+  now.base = identity.base;
+  return now;
+}
+
+/// Recipe and config of a checkpoint, out of its small files; nothing where they are damaged or not there.
+std::optional<Checkpoint> config_of(const std::filesystem::path& folder, const BaseModel& base) {
+  std::error_code error;
+  const std::filesystem::path state_path = folder / "state.json", config_path = folder / kConfigName;
+  if (!std::filesystem::exists(state_path, error) || !std::filesystem::exists(config_path, error)) return std::nullopt;
+  const auto state = nlohmann::json::parse(read_text_file(state_path), nullptr, /*allow_exceptions=*/false);
+  const auto text_at = [&state](const char* key) {
+    const bool there = state.is_object() && state.contains(key) && state.at(key).is_string();
+    return there ? state.at(key).get<std::string>() : std::string();
+  };
+  Checkpoint checkpoint;
+  checkpoint.config_yaml = read_text_file(config_path);
+  checkpoint.recipe = text_at("recipe");
+  checkpoint.base = base;
+  if (text_at("config_sha256") != sha256_hex(std::as_bytes(std::span(checkpoint.config_yaml)))) return std::nullopt;
+  return checkpoint;
+}
+
+/// Whether the run goes on from one of its checkpoints; the newest may turn out to be damaged.
+void check_configs(const std::filesystem::path& checkpoints, const Checkpoint& now, const ResumeConfig& resume) {
+  std::optional<ConfigError> of_newest;
+  const std::vector<int64_t> steps = steps_in(checkpoints);
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    const std::filesystem::path folder = checkpoints / checkpoint_name(*step);
+    const std::optional<Checkpoint> before = config_of(folder, now.base);
+    if (!before) continue;
+    try {
+      check_same_run(*before, quote_path(folder), now, resume.allow);
+      return;
+    } catch (const ConfigError& error) {
+      if (!of_newest) of_newest = error;
+    }
+  }
+  if (of_newest) throw *of_newest;
+}
+
 std::optional<Checkpoint> find_checkpoint(const std::filesystem::path& folder, const Checkpoint& now,
                                           const ResumeConfig& resume, Log& log) {
   CheckpointSearch search = find_newest_checkpoint(folder);
@@ -80,13 +144,17 @@ std::optional<Checkpoint> find_checkpoint(const std::filesystem::path& folder, c
   return std::move(search.newest);
 }
 
+/// What environment.json says of the run's earlier starts; an empty list without it.
+nlohmann::ordered_json read_starts(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return nlohmann::ordered_json::array();
+  auto starts = nlohmann::ordered_json::parse(read_text_file(path), nullptr, /*allow_exceptions=*/false);
+  TRIREME_CHECK(starts.is_array(), DataError, "run", "{} must hold a list; got something else; move it away.",
+                quote_path(path));
+  return starts;
+}
+
 void add_environment(const std::filesystem::path& path, const RunIdentity& identity) {
-  auto starts = nlohmann::ordered_json::array();
-  if (std::filesystem::exists(path)) {
-    starts = nlohmann::ordered_json::parse(read_text_file(path), nullptr, /*allow_exceptions=*/false);
-    TRIREME_CHECK(starts.is_array(), DataError, "run", "{} must hold a list; got something else; move it away.",
-                  quote_path(path));
-  }
+  nlohmann::ordered_json starts = read_starts(path);
   nlohmann::ordered_json start = describe_environment(identity.ranks);
   start["recipe"] = identity.recipe;
   start["seed"] = identity.seed;
@@ -133,6 +201,23 @@ std::string json_line(int64_t step, const Scalars& scalars) {
 
 }  // namespace
 
+void check_run_folder(const std::filesystem::path& folder, const RunIdentity& identity, const ResumeConfig& resume) {
+  check_writable(folder);
+  std::error_code error;
+  if (!std::filesystem::exists(folder, error)) return;
+  check_contents(folder);
+  require_unlocked(folder / "lock");
+  const std::filesystem::path config_path = folder / kConfigName, checkpoints = folder / "checkpoints";
+  if (!std::filesystem::exists(config_path, error)) return;
+  read_starts(folder / kEnvironmentName);
+  const Checkpoint now = identity_of(identity);
+  if (steps_in(checkpoints).empty()) {
+    check_same_config(config_path, identity, now, resume.allow);
+  } else {
+    check_configs(checkpoints, now, resume);
+  }
+}
+
 struct RunDirectory::Files {
   GrowingFile metrics, timing, events;
 };
@@ -140,17 +225,14 @@ struct RunDirectory::Files {
 RunDirectory::RunDirectory(std::filesystem::path folder, const RunIdentity& identity, const ResumeConfig& resume,
                            Log& log)
     : path_(prepare_folder(std::move(folder))), lock_(std::make_unique<LockFile>(path_ / "lock")), identity_(identity) {
-  Checkpoint now;
-  now.recipe = identity.recipe;
-  now.config_yaml = identity.config_values;
-  now.base = identity.base;
+  const Checkpoint now = identity_of(identity);
   const std::filesystem::path config_path = path_ / kConfigName;
   const bool is_known = std::filesystem::exists(config_path);
   if (is_known) checkpoint_ = find_checkpoint(checkpoints(), now, resume, log);
   if (is_known && !checkpoint_) check_same_config(config_path, identity, now, resume.allow);
 
   replace_file(config_path, identity.config_dump);
-  add_environment(path_ / "environment.json", identity);
+  add_environment(path_ / kEnvironmentName, identity);
   constexpr uint64_t kKeepAll = std::numeric_limits<uint64_t>::max();
   files_ = std::make_unique<Files>(Files{open_growing(path_ / kMetricsName, checkpoint_, log),
                                          open_growing(path_ / kTimingName, checkpoint_, log),

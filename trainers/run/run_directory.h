@@ -35,6 +35,12 @@ struct StepRecord {
   std::vector<std::pair<std::string, double>> timings = {};
 };
 
+/// Refuses early, before weights are read, what RunDirectory would refuse of the folder: it holds other things, another
+/// run writes to it, its config differs, it cannot be made. Writes nothing. identity.base is not looked at: its hash
+/// takes reading the weights; and no checkpoint is read whole.
+/// throws what RunDirectory's constructor throws.
+void check_run_folder(const std::filesystem::path& folder, const RunIdentity& identity, const ResumeConfig& resume);
+
 /// The folder of one run, for the one rank that writes:
 ///   lock                 held with flock while the run lives; says which process on which host
 ///   config.yaml          resolved, complete

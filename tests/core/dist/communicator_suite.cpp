@@ -442,6 +442,85 @@ TEST_P(CommunicatorTest, ReceiveRefusesAMessageOfAnotherSize) {
   }
 }
 
+/// So small that nothing but single numbers fits.
+constexpr int64_t kPieceBytes = 64;
+
+TEST_P(CommunicatorTest, InPiecesEveryCollectiveGivesWhatItGivesAtOnceAndCountsOnce) {
+  for (const bool verify : {false, true}) {
+    run({.verify = verify, .piece_bytes = kPieceBytes}, [](Communicator& comm) {
+      const int64_t ranks = comm.size(), rank = comm.rank();
+      uint64_t calls = 0;
+      for (const c10::ScalarType dtype : kNumberDtypes) {
+        const auto options = at::TensorOptions(dtype);
+        for (const int64_t count : {0, 1, 7, 8, 64, 301}) {
+          const auto shares = all_shares(ranks, {count}, dtype);
+          for (const ReduceOp op : ops_for(dtype)) {
+            const at::Tensor reduced = share(rank, {count}, dtype);
+            comm.all_reduce(reduced, op).wait();
+            EXPECT_TRUE(at::equal(reduced, serial_reduction(shares, op).to(dtype))) << case_name(reduced, op);
+
+            const at::Tensor part = at::empty({count}, options), input = share(rank, {ranks, count}, dtype);
+            comm.reduce_scatter(part, input, op).wait();
+            const auto all = serial_reduction(all_shares(ranks, {ranks, count}, dtype), op);
+            EXPECT_TRUE(at::equal(part, all[rank].to(dtype))) << case_name(part, op);
+            EXPECT_TRUE(at::equal(input, share(rank, {ranks, count}, dtype))) << "the input was changed";
+            calls += 2;
+          }
+          const at::Tensor gathered = at::empty({ranks, count}, options);
+          comm.all_gather(gathered, shares[static_cast<std::size_t>(rank)]).wait();
+          EXPECT_TRUE(at::equal(gathered, at::stack(shares))) << shape_string(gathered);
+          const at::Tensor broadcasted = share(rank, {count}, dtype);
+          comm.broadcast(broadcasted, ranks - 1).wait();
+          EXPECT_TRUE(at::equal(broadcasted, shares.back())) << shape_string(broadcasted);
+          calls += 2;
+        }
+      }
+      EXPECT_EQ(comm.ledger_number(), calls) << "pieces were counted";
+    });
+  }
+}
+
+TEST_P(CommunicatorTest, MessagesInPiecesArriveWholeAndInOrder) {
+  if (GetParam().size == 1) return;  // one rank has nobody to write to
+  run({.piece_bytes = kPieceBytes}, [](Communicator& comm) {
+    const int64_t to = (comm.rank() + 1) % comm.size(), from = (comm.rank() + comm.size() - 1) % comm.size();
+    const at::Tensor first = at::zeros({1001}), second = at::zeros({17});
+    // Every rank writes before it reads.
+    Work sends[] = {comm.send(normal_share(comm.rank(), 1001), to), comm.send(normal_share(comm.rank(), 17), to)};
+    Work receives[] = {comm.recv(first, from), comm.recv(second, from)};
+    for (Work& work : receives) work.wait();
+    for (Work& work : sends) work.wait();
+    EXPECT_TRUE(at::equal(first, normal_share(from, 1001)));
+    EXPECT_TRUE(at::equal(second, normal_share(from, 17)));
+  });
+}
+
+TEST_P(CommunicatorTest, ACollectiveInPiecesIsNamedAsAWhole) {
+  if (GetParam().size == 1) return;  // nobody to wait for
+  run({.timeout = kShortTimeout, .piece_bytes = kPieceBytes}, [](Communicator& comm) {
+    comm.barrier();
+    if (comm.rank() == comm.size() - 1) return std::this_thread::sleep_for(3 * kShortTimeout);
+    EXPECT_THAT(message_of<DistError>([&] { comm.all_reduce(at::ones({400}), ReduceOp::kSum).wait(); }),
+                HasSubstr("must enter [2] all_reduce sum 400 float32 within 0.25 s"));
+  });
+}
+
+TEST_P(CommunicatorTest, CollectivesBegunBeforeOneInPiecesAreOverAsUsual) {
+  run({.piece_bytes = kPieceBytes}, [](Communicator& comm) {
+    const at::Tensor small = at::ones({4}), large = at::ones({400}), after = at::ones({3});
+    Work first = comm.all_reduce(small, ReduceOp::kSum);
+    Work second = comm.all_reduce(large, ReduceOp::kMean);
+    Work third = comm.all_reduce(after, ReduceOp::kSum);
+    third.wait();
+    second.wait();
+    first.wait();
+    const auto ranks = static_cast<double>(comm.size());
+    EXPECT_TRUE(at::equal(small, at::full({4}, ranks)));
+    EXPECT_TRUE(at::equal(large, at::ones({400})));
+    EXPECT_TRUE(at::equal(after, at::full({3}, ranks)));
+  });
+}
+
 TEST_P(CommunicatorTest, SmallValuesAreGatheredAndBroadcast) {
   run([](Communicator& comm) {
     std::vector<int64_t> ranks(comm.size());

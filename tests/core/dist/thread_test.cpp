@@ -1,12 +1,17 @@
 #include "core/dist/thread.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
+#include <functional>
 #include <thread>
 
 #include <gmock/gmock.h>
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
 
+#include "core/dist/collective.h"
 #include "core/dist/run_as_rank.h"
 #include "core/dist/self.h"
 #include "tests/core/dist/communicator_suite.h"
@@ -33,6 +38,62 @@ Ranks threads(int64_t ranks) {
 INSTANTIATE_TEST_SUITE_P(Self, CommunicatorTest, ::testing::Values(self()));
 INSTANTIATE_TEST_SUITE_P(Thread, CommunicatorTest, ::testing::Values(threads(1), threads(2), threads(4)),
                          [](const auto& instance) { return instance.param.name; });
+
+/// One of two ranks, the other of which never answers: what a transport is asked for, and nothing done.
+class RecordingCommunicator final : public Communicator {
+ public:
+  explicit RecordingCommunicator(const CommunicatorOptions& options) : Communicator(options) {}
+  int64_t rank() const override { return 0; }
+  int64_t size() const override { return 2; }
+  void check_peers() override {}
+  void announce_failure(const RankEnding&) override {}
+  std::vector<std::optional<RankEnding>> gather_endings(const RankEnding& mine, std::chrono::milliseconds) override {
+    return {mine, std::nullopt};
+  }
+
+  int64_t pieces = 0, elements = 0, largest_bytes = 0;  ///< elements: that a rank contributes
+
+ protected:
+  [[noreturn]] void abort_group(int) override { std::abort(); }
+  std::unique_ptr<PendingCollective> start(const Collective& call) override {
+    ++pieces;
+    for (const at::Tensor& tensor : {call.input, call.output}) {
+      if (tensor.defined()) largest_bytes = std::max(largest_bytes, static_cast<int64_t>(tensor.nbytes()));
+    }
+    const bool scatters = call.op == CollectiveOp::kReduceScatter || call.op == CollectiveOp::kRecv;
+    elements += (scatters ? call.output : call.input).numel();
+    struct Done final : PendingCollective {
+      void wait() override {}
+    };
+    return std::make_unique<Done>();
+  }
+};
+
+TEST(Pieces, AreNoLargerThanAskedForWhateverTheSizeOfTheTensors) {
+  // Shapes alone, without memory: 1.2 million embeddings of 3584 values are over 2^32 elements.
+  const auto shape_only = at::TensorOptions(at::kFloat).device(at::kMeta);
+  const std::vector<int64_t> rows = {1'200'000, 3584}, of_both = {2, 1'200'000, 3584};
+  const at::Tensor one = at::empty(rows, shape_only), both = at::empty(of_both, shape_only);
+  const std::vector<std::function<Work(Communicator&)>> calls = {
+      [&](Communicator& comm) { return comm.all_reduce(one, ReduceOp::kMean); },
+      [&](Communicator& comm) { return comm.all_gather(both, one); },
+      [&](Communicator& comm) { return comm.reduce_scatter(one, both, ReduceOp::kSum); },
+      [&](Communicator& comm) { return comm.broadcast(one, 1); },
+      [&](Communicator& comm) { return comm.send(one, 1); },
+      [&](Communicator& comm) { return comm.recv(one, 1); },
+  };
+  for (const int64_t piece_bytes : {CommunicatorOptions{}.piece_bytes, int64_t{1'000'001}}) {
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      RecordingCommunicator comm({.piece_bytes = piece_bytes});
+      calls[i](comm).wait();
+      EXPECT_EQ(comm.elements, one.numel()) << "call " << i;
+      EXPECT_LE(comm.largest_bytes, piece_bytes) << "call " << i;
+      EXPECT_LT(comm.largest_bytes, int64_t{1} << 31) << "a transport that counts in 32 bits";
+      const int64_t fewest = static_cast<int64_t>((i == 1 || i == 2 ? both : one).nbytes()) / piece_bytes;
+      EXPECT_LE(comm.pieces, fewest + 2) << "call " << i << ": pieces smaller than need be";
+    }
+  }
+}
 
 TEST(RunRanks, RethrowsTheFirstErrorNotItsEcho) {
   const std::string message = message_of<DataError>([] {

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
@@ -16,12 +15,14 @@
 #include "core/io/file.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"
+#include "tests/trainers/listener.h"
 #include "trainers/run/stop.h"
 #include "trainers/run/trainable_file.h"
 
 namespace trireme {
 namespace {
 
+using test::Listener;
 using test::message_of;
 using test::TempFolder;
 using ::testing::AllOf;
@@ -34,13 +35,6 @@ RunIdentity identity() {
           .seed = 42,
           .base = {"models/tiny", "0123"}};
 }
-
-/// A log whose lines the test can read.
-struct Listener {
-  std::ostringstream text;
-  Console console{text, false};
-  Log log{console, {}};
-};
 
 std::unique_ptr<RunDirectory> open_run(const std::filesystem::path& path, const RunIdentity& run = identity(),
                                        std::vector<std::string> allow = {}) {

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/named_tensors.h"
+#include "trainers/guard.h"
+#include "trainers/run_state.h"
+
+namespace trireme {
+
+/// The guard of a run: judges every step, though values are read from the device only where a line of the curves or a
+/// checkpoint is written, and leaves evidence. Nothing is written of a run that has left the numbers: what goes into
+/// checkpoints and validations is examined before. Every rank comes to the same end at the same step.
+class RunGuard {
+ public:
+  RunGuard(const GuardConfig& config, RunState& run) : guard_(config), run_(run) {}
+
+  /// Who is in the step, until it is examined. Batch: PairBatch, RerankBatch.
+  template <class Batch>
+  void add(const Batch& batch) {
+    unexamined_.push_back({batch.step, batch.query_ids, batch.target_ids});
+  }
+
+  /// The steps added since the last call, in order. throws DivergedError as end().
+  void examine(const std::vector<StepHealth>& steps);
+  /// The same, and the weights that the last of them has left: before they are kept or evaluated. Cost: one pass over
+  /// the weights.
+  void examine(const std::vector<StepHealth>& steps, const NamedTensors& weights);
+
+  /// Ends the run after the last step examined: once the newest checkpoint is on disk, rank 0 writes RUN/diverged.json
+  /// (the step, its values, the ids of its own queries and targets, the newest checkpoint). throws DivergedError.
+  [[noreturn]] void end(const Divergence& verdict);
+
+  /// Guard's own.
+  Counters state() const { return guard_.state(); }
+  void restore(const Counters& counters) { guard_.restore(counters); }
+
+ private:
+  struct Members {
+    int64_t step = 0;
+    std::vector<std::string> query_ids, target_ids;
+  };
+
+  Guard guard_;
+  RunState& run_;
+  std::vector<Members> unexamined_;  ///< in order
+  StepHealth last_;
+  Members last_members_;
+};
+
+}  // namespace trireme
