@@ -47,7 +47,7 @@ int64_t ListHeads::length(int64_t query) const {
   return std::find(rows, rows + depth(), -1) - rows;
 }
 
-int64_t ListHeads::candidates() const {
+int64_t ListHeads::documents() const {
   int64_t sum = 0;
   for (int64_t query = 0; query < size(); ++query) sum += length(query);
   return sum;

@@ -23,7 +23,7 @@ struct ListHeads {
   int64_t size() const { return std::ssize(query_rows); }
   int64_t depth() const { return candidate_rows.size(1); }
   int64_t length(int64_t query) const;  ///< of one list, at most D
-  int64_t candidates() const;           ///< of all lists
+  int64_t documents() const;            ///< of all lists
 };
 
 /// RerankScorer::score.

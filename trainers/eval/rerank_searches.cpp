@@ -32,7 +32,7 @@ torch::Tensor SearchReranker::scores_of(const EvalSet& set, const EvalSearch& se
       });
   counts_ += scored.counts;
   unread_answers_ += scored.unread_answers;
-  candidates_ += heads.candidates();
+  candidates_ += heads.documents();
   score_s_ += seconds_since(begin);
   return mode == RerankModes::kPointwise ? scored.scores.pointwise : scored.scores.listwise;
 }

@@ -45,7 +45,7 @@ class FileSource : public VectorSource {
 struct EmbedTotals {
   int64_t records_to_embed = 0;  ///< in all
   int64_t records = 0, reused = 0;
-  std::vector<SkippedRow> skipped;
+  std::vector<SkippedRow> skipped{};
   double embed_s = 0;
 };
 
