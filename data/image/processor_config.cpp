@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
@@ -26,7 +27,7 @@ std::string shown(dom::element value) {
   dom::object object;
   std::string_view odd;
   const bool is_odd = !value.get(object) && object.size() == 1 && !object.at_key(kOddValueKey).get(odd);
-  return quote_text(is_odd ? std::string(odd) : simdjson::minify(value));
+  return is_odd ? quote_text(odd) : shown_json(simdjson::minify(value));
 }
 
 /// An object of the file; `prefix` is its path there: "image_processor.size.".
@@ -79,12 +80,13 @@ class Section {
     return values;
   }
 
-  /// `holds` of the field under `key`, else a DataError that says what it must be.
-  void require(bool holds, std::string_view key, std::string_view wanted) const {
+  /// `holds` of the field under `key`, else a DataError that says what it must be, and what to `do`.
+  void require(bool holds, std::string_view key, std::string_view wanted,
+               std::string_view advice = "take the checkpoint's own file") const {
     if (holds) return;
     const auto element = find(key);
-    throw DataError(file_, fmt::format("{}{} must be {}; got {}; take the checkpoint's own file.", prefix_, key, wanted,
-                                       element ? shown(*element) : "no such field"));
+    throw DataError(file_, fmt::format("{}{} must be {}; got {}; {}.", prefix_, key, wanted,
+                                       element ? shown(*element) : "no such field", advice));
   }
 
  private:
@@ -92,21 +94,27 @@ class Section {
   std::string file_, prefix_;
 };
 
+/// Names of one and the same preprocessor. transformers 4.49, as Qwen2.5-VL came out, called it Qwen2_5_VL..; so do
+/// that time's checkpoints and what was made of them.
+constexpr std::array kNames{"Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast", "Qwen2VLImageProcessorPil",
+                            "Qwen2_5_VLImageProcessor", "Qwen2_5_VLImageProcessorFast"};
+
 /// Every checkpoint of these families resizes, scales and normalises; one that does not needs another preprocessor.
 void check_kind(const Section& fields) {
+  constexpr std::string_view kOther = "pictures that are prepared in another way are not supported";
   if (const auto type = fields.find("image_processor_type")) {
     std::string_view name;
-    const bool known = !type->get(name) && (name == "Qwen2VLImageProcessor" || name == "Qwen2VLImageProcessorFast" ||
-                                            name == "Qwen2VLImageProcessorPil");
-    fields.require(known, "image_processor_type", "Qwen2VLImageProcessor (also ..Fast and ..Pil)");
+    const bool known = !type->get(name) && std::ranges::find(kNames, name) != kNames.end();
+    fields.require(known, "image_processor_type", "Qwen2VLImageProcessor (also ..Fast and ..Pil, and Qwen2_5_VL..)",
+                   kOther);
   }
   for (const std::string_view step : {"do_resize", "do_rescale", "do_normalize", "do_convert_rgb"}) {
     bool on = true;
     const auto element = fields.find(step);
-    fields.require(!element || (!element->get(on) && on), step, "true: the step cannot be left out");
+    fields.require(!element || (!element->get(on) && on), step, "true: the step cannot be left out", kOther);
   }
   fields.require(fields.integer("resample", 0, kMaxPixels).value_or(kBicubic) == kBicubic, "resample",
-                 "3: the image is resized by Pillow's bicubic filter");
+                 "3: the image is resized by Pillow's bicubic filter", kOther);
 }
 
 ImageProcessorConfig read_fields(const Section& fields) {
@@ -157,7 +165,7 @@ class JsonFile {
     }
     TRIREME_CHECK(!element.get(object_), DataError, path_,
                   "the file must hold one JSON object; got {}; take the checkpoint's own file.",
-                  quote_text(simdjson::minify(element), 40));
+                  shown_json(simdjson::minify(element), 40));
   }
   Section top() const { return Section(object_, path_, ""); }
 

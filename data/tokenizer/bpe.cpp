@@ -100,7 +100,7 @@ std::vector<MergeOfPair> BpeTables::read_merges(const Component& component) cons
     const bool is_comment = merge.is_string() && std::string_view(merge).starts_with("#version");
     TRIREME_CHECK((sides || is_comment) && merge.is_string() == list.at(0).value().is_string(), DataError, "tokenizer",
                   "{}[{}] must be \"left right\" or [\"left\", \"right\"], all in one form; got {}; repair the file.",
-                  component.where("merges"), place, quote_text(simdjson::minify(merge)));
+                  component.where("merges"), place, shown_json(simdjson::minify(merge)));
     if (!is_comment) {
       TRIREME_CHECK(sides->right.size() >= prefix.size(), DataError, "tokenizer",
                     "{}[{}] must have a right side that begins with the prefix {}; got {}; repair the file.",

@@ -101,7 +101,7 @@ Tokenizer Tokenizer::from_json(std::string_view json, std::string_view name) {
                 name, kMaxNesting, json_fault(json, simdjson::error_message(error)).what);
   TRIREME_CHECK(document.is_object(), DataError, "tokenizer",
                 "{} must hold one JSON object; got {}; fetch the file again.", name,
-                quote_text(simdjson::minify(document)));
+                shown_json(simdjson::minify(document)));
   const Component root(document, std::string(name), "");
   check_root(root);
   return Tokenizer(std::make_unique<const Engine>(root));

@@ -20,7 +20,7 @@ Vocabulary::Vocabulary(const Component& component, std::string_view key) {
     const bool is_id = !value.get(id) && id >= 0 && id <= std::numeric_limits<TokenId>::max();
     TRIREME_CHECK(is_id, DataError, "tokenizer",
                   "{}: the id of {} must be a whole number from 0 to 2147483647; got {}; repair the file.",
-                  component.where(key), quote_text(token), simdjson::minify(value).substr(0, 40));
+                  component.where(key), quote_text(token), shown_json(simdjson::minify(value), 40));
     const std::string_view text = std::string_view(texts_).substr(texts_.size());
     texts_ += token;
     const std::string_view stored(text.data(), token.size());

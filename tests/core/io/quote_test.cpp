@@ -23,5 +23,11 @@ TEST(QuoteText, CutsBetweenCharacters) {
   EXPECT_EQ(quote_text("ab東c", 6), "\"ab東c\"");
 }
 
+TEST(ShownJson, LeavesItsSyntaxAndHidesTheRest) {
+  EXPECT_EQ(shown_json(R"({"a":["b\n",1,null]})"), R"({"a":["b\n",1,null]})");
+  EXPECT_EQ(shown_json("\"a\x1b[31m\xc2\x9b\""), R"("a\x1b[31m\xc2\x9b")");
+  EXPECT_EQ(shown_json(R"(["abc"])", 4), R"(["ab..)");
+}
+
 }  // namespace
 }  // namespace trireme

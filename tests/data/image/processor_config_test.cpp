@@ -70,17 +70,30 @@ TEST(ReadImageProcessorConfig, PrefersTheImagePartOfProcessorConfig) {
   EXPECT_EQ(read_image_processor_config(folder.path()).min_pixels, 200);
 }
 
+TEST(ReadImageProcessorConfig, TakesEveryNameOfThePreprocessor) {
+  for (const char* name : {"Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast", "Qwen2VLImageProcessorPil",
+                           "Qwen2_5_VLImageProcessor", "Qwen2_5_VLImageProcessorFast"}) {
+    const ImageProcessorConfig config =
+        read(fmt::format(R"({{"image_processor_type": "{}", "min_pixels": 784}})", name));
+    EXPECT_EQ(config.min_pixels, 784) << name;
+    EXPECT_EQ(config.max_pixels, read("{}").max_pixels) << name;
+  }
+}
+
 TEST(ReadImageProcessorConfig, RefusesByFileAndField) {
   struct Refusal {
     std::string text, says;
   };
   const Refusal refusals[] = {
       {"", "must be JSON"},
-      {"[1]", "one JSON object; got \"[1]\""},
+      {"[1]", "one JSON object; got [1]"},
       {R"({"min_pixels": 3136)", "must be JSON"},
       {std::string(100, '[') + std::string(100, ']'), "nested at most 64 deep"},
       {R"({"image_processor_type": "CLIPImageProcessor"})",
-       R"(must be Qwen2VLImageProcessor (also ..Fast and ..Pil); got "\x22CLIPImageProcessor\x22")"},
+       R"(must be Qwen2VLImageProcessor (also ..Fast and ..Pil, and Qwen2_5_VL..); got "CLIPImageProcessor"; )"
+       "pictures that are prepared in another way are not supported."},
+      {R"({"image_processor_type": "Qwen3VLImageProcessor"})", R"(got "Qwen3VLImageProcessor"; pictures)"},
+      {"{\"image_processor_type\": \"a\\u001b[31m\"}", "got \"a\\u001b[31m\"; pictures"},
       {R"({"image_processor_type": 7})", "image_processor_type must be"},
       {R"({"min_pixels": "3136"})", "min_pixels must be an integer from 1"},
       {R"({"min_pixels": 3136.5})", "min_pixels must be an integer"},
@@ -89,7 +102,7 @@ TEST(ReadImageProcessorConfig, RefusesByFileAndField) {
       {R"({"size": {"longest_edge": 5000}})", "size.shortest_edge must be the least number of pixels"},
       {R"({"size": {"height": 224, "width": 224}})", "size.shortest_edge must be"},
       {R"({"size": 224})", "size must be an object"},
-      {R"({"patch_size": -14})", "patch_size must be an integer from 1 to 1024; got \"-14\""},
+      {R"({"patch_size": -14})", "patch_size must be an integer from 1 to 1024; got -14"},
       {R"({"merge_size": true})", "merge_size must be an integer"},
       {R"({"temporal_patch_size": 1e30})", "temporal_patch_size must be an integer"},
       {R"({"image_mean": [0.5, 0.5]})", "image_mean must be three numbers"},
