@@ -16,6 +16,7 @@
 #include "launch/verbs.h"
 #include "models/weights/describe.h"
 #include "retrieval/search/run_file.h"
+#include "trainers/describe_run.h"
 
 namespace trireme {
 namespace {
@@ -26,9 +27,10 @@ struct InspectOptions {
   fs::path path;
   std::optional<fs::path> instructions;
   void describe(FieldList& v) {
-    v.field("path", path,
-            "Checkpoint, adapter or dataset folder, embeddings, run or hard negatives (.h5), weights (.safetensors), "
-            "records (.jsonl).")
+    v.field(
+         "path", path,
+         "Folder of a checkpoint, an adapter, a training run, one of its checkpoints, or a dataset; embeddings, run or "
+         "hard negatives (.h5), weights (.safetensors), records (.jsonl).")
         .required()
         .positional();
     v.field("instructions", instructions, "M-BEIR's query_instructions.tsv; needed for M-BEIR queries.");
@@ -151,6 +153,8 @@ std::string describe_records(const InspectOptions& options) {
 std::string inspect(const InspectOptions& options) {
   const fs::path& path = options.path;
   TRIREME_CHECK(fs::exists(path), DataError, "inspect", "the path must exist; got {}; check it.", path.string());
+  if (is_run_checkpoint(path)) return describe_run_checkpoint(path);
+  if (is_run_folder(path)) return describe_run_folder(path);
   if (is_prepared_dataset(path)) return describe_dataset(path);
   if (is_adapter_folder(path)) return text_of(describe_adapter(path));
   if (fs::is_directory(path)) {
@@ -161,19 +165,20 @@ std::string inspect(const InspectOptions& options) {
   if (path.extension() == ".h5") return describe_hdf5(path);
   if (path.extension() == ".safetensors") return describe_tensors(path);
   if (path.extension() == ".jsonl") return describe_records(options);
-  throw DataError("inspect",
-                  fmt::format("the path must be a checkpoint, adapter or dataset folder, or a file that ends in .h5, "
-                              ".safetensors or .jsonl; got {}; name one of these.",
-                              path.string()));
+  throw DataError(
+      "inspect",
+      fmt::format("the path must be a folder of a checkpoint, an adapter, a run or a dataset, or a file that "
+                  "ends in .h5, .safetensors or .jsonl; got {}; name one of these.",
+                  path.string()));
 }
 
 }  // namespace
 
 VerbAction add_inspect(CLI::App& program) {
   auto options = std::make_shared<InspectOptions>();
-  bind_options(
-      *program.add_subcommand("inspect", "What a checkpoint, adapter, embedding, weight or record file holds."),
-      *options);
+  bind_options(*program.add_subcommand(
+                   "inspect", "What a checkpoint, adapter, training run, embedding, weight or record file holds."),
+               *options);
   return [options](const LaunchInfo& launch) {
     if (launch.rank == 0) print(inspect(*options));
     return 0;

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "core/facts.h"
 #include "core/io/hash.h"
 #include "core/io/quote.h"
 #include "core/shape.h"
@@ -44,17 +45,6 @@ int64_t sum_of_parameters(const std::vector<Part>& parts) {
                          [](int64_t sum, const Part& part) { return sum + part.parameters; });
 }
 
-std::string with_commas(int64_t number) {
-  std::string digits = std::to_string(number);
-  for (std::ptrdiff_t i = std::ssize(digits) - 3; i > 0; i -= 3) digits.insert(digits.begin() + i, ',');
-  return digits;
-}
-
-/// "1 head", "2 heads".
-std::string counted(int64_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", with_commas(count), noun, count == 1 ? "" : "s");
-}
-
 std::string joined(const std::map<std::string, int64_t>& parameters_by_dtype) {
   std::vector<std::string> dtypes;
   for (const auto& [dtype, count] : parameters_by_dtype)
@@ -69,17 +59,6 @@ std::string first_few(const std::vector<std::string>& names) {
                      fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
                      shown < names.size() ? ", .." : "");
 }
-
-/// A title and aligned lines below it.
-class Facts {
- public:
-  explicit Facts(std::string_view title) : text_(fmt::format("{}\n", title)) {}
-  void add(std::string_view name, std::string_view value) { text_ += fmt::format("  {:<15} {}\n", name, value); }
-  const std::string& text() const noexcept { return text_; }
-
- private:
-  std::string text_;
-};
 
 /// Compares what the files hold with what config.json asks for.
 void check_tensors(const HubCheckpoint& checkpoint, CheckpointDescription& description) {
@@ -146,6 +125,8 @@ CheckpointDescription describe_checkpoint(const std::filesystem::path& folder) {
   }
   std::erase_if(description.parts, [](const auto& part) { return part.tensors == 0; });
   check_tensors(checkpoint, description);
+  description.unused = checkpoint.unused();
+  description.untied_by_files = checkpoint.untied_by_files();
   std::error_code ignored;
   for (const char* name : kCompanions) {
     const bool present = std::filesystem::exists(folder / name, ignored);
@@ -182,6 +163,8 @@ AdapterDescription describe_adapter(const std::filesystem::path& folder) {
       description.parameters_by_dtype[dtype_name(entry->dtype)] += element_count(entry->shape);
   }
   for (auto& [key, group] : groups) description.groups.push_back(std::move(group));
+  for (const auto& [name, entry] : files.base_copies)
+    description.base_copies.push_back(fmt::format("{} {}", name, shape_string(entry->shape)));
   return description;
 }
 
@@ -202,7 +185,10 @@ std::string text_of(const CheckpointDescription& d) {
   if (d.config.vision) facts.add("vision", vision_line(d.config));
   const bool own_head =
       std::any_of(d.parts.begin(), d.parts.end(), [](const auto& part) { return part.name == "head"; });
-  facts.add("head", decoder.tie_word_embeddings ? "tied to the embeddings" : own_head ? "of its own" : "none");
+  facts.add("head", d.untied_by_files             ? "of its own: config.json ties it, but its values are others"
+                    : decoder.tie_word_embeddings ? "tied to the embeddings"
+                    : own_head                    ? "of its own"
+                                                  : "none");
   facts.add("naming", naming_name(d.naming));
   facts.add("weights", fmt::format("{} in {}", counted(static_cast<int64_t>(d.weight_bytes), "byte"),
                                    counted(std::ssize(d.weight_files), "file")));
@@ -213,6 +199,7 @@ std::string text_of(const CheckpointDescription& d) {
   if (!d.missing.empty()) facts.add("missing tensors", first_few(d.missing));
   if (!d.misshapen.empty()) facts.add("other shapes", first_few(d.misshapen));
   if (!d.surplus.empty()) facts.add("surplus tensors", first_few(d.surplus));
+  for (const std::string& unused : d.unused) facts.add("not used", unused);
   return facts.text();
 }
 
@@ -229,6 +216,7 @@ std::string text_of(const AdapterDescription& d) {
                           group.scale, with_commas(group.parameters)));
   facts.add("dtype", joined(d.parameters_by_dtype));
   facts.add("naming", naming_name(d.naming));
+  if (!d.base_copies.empty()) facts.add("of the base too", fmt::format("{}", fmt::join(d.base_copies, ", ")));
   facts.add("adapter sha256", d.sha256);
   return facts.text();
 }

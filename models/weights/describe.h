@@ -29,6 +29,8 @@ struct CheckpointDescription {
   std::vector<std::string> files_present;  ///< of the ones embed reads beside the weights: tokenizer.json, ..
   std::vector<std::string> files_absent;
   std::vector<std::string> missing, misshapen, surplus;  ///< as text for a terminal; empty for a model that loads
+  std::vector<std::string> unused;                       ///< HubCheckpoint::unused(): harmless
+  bool untied_by_files = false;                          ///< config.json ties the head that the files have apart
   int64_t lora_parameters_per_rank = 0;                  ///< over the seven decoder linears of all layers
 
   int64_t parameters() const;
@@ -47,6 +49,7 @@ struct AdapterDescription {
   TensorNaming naming = TensorNaming::kOld;
   bool rslora = false;
   int64_t decoder_modules = 0, vision_modules = 0, head_modules = 0;
+  std::vector<std::string> base_copies;  ///< tensors of the base that lie beside the pairs
   std::vector<Group> groups;
   std::map<std::string, int64_t> parameters_by_dtype;
 
