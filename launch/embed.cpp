@@ -9,6 +9,7 @@
 #include "launch/options.h"
 #include "launch/phase_progress.h"
 #include "launch/verbs.h"
+#include "retrieval/checkpoint_inputs.h"
 
 namespace trireme {
 namespace {
@@ -42,6 +43,7 @@ int embed(const EmbedVerb& verb, Job& job) {
       [&](const SkippedRow& record) { job.log.warning("{} was left out: {}", record.id, record.reason); });
   progress.finish();
   verb.metrics.write(metrics_of(report), job);
+  tell_unused(report.unused, job.log);
   const bool speaks = job.communicator.rank() == 0;  // warnings of other ranks come through
   if (speaks && report.modality_mismatches > 0)
     job.log.warning("the modality of {} records contradicts what they hold; they were taken, as allowed",

@@ -7,6 +7,7 @@
 #include "launch/phase_progress.h"
 #include "launch/standard_streams.h"
 #include "launch/verbs.h"
+#include "retrieval/checkpoint_inputs.h"
 #include "retrieval/report/text_table.h"
 #include "trainers/eval/run_eval.h"
 
@@ -66,6 +67,7 @@ int eval(const EvalVerb& verb, Job& job) {
       [&](const std::string& phase, int64_t done, int64_t of) { progress.show(phase, unit_of(phase), done, of); },
       job.device);
   progress.finish();
+  tell_unused(report.unused, job.log);
   if (job.communicator.rank() == 0) tell_left_out(report, job.log);
   if (report.missing_positives > 0) {
     job.log.warning("{} relevant documents are in no pool that was searched, and count as not found",

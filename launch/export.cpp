@@ -23,7 +23,7 @@ constexpr auto choice_names(ExportDtype) {
 
 struct ExportVerb {
   struct Options {
-    std::optional<std::filesystem::path> run, model, adapter, out, fusion;
+    std::optional<std::filesystem::path> run, base, base_adapter, model, adapter, out, fusion;
     std::string checkpoint = "last";
     std::vector<ExportFormat> format = {ExportFormat::kAdapter, ExportFormat::kMerged};
     ExportDtype dtype = ExportDtype::kFloat32;
@@ -35,13 +35,16 @@ struct ExportVerb {
       v.field("run", run, "Run directory to export; or give --model.").placeholder("DIR");
       v.field("checkpoint", checkpoint,
               "Of the run: last, the newest valid one; best, by its validation; or a number of steps.");
+      v.field("base", base, "Where the run's base is now; its model.path when not set.").placeholder("DIR");
+      v.field("base_adapter", base_adapter, "Where the adapter is now that the run trained on; its model.adapter.")
+          .placeholder("DIR");
       v.field("model", model, "Hugging Face folder to export; with --adapter, with its LoRA.").placeholder("DIR");
       v.field("adapter", adapter, "PEFT LoRA adapter on --model.").placeholder("DIR");
       v.field("out", out, "Folder for the forms, one folder each; RUN/export when not set.").placeholder("DIR");
       v.field("format", format, "Which forms.").non_empty();
       v.field("dtype", dtype, "Of the merged weights; the sum is made in float32.");
       v.field("adapter_naming", adapter_naming, "Which class of transformers the adapter's keys are spelled for.");
-      v.field("base_name", base_name, "base_model_name_or_path of the adapter; the base's path when not set.");
+      v.field("base_name", base_name, "base_model_name_or_path of the adapter; the base's absolute path when not set.");
       v.field("fusion", fusion,
               "Weights of reranking to put beside them; default: the run's fusion.yaml, if it has one.")
           .placeholder("FILE");
@@ -51,6 +54,8 @@ struct ExportVerb {
       if (run.has_value() == model.has_value())
         problems.add("run", fmt::format("or model must be given, not both; got {}; give one", run ? "both" : "none"));
       if (adapter && !model) problems.add("adapter", "belongs to a model; got no model; give it, or leave this out");
+      for (const auto& [key, path] : {std::pair{"base", base}, std::pair{"base_adapter", base_adapter}})
+        if (path && !run) problems.add(key, "belongs to a run; got no run; give it, or leave this out");
       if (checkpoint != "last" && !run)
         problems.add("checkpoint", "belongs to a run; got no run; give it, or leave this out");
       if (!checkpoint_choice(checkpoint))
@@ -61,7 +66,7 @@ struct ExportVerb {
   } options;
   JobOptions job;
 };
-static_assert(field_count<ExportVerb::Options>() == 11, "describe() must list every field");
+static_assert(field_count<ExportVerb::Options>() == 13, "describe() must list every field");
 
 c10::ScalarType torch_dtype(ExportDtype dtype) {
   switch (dtype) {
@@ -76,7 +81,8 @@ c10::ScalarType torch_dtype(ExportDtype dtype) {
 }
 
 RunModel source_model(const ExportVerb::Options& options) {
-  if (options.run) return load_run_model(*options.run, *checkpoint_choice(options.checkpoint));
+  if (options.run)
+    return load_run_model(*options.run, *checkpoint_choice(options.checkpoint), {options.base, options.base_adapter});
   HubCheckpoint checkpoint(*options.model);
   RunModel source{load_model(checkpoint, {}), *options.model, {}, {}, false};
   if (options.adapter) {
@@ -85,6 +91,11 @@ RunModel source_model(const ExportVerb::Options& options) {
     source.rslora = adapter.rslora;
   }
   return source;
+}
+
+/// What loaders of the adapter look for: a path that leads to the base from anywhere.
+std::string base_name(const ExportVerb::Options& options, const std::filesystem::path& base) {
+  return options.base_name.value_or(std::filesystem::absolute(base).lexically_normal().string());
 }
 
 /// What `rerank --fuse fitted` reads, if the run was evaluated with reranking.
@@ -99,13 +110,14 @@ int run_export(const ExportVerb::Options& options, Job& job) {
   constexpr double kBytesPerGb = 1e9;
   RunModel source = source_model(options);
   ExportOptions forms;
-  forms.adapter = {options.adapter_naming, options.base_name.value_or(source.base.string()), source.rslora};
+  forms.adapter = {options.adapter_naming, base_name(options, source.base), source.rslora};
   forms.merged = {source.base, torch_dtype(options.dtype), static_cast<int64_t>(options.max_shard_gb * kBytesPerGb)};
   const std::filesystem::path folder = options.out ? *options.out : *options.run / "export";
   if (!source.checkpoint.empty()) job.log.info("from {}, {}", source.checkpoint.string(), source.standing);
   const std::optional<FusionFile> fusion = fusion_of(options);
   for (const ExportFormat format : options.format) {
     const Exported exported = export_model(source.model, format, folder, forms);
+    job.log.info("{}: {}", exported.path.string(), text_of(exported.tensors));
     job.log.info("{}: read back, embeddings within {:.1e} of the model's", exported.path.string(), exported.difference);
     if (!fusion || !std::filesystem::is_directory(exported.path)) continue;
     write_fusion_file(exported.path / kFusionFileName, *fusion);

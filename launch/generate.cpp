@@ -4,6 +4,7 @@
 #include "launch/options.h"
 #include "launch/phase_progress.h"
 #include "launch/verbs.h"
+#include "retrieval/checkpoint_inputs.h"
 #include "retrieval/generate_records.h"
 
 namespace trireme {
@@ -30,6 +31,7 @@ int generate(const GenerateVerb& verb, Job& job) {
       generate_records(verb.model, verb.records, verb.sampling, job.communicator, job.device,
                        [&](int64_t done, int64_t of) { progress.show("generate", "records", done, of); });
   progress.finish();
+  tell_unused(counts.unused, job.log);
   job.log.info("{} records; this rank: {} prompt tokens, {} new ones in {:.1f} s, {:.0f} new tokens/s; wrote {}",
                counts.records_global, counts.prompt_tokens, counts.new_tokens, counts.generate_s,
                static_cast<double>(counts.new_tokens) / counts.generate_s, verb.records.out.string());

@@ -8,6 +8,7 @@
 #include "launch/options.h"
 #include "launch/phase_progress.h"
 #include "launch/verbs.h"
+#include "retrieval/checkpoint_inputs.h"
 
 namespace trireme {
 namespace {
@@ -50,6 +51,7 @@ void tell(const MineReport& report, const MineConfig& config, Log& log) {
     log.warning("the pool lacks {} positives; {} queries have no other and were left out", counts.missing_gold,
                 counts.goldless_dropped);
   }
+  tell_unused(report.unused, log);
   log.info("wrote {}: {} queries, {} documents, {} of them gold", config.out.string(), report.queries, report.documents,
            report.gold_documents);
 }

@@ -7,6 +7,7 @@
 #include "launch/options.h"
 #include "launch/phase_progress.h"
 #include "launch/verbs.h"
+#include "retrieval/checkpoint_inputs.h"
 #include "retrieval/rerank/rerank_files.h"
 
 namespace trireme {
@@ -50,6 +51,7 @@ int rerank(RerankVerb& verb, Job& job) {
       [&](int64_t done, int64_t of) { progress.show("rerank", "candidates", done, of); }, job.device);
   progress.finish();
   verb.metrics.write(metrics_of(report), job);
+  tell_unused(report.unused, job.log);
   if (report.unread_answers > 0)
     job.log.warning("{} listwise answers could not be read; their lists stayed as they were", report.unread_answers);
   const std::string out = verb.config.rerank.out.string();

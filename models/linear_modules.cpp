@@ -48,6 +48,26 @@ std::map<std::string, LinearShape> linear_modules(const ModelConfig& config) {
   return modules;
 }
 
+std::map<std::string, LinearShape> lora_modules(const ModelConfig& config) {
+  auto modules = linear_modules(config);
+  if (!config.vision) return modules;
+  const VisionConfig& v = *config.vision;
+  modules["visual.patch_embed.proj"] = {v.in_channels * v.temporal_patch_size * v.patch_size * v.patch_size,
+                                        v.embed_dim,
+                                        false,
+                                        {v.in_channels, v.temporal_patch_size, v.patch_size, v.patch_size}};
+  return modules;
+}
+
+StoredShapes stored_shapes(const LinearShape& layer, int64_t rank) {
+  const std::vector<int64_t> inputs = layer.kernel.empty() ? std::vector{layer.in_features} : layer.kernel;
+  StoredShapes shapes{{layer.out_features}, {rank}, {layer.out_features, rank}};
+  shapes.weight.insert(shapes.weight.end(), inputs.begin(), inputs.end());
+  shapes.a.insert(shapes.a.end(), inputs.begin(), inputs.end());
+  shapes.b.resize(shapes.a.size(), 1);
+  return shapes;
+}
+
 int64_t decoder_lora_parameters_per_rank(const ModelConfig& config) {
   std::map<std::string, LinearShape> layer;
   add_decoder_layer(layer, config.decoder, 0);

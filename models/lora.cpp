@@ -111,7 +111,7 @@ LoraCount attach_lora(Model& model, const LoraConfig& config, uint64_t seed) {
 }
 
 void set_lora_dropout(Model& model, double probability) {
-  for (const LinearModule& module : linear_layers(model)) {
+  for (const LinearModule& module : lora_layers(model)) {
     for (LoraTerm& term : module.layer->lora) term.dropout = probability;
   }
 }

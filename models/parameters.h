@@ -28,5 +28,7 @@ struct Parameter {
 
 /// A linear module's weight, its bias where it has one, and its LoRA matrices (lora_A.weight, lora_B.weight).
 std::vector<Parameter> parameters_of(const LinearModule& module);
+/// Its LoRA matrices alone.
+std::vector<Parameter> lora_parameters_of(const LinearModule& module);
 
 }  // namespace trireme

@@ -119,15 +119,18 @@ std::vector<torch::Tensor> trainable_parameters(const VisionBlock& block) {
 
 struct VisionDropout {
   std::optional<DropoutRows> groups, patches;  // in the layout's order
+  std::optional<DropoutRows> input;            // the patches in the processor's order
 };
 
 VisionDropout dropout_of(const VisionOptions& options, const VisionLayout& layout, const VisionConfig& c) {
   if (!options.dropout) return {};
   const auto order = at::tensor(layout.group_order, at::TensorOptions(torch::kInt64));
-  VisionDropout dropout{options.dropout, options.dropout};
-  dropout.groups->row_ids = options.dropout->row_ids.index_select(0, order);
   const auto within = at::arange(group_size(c), at::TensorOptions(torch::kInt64));
-  dropout.patches->row_ids = (dropout.groups->row_ids.unsqueeze(1) + within).flatten();
+  const auto patches_of = [&](const torch::Tensor& groups) { return (groups.unsqueeze(1) + within).flatten(); };
+  VisionDropout dropout{options.dropout, options.dropout, options.dropout};
+  dropout.groups->row_ids = options.dropout->row_ids.index_select(0, order);
+  dropout.patches->row_ids = patches_of(dropout.groups->row_ids);
+  dropout.input->row_ids = patches_of(options.dropout->row_ids);
   return dropout;
 }
 
@@ -205,7 +208,8 @@ torch::Tensor encode_images(const Qwen2Vision& vision, const VisionConfig& c, co
            c.full_attention_blocks.end();
   };
 
-  auto hidden = linear(patches.to(vision.patch_embed.weight.scalar_type()), vision.patch_embed);
+  auto hidden =
+      linear(patches.to(vision.patch_embed.weight.scalar_type()), vision.patch_embed, pointer_to(dropout.input));
   if (windowed) hidden = permute_groups(hidden, layout.group_order);
   for (std::size_t i = 0; i < vision.blocks.size(); ++i) {
     const VisionBlock& block = vision.blocks[i];
@@ -242,6 +246,11 @@ std::vector<LinearModule> linear_layers(Qwen2Vision& vision, const VisionConfig&
   return modules;
 }
 
+LinearModule patch_embedding(Qwen2Vision& vision, const VisionConfig& c) {
+  return {"visual.patch_embed.proj", &vision.patch_embed, 0, c.embed_dim,
+          c.in_channels * c.temporal_patch_size * c.patch_size * c.patch_size};
+}
+
 std::vector<Parameter> named_parameters(Qwen2Vision& vision, const VisionConfig& c) {
   std::vector<Parameter> parameters;
   const auto add_norm = [&](const std::string& path, VisionNorm& norm) {
@@ -252,6 +261,9 @@ std::vector<Parameter> named_parameters(Qwen2Vision& vision, const VisionConfig&
   parameters.push_back(
       {"visual.patch_embed.proj.weight",
        kernel.detach().view({c.embed_dim, c.in_channels, c.temporal_patch_size, c.patch_size, c.patch_size}), &kernel});
+  for (Parameter& parameter : lora_parameters_of(patch_embedding(vision, c))) {
+    parameters.push_back(std::move(parameter));
+  }
   for (std::size_t i = 0; i < vision.blocks.size(); ++i) {
     const std::string path = block_path(static_cast<int64_t>(i));
     add_norm(path + ".norm1", vision.blocks[i].norm1);

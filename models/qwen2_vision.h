@@ -65,6 +65,8 @@ torch::Tensor encode_images(const Qwen2Vision& vision, const VisionConfig& confi
                             const torch::Tensor& grid, const VisionOptions& options = {});
 
 std::vector<LinearModule> linear_layers(Qwen2Vision& vision, const VisionConfig& config);
+/// The convolution as the linear layer that it is.
+LinearModule patch_embedding(Qwen2Vision& vision, const VisionConfig& config);
 std::vector<Parameter> named_parameters(Qwen2Vision& vision, const VisionConfig& config);
 
 }  // namespace trireme

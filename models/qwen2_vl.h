@@ -40,7 +40,9 @@ Model assemble_model(const WeightSource& source, const LoadOptions& options);
 c10::ScalarType lora_dtype(const Model& model);
 
 /// Hangs the adapter's pairs, unmerged, on the layers they name and returns their number. A second adapter adds to the
-/// first. throws DataError: no pair, or a module that the model lacks. ShapeError: a pair that does not fit.
+/// first. What an adapter's file has of the base is compared with it, as far as the model holds that.
+/// throws DataError: no pair, a module that the model lacks, or a copy of the base's embeddings or head with other
+///        values than the model's (up to the rounding of the coarser dtype). ShapeError: a pair that does not fit.
 int64_t attach_adapter(Model& model, const Adapter& adapter);
 
 /// Refuses a batch that does not fit the model: shapes and dtypes always; values (token ids in the vocabulary, image
@@ -75,6 +77,8 @@ torch::Tensor embed(const Model& model, const PackedBatch& batch, const ForwardO
 
 /// Every linear layer by canonical path, in the model's order; pointers stay valid while `model` stays where it is.
 std::vector<LinearModule> linear_layers(Model& model);
+/// Those, and the vision tower's convolution: every layer that LoRA of a file can be on.
+std::vector<LinearModule> lora_layers(Model& model);
 /// Every tensor by canonical name, LoRA matrices included, in the model's order; a tied head is not listed again.
 std::vector<Parameter> named_parameters(Model& model);
 

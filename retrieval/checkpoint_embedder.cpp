@@ -47,6 +47,8 @@ Embedder CheckpointEmbedder::embedder(const ImageRoot& image_root) const {
            .threads = state_->config.loader_threads}};
 }
 
+std::vector<std::string> CheckpointEmbedder::unused() const { return state_->checkpoint.unused(); }
+
 std::string CheckpointEmbedder::model_sha256(Communicator& communicator) {
   return state_->checkpoint.model_sha256(communicator);
 }

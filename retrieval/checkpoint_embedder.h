@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/dist/communicator.h"
 #include "data/sources/records.h"
@@ -36,6 +37,8 @@ class CheckpointEmbedder {
   /// After load(). Borrows from this object.
   Embedder embedder(const ImageRoot& image_root) const;
 
+  /// After load(): what of the files is harmless and not used, each with its reason.
+  std::vector<std::string> unused() const;
   /// After load(), once. Waits for the hash. Collective: the same on every rank.
   std::string model_sha256(Communicator& communicator);
   /// "" without an adapter.

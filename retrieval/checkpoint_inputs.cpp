@@ -32,4 +32,8 @@ void require_fits(const RecordFile& records, const ModelConfig& model, const Ima
                 image_root.folder.empty() ? "none" : image_root.folder.string() + ", which is no folder");
 }
 
+void tell_unused(const std::vector<std::string>& unused, Log& log) {
+  for (const std::string& what : unused) log.info("not used: {}", what);
+}
+
 }  // namespace trireme

@@ -1,5 +1,8 @@
 #include "retrieval/checkpoint_model.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "core/dist/agreement.h"
 #include "core/error.h"
 #include "core/io/hash.h"
@@ -61,6 +64,12 @@ PackOptions CheckpointModel::pack_options(RopeMode rope_mode) const {
 const Model& CheckpointModel::model() const {
   TRIREME_ASSERT(model_.has_value(), "model() of {} before load()", source_.model.string());
   return *model_;
+}
+
+std::vector<std::string> CheckpointModel::unused() const {
+  std::vector<std::string> unused = checkpoint_.unused();
+  if (adapter_) std::ranges::move(unused_tensors(*adapter_, model().head.weight.defined()), std::back_inserter(unused));
+  return unused;
 }
 
 std::string CheckpointModel::model_sha256(Communicator& communicator) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/dist/communicator.h"
 #include "core/tensor.h"
@@ -65,6 +66,8 @@ class CheckpointModel {
   PackOptions pack_options(RopeMode rope_mode) const;
   /// After load().
   const Model& model() const;
+  /// After load(): what of the files is harmless and not used, each with its reason.
+  std::vector<std::string> unused() const;
   /// After load(), once. Waits for the hash. Collective: the same on every rank.
   std::string model_sha256(Communicator& communicator);
   /// "" without an adapter.

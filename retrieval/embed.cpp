@@ -72,6 +72,7 @@ EmbedReport embed_records(const EmbedderConfig& embedder, const EmbedOptions& op
   EmbedReport report{.records_global = records.size(),
                      .modality_mismatches = records.modality_mismatches(),
                      .prepare_s = std::chrono::duration<double>(Clock::now() - begin).count()};
+  report.unused = checkpoint.unused();
   Embedder ready = checkpoint.embedder(image_root);
   ready.loader.on_error = options.on_error;
   report.counts = embed_share(

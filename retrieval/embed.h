@@ -47,9 +47,10 @@ struct EmbedVerbConfig {
 /// What this rank did and how long it took.
 struct EmbedReport {
   int64_t records_global = 0, skipped_global = 0;
-  int64_t modality_mismatches = 0;  ///< records taken under allow_modality_mismatch
-  double prepare_s = 0;             ///< checking the inputs, reading weights
-  EmbedCounts counts{};             ///< this rank's
+  int64_t modality_mismatches = 0;       ///< records taken under allow_modality_mismatch
+  double prepare_s = 0;                  ///< checking the inputs, reading weights
+  EmbedCounts counts{};                  ///< this rank's
+  std::vector<std::string> unused = {};  ///< of checkpoint and adapter, with the reason
 };
 
 /// Embeds every record of a jsonl file with a Qwen2, Qwen2-VL or Qwen2.5-VL checkpoint and writes one HDF5 file, rows

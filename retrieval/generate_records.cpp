@@ -112,7 +112,7 @@ GenerateCounts generate_records(const EmbedderConfig& model, const GenerateRecor
   const auto begin = std::chrono::steady_clock::now();
   const Embedder embedder = checkpoint.embedder(image_root);
   RecordLoader loader(records, embedder.prompt, embedder.loader, communicator.rank(), communicator.size());
-  GenerateCounts counts{.records_global = records.size()};
+  GenerateCounts counts{.records_global = records.size(), .unused = checkpoint.unused()};
   std::map<int64_t, std::string> lines;
   while (const auto loaded = loader.next()) {
     std::vector<uint64_t> seeds;

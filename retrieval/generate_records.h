@@ -33,6 +33,7 @@ struct GenerateCounts {
   int64_t records_global = 0;
   int64_t records = 0, prompt_tokens = 0, new_tokens = 0;
   double generate_s = 0;
+  std::vector<std::string> unused = {};  ///< of checkpoint and adapter, with the reason
 };
 
 /// Continues every record with a Qwen2, Qwen2-VL or Qwen2.5-VL checkpoint and writes

@@ -1,6 +1,7 @@
 #include "trainers/lamra_rank_parts.h"
 
 #include "data/loader/picture_reader.h"
+#include "retrieval/checkpoint_inputs.h"
 #include "trainers/mined_source.h"
 #include "trainers/run_state.h"
 #include "trainers/what_trains.h"
@@ -55,6 +56,8 @@ LamraRankParts::LamraRankParts(const LamraRankFiles& files, TrainingJob& job)
            .seed = static_cast<uint64_t>(files.config.seed)},
       leaves(trained_leaves(base.model)),
       optimizer(files.config.optim, leaves),
-      reducer(values_of(leaves), files.communicator) {}
+      reducer(values_of(leaves), files.communicator) {
+  tell_unused(base.unused, job.log);
+}
 
 }  // namespace trireme

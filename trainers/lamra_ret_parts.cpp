@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "data/loader/picture_reader.h"
+#include "retrieval/checkpoint_inputs.h"
 #include "trainers/mined_source.h"
 #include "trainers/run_state.h"
 #include "trainers/what_trains.h"
@@ -66,6 +67,8 @@ LamraRetParts::LamraRetParts(const LamraRetFiles& files, TrainingJob& job)
            .log_inverse_temperature = learned_temperature(files.config.loss, job.device)},
       leaves(leaves_of(base.model, task.log_inverse_temperature)),
       optimizer(files.config.optim, leaves),
-      reducer(values_of(leaves), files.communicator) {}
+      reducer(values_of(leaves), files.communicator) {
+  tell_unused(base.unused, job.log);
+}
 
 }  // namespace trireme

@@ -1,6 +1,8 @@
 #include "trainers/model_source.h"
 
+#include <algorithm>
 #include <future>
+#include <iterator>
 
 #include <ATen/ops/empty.h>
 
@@ -8,6 +10,7 @@
 #include "core/error.h"
 #include "core/io/hash.h"
 #include "models/load_tensors.h"
+#include "models/lora.h"
 #include "models/random_init.h"
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
@@ -21,9 +24,12 @@ void ModelSourceConfig::describe(FieldList& v) {
       .no_effect_on_values();
   v.field("init", init, "Begin with the folder's weights, or with random ones of its shape.");
   v.field("adapter", adapter, "PEFT LoRA adapter to train on from; then there is no [lora] section.");
+  v.field("adapter_dropout", adapter_dropout,
+          "Dropout of the adapter's LoRA from here on; default: lora_dropout of its adapter_config.json.")
+      .between(0, 0.95);
   v.field("dtype", dtype, "Weights and activations; LoRA matrices and losses are float32 in both.");
 }
-static_assert(field_count<ModelSourceConfig>() == 4, "describe() must list every field");
+static_assert(field_count<ModelSourceConfig>() == 5, "describe() must list every field");
 
 namespace {
 
@@ -53,8 +59,11 @@ TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed
   auto sha256 =
       std::async(std::launch::async, [files = checkpoint.weight_files()] { return sha256_hex_of_files(files); });
   Model model = load_model(checkpoint, options);
-  TrainingModel out{std::move(model), {config.path, sha256.get()}};
+  TrainingModel out{std::move(model), {config.path, sha256.get()}, checkpoint.unused()};
   if (adapter) attach_adapter(out.model, *adapter);
+  if (adapter)
+    std::ranges::move(unused_tensors(*adapter, out.model.head.weight.defined()), std::back_inserter(out.unused));
+  if (config.adapter_dropout) set_lora_dropout(out.model, *config.adapter_dropout);
   return out;
 }
 

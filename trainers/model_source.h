@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/checkpoint/checkpoint.h"
 #include "data/image/preprocess.h"
@@ -33,6 +35,7 @@ struct ModelSourceConfig {
   std::filesystem::path path;
   ModelInit init = ModelInit::kPretrained;
   std::optional<std::filesystem::path> adapter;
+  std::optional<double> adapter_dropout;
   ComputeDtype dtype = ComputeDtype::kFloat32;
 
   void describe(FieldList& v);
@@ -53,7 +56,8 @@ struct ModelInputs {
 /// The model a run trains.
 struct TrainingModel {
   Model model;
-  BaseModel base;  ///< named in checkpoints
+  BaseModel base;                        ///< named in checkpoints
+  std::vector<std::string> unused = {};  ///< of the files: harmless, each with its reason
 };
 
 /// Reads or draws the weights; nothing asks for gradients yet. options: device and head; the dtype is the config's.

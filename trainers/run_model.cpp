@@ -2,11 +2,14 @@
 
 #include <charconv>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "core/checkpoint/checkpoint.h"
 #include "core/config/choice.h"
 #include "core/config/config.h"
 #include "core/error.h"
+#include "core/io/file.h"
+#include "core/io/quote.h"
 #include "core/shape.h"
 #include "models/trainable.h"
 #include "trainers/best_so_far.h"
@@ -86,6 +89,32 @@ ModelOfRun read_model_of_run(const fs::path& run) {
   return model_of_run<LamraRetConfig>(source, false);
 }
 
+/// The folder that the run was started in last; "" when it does not say.
+fs::path start_folder(const fs::path& run) {
+  const fs::path file = run / "environment.json";
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return {};
+  const auto starts = nlohmann::json::parse(read_text_file(file), nullptr, /*allow_exceptions=*/false);
+  if (!starts.is_array() || starts.empty() || !starts.back().is_object()) return {};
+  const auto folder = starts.back().find("folder");
+  return folder != starts.back().end() && folder->is_string() ? folder->get<std::string>() : "";
+}
+
+/// Where a folder that the run's config names is now. option: of export, which names it otherwise.
+fs::path found_folder(const fs::path& named, const std::optional<fs::path>& given, const fs::path& run,
+                      std::string_view key, std::string_view option) {
+  if (given) return *given;
+  std::error_code ignored;
+  if (fs::is_directory(named, ignored)) return named;
+  const fs::path start = named.is_relative() ? start_folder(run) : fs::path();
+  if (!start.empty() && fs::is_directory(start / named, ignored)) return start / named;
+  throw DataError(
+      run.string(),
+      fmt::format("{} of the run must be a folder; got {}, which is none{}; name it with {} DIR.", key,
+                  quote_path(named),
+                  start.empty() ? "" : fmt::format(" here or in {}, where it was started", quote_path(start)), option));
+}
+
 }  // namespace
 
 std::optional<CheckpointChoice> checkpoint_choice(std::string_view text) {
@@ -97,14 +126,20 @@ std::optional<CheckpointChoice> checkpoint_choice(std::string_view text) {
   return choice;
 }
 
-RunModel load_run_model(const fs::path& run, const CheckpointChoice& choice) {
+RunModel load_run_model(const fs::path& run, const CheckpointChoice& choice, const RunOrigin& origin) {
   ModelOfRun config = read_model_of_run(run);
+  TRIREME_CHECK(config.model.adapter || !origin.adapter, ConfigError, "base_adapter",
+                "must be given of a run with model.adapter; got one of {}, which has none; leave it out.",
+                quote_path(run));
+  config.model.path = found_folder(config.model.path, origin.base, run, "model.path", "--base");
+  if (config.model.adapter)
+    config.model.adapter = found_folder(*config.model.adapter, origin.adapter, run, "model.adapter", "--base-adapter");
   const FoundCheckpoint found = find_checkpoint(run, choice);
   config.model.dtype = ComputeDtype::kFloat32;
   TrainingModel base = load_training_model(config.model, config.seed, {.head = config.head});
   const fs::path& source = config.model.path;
   TRIREME_CHECK(base.base.sha256 == found.checkpoint.base.sha256, DataError, source.string(),
-                "the base must be the one the run was made with, weights {}; got {}; put it back.",
+                "the base must be the one the run was made with, weights {}; got {}; name that one with --base DIR.",
                 found.checkpoint.base.sha256, base.base.sha256);
   make_trainable(base.model, config.lora, config.trainable, config.seed);
   set_trained(base.model, found);

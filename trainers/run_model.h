@@ -32,10 +32,17 @@ struct RunModel {
   bool rslora = false;
 };
 
-/// Builds the model of RUN/config.yaml and sets what trained from a checkpoint.
+/// Where what a run was made of is now, if not where its config says.
+struct RunOrigin {
+  std::optional<std::filesystem::path> base;     ///< in place of model.path
+  std::optional<std::filesystem::path> adapter;  ///< in place of model.adapter
+};
+
+/// Builds the model of RUN/config.yaml and sets what trained from a checkpoint. A relative path of the config is looked
+/// for from here, and then from the folder that the run was started in, which RUN/environment.json says.
 /// throws DataError: no run directory, no valid checkpoint, no best one (a run without validation), a tensor missing or
-///        of another shape; a base that is not the one the run was made with. ConfigError: the config does not fit this
-///        program.
-RunModel load_run_model(const std::filesystem::path& run, const CheckpointChoice& choice);
+///        of another shape; a base that is nowhere, or not the one the run was made with. ConfigError: the config does
+///        not fit this program; an origin for an adapter that the run has not.
+RunModel load_run_model(const std::filesystem::path& run, const CheckpointChoice& choice, const RunOrigin& origin = {});
 
 }  // namespace trireme

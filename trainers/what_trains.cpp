@@ -7,7 +7,11 @@ namespace trireme {
 void check_what_trains(const ModelSourceConfig& model, const std::optional<LoraConfig>& lora,
                        const TrainableConfig& trainable, Problems& problems) {
   if (lora && model.adapter)
-    problems.add("lora", "must be absent with model.adapter, whose LoRA is trained on; got both; remove one");
+    problems.add("lora",
+                 "must be absent with model.adapter, whose LoRA is trained on; got both; remove one "
+                 "(model.adapter_dropout sets the adapter's dropout)");
+  if (model.adapter_dropout && !model.adapter)
+    problems.add("model.adapter_dropout", "belongs to model.adapter; got none; give it, or leave this out");
   if (trainable.parts == TrainableParts::kLora && !lora && !model.adapter)
     problems.add("lora",
                  "must be given when trainable.parts is lora; got none; add the section or set trainable.parts: all");

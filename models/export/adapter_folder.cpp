@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -13,7 +14,9 @@
 #include "core/io/file.h"
 #include "core/io/safetensors.h"
 #include "models/linear_modules.h"
+#include "models/tensor_shapes.h"
 #include "models/weights/adapter.h"
+#include "models/weights/adapter_files.h"
 #include "models/weights/peft_config.h"
 #include "models/weights/tensor_names.h"
 
@@ -24,7 +27,7 @@ using Json = nlohmann::ordered_json;
 
 std::map<std::string, const LoraTerm*> terms_of(Model& model) {
   std::map<std::string, const LoraTerm*> terms;
-  for (const LinearModule& module : linear_layers(model)) {
+  for (const LinearModule& module : lora_layers(model)) {
     for (const LoraTerm& term : module.layer->lora) {
       if (term.path != module.path) continue;
       TRIREME_CHECK(terms.emplace(term.path, &term).second, ConfigError, "export",
@@ -55,7 +58,39 @@ struct Spelling {
   std::string operator()(const std::string& canonical) const { return spelled(canonical, naming, text_only); }
 };
 
-std::string leaf_of(const std::string& path) { return path.substr(path.rfind('.') + 1); }
+/// Every module of the class by canonical path, containers too: what PEFT compares target_modules with.
+std::set<std::string> modules_of_class(const ModelConfig& config, TensorNaming naming) {
+  std::set<std::string> modules;
+  const auto add = [&](std::string path) {
+    for (std::size_t dot = path.rfind('.'); dot != std::string::npos; dot = path.rfind('.')) {
+      modules.insert(path);
+      path.resize(dot);
+    }
+    modules.insert(path);
+  };
+  for (const auto& [name, shape] : tensor_shapes(config)) add(name.substr(0, name.rfind('.')));
+  if (naming == TensorNaming::kBaseModel) {
+    modules.erase("lm_head");
+  } else {
+    modules.insert("lm_head");  // tied or not
+  }
+  return modules;
+}
+
+bool is_vision(const std::string& path) { return path.starts_with("visual."); }
+
+/// The last part of a path, or the last two, whichever names adapted modules alone; nullopt when neither does.
+std::optional<std::string> short_target(const std::string& path, const std::set<std::string>& others) {
+  const std::size_t dot = path.rfind('.');
+  if (dot == std::string::npos) return path;
+  for (const std::size_t begin : {dot, path.rfind('.', dot - 1)}) {
+    const std::string target = path.substr(begin + 1);  // npos + 1 is 0: the whole path
+    if (std::ranges::none_of(others, [&](const std::string& other) { return names_module(target, other); }))
+      return target;
+    if (begin == std::string::npos) break;
+  }
+  return std::nullopt;
+}
 
 struct Selection {
   std::set<std::string> targets;
@@ -65,26 +100,25 @@ struct Selection {
 /// target_modules that select the adapted modules of the whole model and nothing else.
 Selection selection_of(const std::map<std::string, const LoraTerm*>& terms, const ModelConfig& config,
                        const Spelling& spell) {
-  constexpr std::string_view kVision = "visual.";
+  const bool adapts_vision = std::ranges::any_of(terms, [](const auto& term) { return is_vision(term.first); });
+  std::set<std::string> others, vision;  // modules that must not be selected; those among them that can be excluded
+  for (const std::string& path : modules_of_class(config, spell.naming)) {
+    if (!terms.contains(path)) (is_vision(path) && !adapts_vision ? vision : others).insert(path);
+  }
   Selection selection;
-  for (const auto& [path, term] : terms) selection.targets.insert(leaf_of(path));
-  bool adapts_vision = false, selects_vision = false, selects_others = false;
-  for (const auto& [path, shape] : linear_modules(config)) {
-    const bool vision = path.starts_with(kVision);
-    if (terms.contains(path)) {
-      adapts_vision |= vision;
-      continue;
+  for (const auto& [path, term] : terms) {
+    const std::optional<std::string> target = short_target(path, others);
+    if (!target) {
+      selection.targets.clear();
+      for (const auto& [whole, unused] : terms) selection.targets.insert(spell(whole));
+      return selection;
     }
-    const bool selected = std::any_of(selection.targets.begin(), selection.targets.end(),
-                                      [&](const std::string& target) { return names_module(target, path); });
-    (vision ? selects_vision : selects_others) |= selected;
+    selection.targets.insert(*target);
   }
-  if (selects_others || (selects_vision && adapts_vision)) {
-    selection.targets.clear();
-    for (const auto& [path, term] : terms) selection.targets.insert(spell(path));
-  } else if (selects_vision) {
-    selection.excluded = R"((.*\.)?visual\..*)";
-  }
+  const auto named = [&](const std::string& path) {
+    return std::ranges::any_of(selection.targets, [&](const std::string& t) { return names_module(t, path); });
+  };
+  if (std::ranges::any_of(vision, named)) selection.excluded = R"((.*\.)?visual\..*)";
   return selection;
 }
 
@@ -165,19 +199,38 @@ Json config_json(const std::map<std::string, const LoraTerm*>& terms, const Mode
   return json;
 }
 
+/// PEFT makes LoRA on what target_modules selects, whether the file holds values for it or not.
+void require_selection(const std::filesystem::path& folder, const std::map<std::string, const LoraTerm*>& terms,
+                       const ModelConfig& config) {
+  const AdapterFiles files = read_adapter_files(folder);
+  const Spelling spell{files.naming, config.family == ModelFamily::kQwen2};
+  for (const std::string& path : modules_of_class(config, files.naming)) {
+    TRIREME_CHECK(
+        files.peft.selects(spell(path), path == "lm_head") == terms.contains(path), DataError, folder.string(),
+        "target_modules must select the adapted modules and no others; got {}, which is {}; nothing was kept.",
+        spell(path), terms.contains(path) ? "adapted and not selected" : "selected and not adapted");
+  }
+}
+
 }  // namespace
 
 void write_adapter_folder(const std::filesystem::path& folder, Model& model, const AdapterExport& options) {
   const auto terms = terms_of(model);
+  TRIREME_CHECK(options.naming != AdapterNaming::kBaseModel || !terms.contains("lm_head"), ConfigError, "export",
+                "adapter_naming base_model is of the class without a head; got LoRA on lm_head, which it would leave "
+                "out; choose modern or legacy.");
   const Spelling spell{tensor_naming(options.naming), model.config.family == ModelFamily::kQwen2};
   AtomicFile config(folder / "adapter_config.json");
   config.write(config_json(terms, model.config, options, spell).dump(2) + "\n");
   config.commit();
+  const auto layers = lora_modules(model.config);
   std::vector<std::pair<std::string, torch::Tensor>> tensors;
   for (const auto& [path, term] : terms) {
     const std::string prefix = "base_model.model." + spell(path);
-    tensors.emplace_back(prefix + ".lora_A.weight", term->a.detach().to(torch::kCPU, torch::kFloat32));
-    tensors.emplace_back(prefix + ".lora_B.weight", term->b.detach().to(torch::kCPU, torch::kFloat32));
+    const StoredShapes shapes = stored_shapes(layers.at(path), term->a.size(0));
+    const auto stored = [](const torch::Tensor& x) { return x.detach().to(torch::kCPU, torch::kFloat32).contiguous(); };
+    tensors.emplace_back(prefix + ".lora_A.weight", stored(term->a).view(shapes.a));
+    tensors.emplace_back(prefix + ".lora_B.weight", stored(term->b).view(shapes.b));
   }
   write_safetensors(folder / "adapter_model.safetensors", tensors);
 }
@@ -205,6 +258,7 @@ void check_adapter_folder(const std::filesystem::path& folder, Model& model) {
   TRIREME_CHECK(adapter.modules.size() == terms.size(), DataError, folder.string(),
                 "the adapter that is written must hold the model's {} pairs; got {}; nothing was kept.", terms.size(),
                 adapter.modules.size());
+  require_selection(folder, terms, model.config);
 }
 
 }  // namespace trireme

@@ -29,13 +29,15 @@ struct AdapterExport {
 };
 
 /// Writes adapter_config.json and adapter_model.safetensors of the model's LoRA terms, as PEFT saves them, into an
-/// existing folder: float32, nothing but lora_A and lora_B. target_modules is a list of leaf names where that selects
-/// exactly the adapted modules (with exclude_modules for the vision tower if needed), else of whole paths; ranks and
-/// scales that differ go to rank_pattern and alpha_pattern.
-/// throws ConfigError: no LoRA in the model, or two terms on one layer. DataError: disk full.
+/// existing folder: float32, nothing but lora_A and lora_B. target_modules is a list of the last parts of paths
+/// (q_proj, mlp.0) where that selects exactly the adapted modules (with exclude_modules for the vision tower if
+/// needed), else of whole paths; ranks and scales that differ go to rank_pattern and alpha_pattern.
+/// throws ConfigError: no LoRA in the model, two terms on one layer, LoRA on lm_head in base_model naming. DataError:
+///        disk full.
 void write_adapter_folder(const std::filesystem::path& folder, Model& model, const AdapterExport& options);
 
-/// Reads the folder back: every pair must be the model's, to the bit, and none more or less.
+/// Reads the folder back: every pair must be the model's, to the bit, and none more or less; and of all modules of the
+/// class that the naming is of, target_modules must select these by PEFT's rule.
 /// throws DataError: names the first module that is not, or whatever read_adapter finds.
 void check_adapter_folder(const std::filesystem::path& folder, Model& model);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/export/adapter_folder.h"
+#include "models/export/merged_check.h"
 #include "models/export/merged_folder.h"
 #include "models/qwen2_vl.h"
 
@@ -29,12 +30,16 @@ struct ExportOptions {
 struct Exported {
   std::filesystem::path path;
   double difference = 0;
+  TensorAccount tensors;
 };
+/// For a person, on one line: "338 tensors: 142 as in the base, 196 LoRA merged in; left out: lm_head.weight (..)".
+std::string text_of(const TensorAccount& tensors);
 
-/// Writes one form of the model, reads it back as a user would, and compares what both give for a probe: embeddings,
-/// and the vocabulary's scores over the largest of them where the model has its head. Only then it puts it in place:
-/// FOLDER/adapter, FOLDER/merged, FOLDER/torchscript/embed_text.pt. Beside it a file trireme_export.json says what it
-/// was made of. The model is in float32 on the CPU.
+/// Writes one form of the model, reads it back as a user would, holds every tensor in against every tensor out, and
+/// compares what both give for a probe: embeddings, and the vocabulary's scores over the largest of them where there is
+/// a head. Only then it puts it in place: FOLDER/adapter, FOLDER/merged, FOLDER/torchscript/embed_text.pt. Beside it a
+/// file trireme_export.json says what it was made of, and what became of every tensor. The model is in float32 on the
+/// CPU; a head that it was loaded without is taken from merged.source.
 ///   adapter      onto the base read anew from merged.source; skipped where the source has no weights (a model trained
 ///                from scratch), whose pairs are compared all the same
 ///   merged       bars: 1e-5 an element in float32, 2e-2 in bfloat16 and float16

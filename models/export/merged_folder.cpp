@@ -46,27 +46,24 @@ class MergedTensors {
  public:
   MergedTensors(Model& model, const MergedExport& options) : options_(options) {
     for (Parameter& parameter : named_parameters(model)) value_of_.emplace(parameter.name, parameter.value);
-    for (const LinearModule& module : linear_layers(model)) {
+    for (const LinearModule& module : lora_layers(model)) {
       if (module.layer->weight.defined()) module_of_.emplace(module.path + ".weight", module);
     }
-    const auto has_weights = [&](const char* name) {
-      std::error_code ignored;
-      return fs::exists(options.source / name, ignored);
-    };
-    if (has_weights("model.safetensors") || has_weights("model.safetensors.index.json")) {
-      checkpoint_.emplace(options.source);
-      naming_ = checkpoint_->naming();
-    }
+    if (!has_weights(options.source)) return;
+    checkpoint_.emplace(options.source);
+    naming_ = checkpoint_->naming();
   }
 
   TensorNaming naming() const { return naming_; }
   bool has(const std::string& name) const {
-    return value_of_.contains(name) || (checkpoint_ && checkpoint_->has(name));
+    return value_of_.contains(name) || module_of_.contains(name) || (checkpoint_ && checkpoint_->has(name));
   }
 
   torch::Tensor take(const std::string& name, const std::vector<int64_t>& shape) {
     const auto module = module_of_.find(name);
-    if (module != module_of_.end()) return merged_weight(module->second).to(torch::kCPU, options_.dtype);
+    if (module != module_of_.end()) {
+      return merged_weight(module->second).view(shape).to(torch::kCPU, options_.dtype);
+    }
     const auto value = value_of_.find(name);
     const auto found = value != value_of_.end() ? value->second : checkpoint_->take(name, shape);
     return found.to(torch::kCPU, options_.dtype);
@@ -79,6 +76,13 @@ class MergedTensors {
   std::optional<HubCheckpoint> checkpoint_;
   TensorNaming naming_ = TensorNaming::kOld;
 };
+
+/// In the root and in text_config: transformers ties where either says so.
+void set_tied(Json& json, bool tied) {
+  json["tie_word_embeddings"] = tied;
+  if (json.contains("text_config") && json["text_config"].contains("tie_word_embeddings"))
+    json["text_config"]["tie_word_embeddings"] = tied;
+}
 
 /// Sets every dtype key that the file has, in its sections too; older and newer transformers name it differently.
 void set_dtype(Json& json, const std::string& dtype) {
@@ -97,6 +101,17 @@ void set_dtype(Json& json, const std::string& dtype) {
   if (!any) json["torch_dtype"] = dtype;
 }
 
+/// A file that goes along. transformers 4.49's name for the image processor, which no other release knows, becomes the
+/// one that they all know for the same.
+std::string companion_text(const fs::path& file) {
+  constexpr std::string_view kOnce = "Qwen2_5_VLImageProcessor", kSince = "Qwen2VLImageProcessor";
+  std::string text = read_text_file(file);
+  if (!file.filename().string().ends_with("processor_config.json")) return text;
+  for (std::size_t at = text.find(kOnce); at != std::string::npos; at = text.find(kOnce, at))
+    text.replace(at, kOnce.size(), kSince);
+  return text;
+}
+
 void write_text(const fs::path& path, const std::string& text) {
   AtomicFile file(path);
   file.write(text);
@@ -108,6 +123,18 @@ std::string shard_name(std::size_t index, std::size_t count) {
 }
 
 }  // namespace
+
+bool has_weights(const fs::path& folder) {
+  std::error_code ignored;
+  return fs::exists(folder / "model.safetensors", ignored) ||
+         fs::exists(folder / "model.safetensors.index.json", ignored);
+}
+
+ModelConfig merged_config(const Model& model) {
+  ModelConfig config = model.config;
+  if (!model.head.lora.empty()) config.decoder.tie_word_embeddings = false;
+  return config;
+}
 
 torch::Tensor merged_weight(const LinearModule& module) {
   const Linear& layer = *module.layer;
@@ -121,7 +148,11 @@ torch::Tensor merged_weight(const LinearModule& module) {
 
 void write_merged_folder(const fs::path& folder, Model& model, const MergedExport& options) {
   MergedTensors tensors(model, options);
-  const auto shapes = tensor_shapes(model.config);
+  TRIREME_CHECK(model.head.lora.empty() || model.head.weight.defined(), DataError, "export",
+                "LoRA on lm_head is merged into the head; got none in {}; export the adapter form.",
+                options.source.string());
+  const ModelConfig merged = merged_config(model);
+  const auto shapes = tensor_shapes(merged);
   std::vector<std::vector<std::string>> shards(1);
   int64_t shard_bytes = 0, total_bytes = 0;
   for (const auto& [name, shape] : shapes) {
@@ -155,11 +186,12 @@ void write_merged_folder(const fs::path& folder, Model& model, const MergedExpor
   const std::string config_text = read_utf8_file(options.source / "config.json");
   Json config = Json::parse(with_odd_values_apart(config_text).value_or(config_text));
   set_dtype(config, dtype_name(options.dtype));
+  set_tied(config, merged.decoder.tie_word_embeddings);
   write_text(folder / "config.json", with_odd_values_back(config.dump(2)) + "\n");
   for (const char* companion : kCompanions) {
     std::error_code error;
     if (!fs::exists(options.source / companion, error)) continue;
-    write_text(folder / companion, read_text_file(options.source / companion));
+    write_text(folder / companion, companion_text(options.source / companion));
   }
 }
 

@@ -11,15 +11,29 @@ namespace trireme {
 namespace {
 
 void require_fit(const AdapterFiles& files, const std::string& path, const LoraEntries& pair,
-                 const LinearShape& linear) {
+                 const LinearShape& layer) {
   const auto& a = pair.a->shape;
   const auto& b = pair.b->shape;
   const std::string& base = files.peft.base_model_name;
-  TRIREME_CHECK(a[1] == linear.in_features && b[0] == linear.out_features, ShapeError, files.tensor_file.string(),
-                "LoRA on {} must fit its weight [{}, {}]: A [r, {}] and B [{}, r]; got A {} and B {}; the adapter was "
-                "made for another base{}.",
-                path, linear.out_features, linear.in_features, linear.in_features, linear.out_features, shape_string(a),
-                shape_string(b), base.empty() ? "" : " (" + quote_text(base) + ")");
+  const StoredShapes fitting = stored_shapes(layer, a[0]);
+  TRIREME_CHECK(
+      a == fitting.a && b == fitting.b, ShapeError, files.tensor_file.string(),
+      "LoRA on {} must fit its weight {}: with rank {} A {} and B {}; got A {} and B {}; the adapter was made "
+      "for another base{}.",
+      path, shape_string(fitting.weight), a[0], shape_string(fitting.a), shape_string(fitting.b), shape_string(a),
+      shape_string(b), base.empty() ? "" : " (" + quote_text(base) + ")");
+}
+
+/// Of the base, or the adapter belongs to a vocabulary of another size.
+torch::Tensor base_copy(const AdapterFiles& files, const std::string& name, const SafetensorsEntry& entry,
+                        const DecoderConfig& decoder) {
+  const std::vector<int64_t> expected{decoder.vocab_size, decoder.hidden_size};
+  TRIREME_CHECK(
+      entry.shape == expected, ShapeError, files.tensor_file.string(),
+      "the copy of the base's {} must have its shape {}; got {}; the adapter was trained with a vocabulary of "
+      "another size: merge it into its base in PEFT.",
+      name, shape_string(expected), shape_string(entry.shape));
+  return files.tensors.tensor(entry);
 }
 
 /// A target that the model has, but the adapter holds no tensor for: the files are not of one adapter, or not complete.
@@ -27,11 +41,14 @@ void require_targets_present(const AdapterFiles& files, const std::map<std::stri
                              bool text_only) {
   const auto* targets = files.peft.targets ? std::get_if<std::vector<std::string>>(&*files.peft.targets) : nullptr;
   if (targets == nullptr) return;
+  // PEFT adapts what the class has, and the class of this naming has no head.
+  const bool headless = files.naming == TensorNaming::kBaseModel;
   for (const std::string& target : *targets) {
     const bool in_file = std::any_of(files.pairs.begin(), files.pairs.end(),
                                      [&](const auto& pair) { return names_module(target, pair.first); });
     if (in_file) continue;
     for (const auto& [canonical, shape] : linears) {
+      if (headless && canonical == "lm_head") continue;
       const std::string path = spelled(canonical, files.naming, text_only);
       TRIREME_CHECK(!names_module(target, path) || !files.peft.selects(path, canonical == "lm_head"), DataError,
                     files.tensor_file.string(),
@@ -47,38 +64,50 @@ void require_targets_present(const AdapterFiles& files, const std::map<std::stri
 Adapter read_adapter(const std::filesystem::path& folder, const ModelConfig& config) {
   const AdapterFiles files = read_adapter_files(folder);
   const std::string where = files.tensor_file.string();
-  const auto linears = linear_modules(config);
+  const auto layers = lora_modules(config);
   const bool matches_any = std::any_of(files.pairs.begin(), files.pairs.end(),
-                                       [&](const auto& pair) { return linears.contains(canonical_name(pair.first)); });
-  TRIREME_CHECK(
-      matches_any, DataError, where,
-      "an adapter must match at least one linear layer of the model; got {} modules ({}, ..), none in this {} "
-      "model; check that it was made for this base.",
-      files.pairs.size(), quote_text(files.pairs.begin()->first), family_name(config.family));
+                                       [&](const auto& pair) { return layers.contains(canonical_name(pair.first)); });
+  TRIREME_CHECK(matches_any, DataError, where,
+                "an adapter must match at least one layer of the model; got {} modules ({}, ..), none in this {} "
+                "model; check that it was made for this base.",
+                files.pairs.size(), quote_text(files.pairs.begin()->first), family_name(config.family));
 
   Adapter adapter;
   adapter.path = folder;
   adapter.base_model_name = files.peft.base_model_name;
   adapter.naming = files.naming;
   adapter.rslora = files.peft.rslora;
+  adapter.dropout = files.peft.dropout;
   for (const auto& [path, pair] : files.pairs) {
     const std::string module = canonical_name(path);
-    const auto linear = linears.find(module);
-    TRIREME_CHECK(linear != linears.end(), DataError, where,
-                  "every adapted module must be a linear layer of the model; got {}, which this {} model of {} layers "
-                  "lacks; the adapter was made for another base.",
+    const auto layer = layers.find(module);
+    TRIREME_CHECK(layer != layers.end(), DataError, where,
+                  "every adapted module must be a linear layer of the model, or the convolution that cuts patches; got "
+                  "{}, which this {} model of {} layers lacks; the adapter was made for another base.",
                   quote_text(path), family_name(config.family), config.decoder.layers);
-    require_fit(files, path, pair, linear->second);
-    const auto [known, inserted] =
-        adapter.modules.emplace(module, LoraPair{files.tensors.tensor(*pair.a), files.tensors.tensor(*pair.b),
-                                                 files.scale_of(path), files.peft.alpha_of(path)});
+    require_fit(files, path, pair, layer->second);
+    const int64_t rank = pair.a->shape[0];
+    const auto [known, inserted] = adapter.modules.emplace(
+        module, LoraPair{files.tensors.tensor(*pair.a).view({rank, -1}), files.tensors.tensor(*pair.b).view({-1, rank}),
+                         files.scale_of(path), files.peft.alpha_of(path)});
     TRIREME_CHECK(inserted, DataError, where,
                   "a module must be in the file once; got {} in two spellings; save the adapter again in PEFT.",
                   module);
   }
-  require_targets_present(files, linears, config.family == ModelFamily::kQwen2);
+  for (const auto& [name, entry] : files.base_copies)
+    adapter.base_copies.emplace(name, base_copy(files, name, *entry, config.decoder));
+  require_targets_present(files, linear_modules(config), config.family == ModelFamily::kQwen2);
   adapter.sha256 = sha256_hex_of_files(std::vector{files.tensor_file});
   return adapter;
+}
+
+std::vector<std::string> unused_tensors(const Adapter& adapter, bool head) {
+  std::vector<std::string> unused;
+  for (const auto& [name, copy] : adapter.base_copies)
+    unused.push_back(fmt::format("the adapter's {} (a copy of the base's)", name));
+  if (!head && adapter.modules.contains("lm_head"))
+    unused.emplace_back("the adapter's LoRA on lm_head (nothing here asks for the vocabulary's scores)");
+  return unused;
 }
 
 }  // namespace trireme

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <ATen/ops/equal.h>
+
 #include "core/error.h"
 #include "core/io/hash.h"
 #include "core/io/quote.h"
@@ -10,7 +12,7 @@
 namespace trireme {
 namespace {
 
-constexpr std::string_view kHead = "lm_head.weight";
+constexpr std::string_view kHead = "lm_head.weight", kEmbeddings = "model.embed_tokens.weight";
 constexpr std::size_t kShownNames = 3;
 
 SafetensorsFolder open_weights(const std::filesystem::path& folder) {
@@ -35,6 +37,18 @@ std::size_t common_prefix(std::string_view a, std::string_view b) {
   return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
 }
 
+/// cost  one pass over both, up to the first block of rows that differs.
+bool same_values(const torch::Tensor& a, const torch::Tensor& b) {
+  if (a.scalar_type() == b.scalar_type()) return at::equal(a, b);
+  constexpr int64_t kBlockRows = 4096;
+  for (int64_t begin = 0; begin < a.size(0); begin += kBlockRows) {
+    const int64_t rows = std::min(kBlockRows, a.size(0) - begin);
+    const auto block = [&](const torch::Tensor& x) { return x.narrow(0, begin, rows).to(torch::kFloat32); };
+    if (!at::equal(block(a), block(b))) return false;
+  }
+  return true;
+}
+
 /// The name that starts most like `wanted`; of a sorted set that is one of its two neighbours.
 std::string nearest_name(const std::map<std::string, std::string, std::less<>>& names, std::string_view wanted) {
   const auto above = names.lower_bound(wanted);
@@ -50,10 +64,12 @@ std::string nearest_name(const std::map<std::string, std::string, std::less<>>& 
 
 HubCheckpoint::HubCheckpoint(const std::filesystem::path& folder)
     : path_(folder), config_(read_model_config(folder)), files_(open_weights(folder)) {
-  const bool tied = config_.decoder.tie_word_embeddings;
   for (const std::string& name : files_.names()) {
     std::string canonical = canonical_name(name);
-    if (canonical.ends_with(".inv_freq") || (tied && canonical == kHead)) continue;
+    if (canonical.ends_with(".inv_freq")) {
+      buffers_.push_back(name);
+      continue;
+    }
     require_weight_dtype(path_, *files_.find(name));
     if (naming_of(name) != TensorNaming::kOld) naming_ = naming_of(name);
     const auto [known, inserted] = file_name_of_.emplace(std::move(canonical), name);
@@ -61,26 +77,54 @@ HubCheckpoint::HubCheckpoint(const std::filesystem::path& folder)
                   "a tensor must be in the files once; got {} and {}, which name the same; save the checkpoint again.",
                   quote_text(known->second), quote_text(name));
   }
-  check_head();
+  settle_head();
 }
 
-void HubCheckpoint::check_head() const {
-  const DecoderConfig& decoder = config_.decoder;
-  if (decoder.tie_word_embeddings) return;
+/// Source: PreTrainedModel.tie_weights of transformers 5.
+void HubCheckpoint::settle_head() {
+  DecoderConfig& decoder = config_.decoder;
   const auto head = file_name_of_.find(kHead);
   if (head == file_name_of_.end()) {
-    TRIREME_CHECK(naming_ == TensorNaming::kBaseModel, DataError, path_.string(),
+    TRIREME_CHECK(decoder.tie_word_embeddings || naming_ == TensorNaming::kBaseModel, DataError, path_.string(),
                   "an untied head (tie_word_embeddings false) must be in the files as {}; got none; complete the "
                   "checkpoint, or set tie_word_embeddings if the head is tied.",
                   kHead);
     return;
   }
-  const at::IntArrayRef shape = files_.find(head->second)->shape;
+  const std::string name = head->second;
+  const at::IntArrayRef shape = files_.find(name)->shape;
   const std::vector<int64_t> expected{decoder.vocab_size, decoder.hidden_size};
   TRIREME_CHECK(shape == at::IntArrayRef(expected), ShapeError, path_.string(),
                 "{} must have shape {} (vocab_size, hidden_size of config.json); got {}; config.json and weights must "
                 "be of one model.",
-                head->second, shape_string(expected), shape_string(shape));
+                name, shape_string(expected), shape_string(shape));
+  if (!decoder.tie_word_embeddings) return;
+  const auto embeddings = file_name_of_.find(kEmbeddings);
+  if (embeddings == file_name_of_.end()) {
+    file_name_of_.emplace(kEmbeddings, name);
+    file_name_of_.erase(head);
+    return;
+  }
+  if (files_.find(embeddings->second)->shape != expected) return;  // take() says so
+  if (same_values(files_.tensor(name), files_.tensor(embeddings->second))) {
+    tied_copy_ = name;
+    file_name_of_.erase(head);
+    return;
+  }
+  untied_by_files_ = true;
+  decoder.tie_word_embeddings = false;
+}
+
+std::vector<std::string> HubCheckpoint::unused() const {
+  std::vector<std::string> unused;
+  if (!buffers_.empty()) {
+    const std::string more = buffers_.size() == 1 ? "" : fmt::format(" and {} like it", buffers_.size() - 1);
+    unused.push_back(fmt::format("{}{} (made anew from config.json)", quote_text(buffers_.front()), more));
+  }
+  if (tied_copy_) unused.push_back(fmt::format("{} (a copy of the embeddings, to which it is tied)", *tied_copy_));
+  if (has(kHead) && !taken_.empty() && !taken_.contains(kHead))
+    unused.push_back(fmt::format("{} (nothing here asks for the vocabulary's scores)", kHead));
+  return unused;
 }
 
 bool HubCheckpoint::has(std::string_view canonical_name) const noexcept {

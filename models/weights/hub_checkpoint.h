@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -21,13 +22,16 @@ namespace trireme {
 ///   auto q = checkpoint.take("model.layers.0.self_attn.q_proj.weight", {heads * head_dim, hidden_size});
 ///   ...
 ///   checkpoint.require_all_taken();
-/// Not needed by an embedder and therefore never asked to be taken: `*.inv_freq` buffers, and lm_head.weight. The head
-/// is checked here instead: an untied one must be in the file with shape [vocab_size, hidden_size], unless the files
-/// are in base-model naming (saved without a head); a tied one in the file is ignored. throws DataError: see
-/// read_model_config and SafetensorsFolder; pytorch_model.bin only; two file names for one tensor;
-///        a dtype other than bfloat16, float16, float32 (files may mix these); the untied head absent. ShapeError: its
+/// Harmless and never asked to be taken: `*.inv_freq` buffers, and a head that nobody asks for. unused() names them.
+/// The head is as transformers 5 has it, whatever config.json says of it. Tied, by the root or text_config: the
+/// embeddings, which may lie in the files as lm_head.weight alone; with both in the files, equal ones are one, and
+/// different ones are two: config() then says that the head is not tied. Not tied: it must be in the files with shape
+/// [vocab_size, hidden_size], unless they are in base-model naming (saved without a head).
+/// throws DataError: see read_model_config and SafetensorsFolder; pytorch_model.bin only; two file names for one
+///        tensor; a dtype other than bfloat16, float16, float32 (files may mix these); the untied head absent. ShapeError: its
 ///        shape.
-/// cost   headers and mmap only; a page is read when a tensor's values are.
+/// cost   headers and mmap only; a page is read when a tensor's values are. Where a head that is said to be tied lies
+///        beside the embeddings, both are read to compare them.
 class HubCheckpoint {
  public:
   explicit HubCheckpoint(const std::filesystem::path& folder);
@@ -39,14 +43,19 @@ class HubCheckpoint {
   bool has(std::string_view canonical_name) const noexcept;
   /// The header entry: dtype and shape as stored, name as in the file. throws DataError when absent.
   const SafetensorsEntry& entry(std::string_view canonical_name) const;
-  /// Canonical names of all tensors but the tolerated `inv_freq` and tied-head ones, sorted.
+  /// Canonical names of all tensors but `inv_freq` and the second copy of tied embeddings, sorted.
   std::vector<std::string> names() const;
+  /// Whether the files hold the head that config.json ties, with other values than the embeddings.
+  bool untied_by_files() const noexcept { return untied_by_files_; }
 
   /// Zero-copy view of the mapped file, in the stored dtype, on the CPU; the mapping lives as long as the tensor.
   /// throws DataError when absent (says which names are near), ShapeError unless the stored shape is `expected_shape`.
   torch::Tensor take(std::string_view canonical_name, at::IntArrayRef expected_shape);
   /// throws DataError naming the first surplus tensors, as the file spells them, and their count.
   void require_all_taken() const;
+  /// What is harmless and not used, each with its reason: "lm_head.weight (nothing here asks for the vocabulary's
+  /// scores)". Fit for a terminal. Whether a head of its own is used is known after load_model().
+  std::vector<std::string> unused() const;
 
   /// The safetensors files, sorted by name: what weights_sha256() is taken over.
   std::vector<std::filesystem::path> weight_files() const { return files_.paths(); }
@@ -57,7 +66,7 @@ class HubCheckpoint {
 
  private:
   const std::string& file_name_of(std::string_view canonical_name) const;
-  void check_head() const;
+  void settle_head();
 
   std::filesystem::path path_;
   ModelConfig config_;
@@ -65,6 +74,9 @@ class HubCheckpoint {
   TensorNaming naming_ = TensorNaming::kOld;
   std::map<std::string, std::string, std::less<>> file_name_of_;  ///< canonical -> as in the file
   std::set<std::string, std::less<>> taken_;
+  std::vector<std::string> buffers_;      ///< `inv_freq`, as in the files
+  std::optional<std::string> tied_copy_;  ///< the head beside equal embeddings, as in the files
+  bool untied_by_files_ = false;
 };
 
 }  // namespace trireme

@@ -1,6 +1,8 @@
 #include "models/weights/peft_config.h"
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 
 #include "core/error.h"
 #include "core/io/quote.h"
@@ -56,10 +58,22 @@ constexpr std::array kRefusals{
     Refusal{"layer_replication", "replicated layers are not supported"},
     Refusal{"trainable_token_indices", "trained token embeddings are not supported; merge them into the base in PEFT"},
     Refusal{"target_parameters", "LoRA on bare parameters is not supported"},
+    Refusal{"alora_invocation_tokens", "activated LoRA, which acts from those tokens on, is not supported"},
+    Refusal{"use_qalora", "QA-LoRA, which pools a layer's input, is not supported"},
+    Refusal{"use_bdlora", "block-diagonal LoRA is not supported"},
+    Refusal{"arrow_config", "Arrow, which chooses among adapters by the input, is not supported"},
+    Refusal{"kasa_config", "KaSA, which changes the base at load, is not supported"},
+    Refusal{"monteclora_config", "MonteCLoRA is not supported"},
+    Refusal{"megatron_config", "Megatron's layers are not supported"},
 };
-/// Initialisations that leave the base weights alone. PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA and MiCA change them at every
-/// load, so their adapters mean nothing on the plain base.
-constexpr std::array<std::string_view, 3> kPlainInitialisations{"gaussian", "eva", "orthogonal"};
+/// Initialisations that leave the base weights alone; MiCA only freezes B. PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA take
+/// the first A and B out of the base, so their adapters mean nothing on the plain one.
+constexpr std::array<std::string_view, 4> kPlainInitialisations{"gaussian", "eva", "orthogonal", "mica"};
+
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
 
 void require_plain_lora(const JsonObject& fields) {
   const std::string type = fields.get<std::string>("peft_type");
@@ -74,11 +88,11 @@ void require_plain_lora(const JsonObject& fields) {
                 quote_text(bias));
   if (fields.is_string("init_lora_weights")) {
     const std::string init = fields.get<std::string>("init_lora_weights");
-    const bool plain =
-        std::find(kPlainInitialisations.begin(), kPlainInitialisations.end(), init) != kPlainInitialisations.end();
+    const bool plain = std::ranges::find(kPlainInitialisations, lower(init)) != kPlainInitialisations.end();
     TRIREME_CHECK(plain, DataError, fields.file(),
-                  "init_lora_weights must leave the base as it is; got {}, which changes it at load; convert the "
-                  "adapter in PEFT (save_pretrained with path_initial_model_for_weight_conversion).",
+                  "init_lora_weights must leave the base as it is; got {}, whose A and B belong to a base that it has "
+                  "changed; convert the adapter in PEFT (save_pretrained with "
+                  "path_initial_model_for_weight_conversion).",
                   quote_text(init));
   }
   for (const std::string& key : fields.keys())
@@ -94,9 +108,7 @@ std::optional<ModuleSelection> read_selection(const JsonObject& fields, std::str
   if (fields.is_off(key)) return std::nullopt;
   if (!fields.is_string(key)) return ModuleSelection(fields.get<std::vector<std::string>>(key));
   std::string text = fields.get<std::string>(key);
-  std::string lower = text;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (lower == "all-linear" && key == "target_modules") return ModuleSelection(AllLinear{});
+  if (lower(text) == "all-linear" && key == "target_modules") return ModuleSelection(AllLinear{});
   return ModuleSelection(std::in_place_type<PathPattern>, std::move(text), fields.file(), std::string(key));
 }
 
@@ -183,6 +195,9 @@ PeftConfig read_peft_config(const std::filesystem::path& adapter_config_json) {
                 "r must be in 1..{}; got {}; correct the file.", kMaxRank, config.rank);
   config.alpha = fields.get<double>("lora_alpha");
   config.rslora = fields.find<bool>("use_rslora").value_or(false);
+  config.dropout = fields.find<double>("lora_dropout").value_or(0.0);
+  TRIREME_CHECK(config.dropout >= 0 && config.dropout < 1, DataError, fields.file(),
+                "lora_dropout must be at least 0 and below 1; got {}; correct the file.", config.dropout);
   config.rank_pattern = read_patterns<int64_t>(fields, "rank_pattern");
   config.alpha_pattern = read_patterns<double>(fields, "alpha_pattern");
   config.targets = read_selection(fields, "target_modules");

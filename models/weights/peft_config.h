@@ -28,6 +28,7 @@ struct PeftConfig {
   int64_t rank = 0;
   double alpha = 0;
   bool rslora = false;
+  double dropout = 0;                               ///< lora_dropout: of training alone
   std::vector<PatternValue<int64_t>> rank_pattern;  ///< in the order of the file; `(.*\.)?(key)` already around each
   std::vector<PatternValue<double>> alpha_pattern;  ///< likewise
   std::optional<ModuleSelection> targets;           ///< nullopt: the file does not say

@@ -97,6 +97,7 @@ class MiningJob {
       for (const auto& file : *files) checkpoint.require_fits(file->records, image_root_);
     checkpoint.load(communicator_);
     report_.plan = set.plan;
+    report_.unused = checkpoint.unused();
     report_.prepare_s = seconds_since(begin);
 
     const auto embed_begin = Clock::now();

@@ -34,6 +34,7 @@ struct MineReport {
   int64_t records = 0, embedded_before = 0;    ///< queries and documents; found in OUT.work
   int64_t blocks = 0, blocks_done_before = 0;  ///< of queries; found in OUT.work
   double prepare_s = 0, embed_s = 0, mine_s = 0;
+  std::vector<std::string> unused = {};  ///< of checkpoint and adapter, with the reason
 };
 
 /// Mines hard negatives: embeds queries and pool with a retriever, gives each query its nearest documents by exact

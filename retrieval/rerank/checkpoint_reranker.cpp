@@ -75,6 +75,8 @@ RerankScorer CheckpointReranker::scorer(const ImageRoot& image_root) const {
           state_->config.scorer};
 }
 
+std::vector<std::string> CheckpointReranker::unused() const { return state_->checkpoint.unused(); }
+
 std::string CheckpointReranker::model_sha256(Communicator& communicator) {
   return state_->checkpoint.model_sha256(communicator);
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/dist/communicator.h"
 #include "data/sources/records.h"
@@ -50,6 +51,8 @@ class CheckpointReranker {
   /// After load(). Borrows from this object.
   RerankScorer scorer(const ImageRoot& image_root) const;
 
+  /// After load(): what of the files is harmless and not used, each with its reason.
+  std::vector<std::string> unused() const;
   /// After load(), once. Waits for the hash. Collective: the same on every rank.
   std::string model_sha256(Communicator& communicator);
   /// "" without an adapter.

@@ -167,6 +167,7 @@ ScoredRun score_run(const RerankVerbConfig& config, const std::string& config_sh
   checkpoint.require_fits(records.lists().queries, image_root);
   checkpoint.require_fits(records.lists().candidates, image_root);
   checkpoint.load(communicator);
+  report.unused = checkpoint.unused();
   const RerankScorer scorer = checkpoint.scorer(image_root);
   report.prepare_s = seconds_since(begin);
   const auto score_begin = Clock::now();

@@ -47,6 +47,7 @@ struct RerankReport {
   int64_t unread_answers = 0;  ///< listwise answers that could not be read, of all ranks
   double prepare_s = 0;        ///< checking the inputs, reading weights
   double score_s = 0;
+  std::vector<std::string> unused = {};  ///< of checkpoint and adapter, with the reason
 };
 
 /// Candidates of this rank that are done, and that it has.

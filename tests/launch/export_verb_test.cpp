@@ -39,6 +39,8 @@ TEST(ExportVerb, AnAdapterAndWhatIsMergedOfItEmbedAlike) {
   EXPECT_EQ(embed(kGolden / "model", {"--adapter", folder.path() / "out/adapter"}, "a.h5"), 0);
   EXPECT_EQ(embed(folder.path() / "out/merged", {}, "m.h5"), 0);
   EXPECT_TRUE(fs::exists(folder.path() / "out/torchscript/embed_text.pt"));
+  EXPECT_THAT(exported.err, HasSubstr(" tensors: 6 LoRA merged in, "));
+  EXPECT_THAT(exported.err, HasSubstr("pictures are not part of it"));
 }
 
 TEST(ExportVerb, RefusesWhatDoesNotFitTogether) {

@@ -1,13 +1,18 @@
 #include "models/export/export.h"
 
+#include <cmath>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/randn.h>
 
 #include "core/io/file.h"
@@ -19,6 +24,7 @@
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
 #include "tests/models/golden_cases.h"
+#include "tests/support/editable_folder.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"
 
@@ -188,6 +194,243 @@ TEST(ExportMerged, ShardsCarryAnIndexAndTheSourcesFilesGoAlong) {
     bytes += 2 * c10::multiply_integers(checkpoint.entry(name).shape);
   }
   EXPECT_EQ(index["metadata"]["total_size"], bytes);
+}
+
+// --- a head of its own --------------------------------------------------------------------------------------
+
+/// A golden checkpoint's model with the golden adapter on its tied head, its convolution and more.
+Model with_golden_adapter(const fs::path& checkpoint) {
+  HubCheckpoint files(checkpoint);
+  Model model = load_model(files, {});
+  attach_adapter(model, read_adapter(golden_checkpoint_path("adapters") / "qwen2_vl_proj", model.config));
+  return model;
+}
+
+torch::Tensor scores_of(const fs::path& folder, const PackedBatch& batch) {
+  HubCheckpoint checkpoint(folder);
+  return logits_rows(load_model(checkpoint, {.head = true}), batch);
+}
+
+TEST(ExportMerged, GivesATiedHeadWithLoraAHeadOfItsOwn) {
+  for (const bool nested : {false, true}) {
+    const test::EditableFolder source(golden_checkpoint_path("qwen2_vl_hub"));
+    if (nested) {
+      source.edit_json("config.json", [](auto& config) {
+        const auto text = config;
+        config["text_config"] = text;
+        config["tie_word_embeddings"] = false;  // text_config ties
+      });
+    }
+    const TempFolder folder;
+    Model model = with_golden_adapter(source.path());
+    ExportOptions options;
+    options.merged.source = source.path();
+    const Exported exported = export_model(model, ExportFormat::kMerged, folder.path(), options);
+    const auto config = json_of(exported.path / "config.json");
+    EXPECT_EQ(config["tie_word_embeddings"], false);
+    if (nested) {
+      EXPECT_EQ(config["text_config"]["tie_word_embeddings"], false);
+    }
+
+    const PackedBatch probe = probe_batch(model.config);
+    const torch::Tensor wanted = logits_rows(model, probe);
+    EXPECT_LT(largest_difference(scores_of(exported.path, probe), wanted), 1e-5 * wanted.abs().max().item<double>());
+    const SafetensorsFile written(exported.path / "model.safetensors");
+    const torch::Tensor embeddings = written.tensor(*written.find("model.embed_tokens.weight"));
+    EXPECT_TRUE(at::equal(embeddings, model.decoder.embed_tokens)) << "LoRA on the head leaves the embeddings alone";
+    EXPECT_GT(largest_difference(written.tensor(*written.find("lm_head.weight")), embeddings), 1e-2);
+    EXPECT_THAT(exported.tensors.written.at("lm_head.weight"), HasSubstr("no longer tied"));
+    EXPECT_EQ(exported.tensors.written.at("visual.patch_embed.proj.weight"), "LoRA merged in");
+    EXPECT_EQ(exported.tensors.written.at("model.embed_tokens.weight"), "as in the base");
+    EXPECT_TRUE(exported.tensors.left_out.empty());
+    const auto record = json_of(exported.path / "trireme_export.json");
+    EXPECT_EQ(record["tensors"].size(), written.entries().size());
+    EXPECT_EQ(record["tensors"]["lm_head.weight"], exported.tensors.written.at("lm_head.weight"));
+  }
+}
+
+TEST(ExportMerged, MergesLoraIntoAHeadThatTheModelWasLoadedWithout) {
+  const TempFolder folder;
+  Model model = adapted_model("qwen2_5_vl_hub", {"lm_head", "q_proj"});
+  ASSERT_FALSE(model.head.weight.defined());
+  export_model(model, ExportFormat::kMerged, folder.path(), options_for("qwen2_5_vl_hub"));
+  HubCheckpoint base(golden_checkpoint_path("qwen2_5_vl_hub")), merged(folder.path() / "merged");
+  const auto head = [](HubCheckpoint& checkpoint) {
+    return checkpoint.take("lm_head.weight", checkpoint.entry("lm_head.weight").shape).to(torch::kFloat32);
+  };
+  const LoraTerm& term = model.head.lora.at(0);
+  const torch::Tensor wanted = head(base) + term.scale * at::mm(term.b, term.a);
+  EXPECT_GT(largest_difference(head(merged), head(base)), 1e-2);
+  EXPECT_LT(largest_difference(head(merged), wanted), 1e-5);
+}
+
+TEST(ExportMergedRefusal, LoraOnAHeadThatIsNowhere) {
+  const TempFolder folder;
+  Model model = adapted_model("qwen2_base", {"lm_head"});  // untied, saved without a head
+  EXPECT_THAT(message_of<DataError>(
+                  [&] { export_model(model, ExportFormat::kMerged, folder.path(), options_for("qwen2_base")); }),
+              AllOf(HasSubstr("LoRA on lm_head"), HasSubstr("got none"), HasSubstr("adapter form")));
+}
+
+// --- every tensor in is a tensor out ------------------------------------------------------------------------
+
+TEST(ExportMerged, AccountsForEveryTensorOfTheBase) {
+  for (const char* checkpoint : {"qwen2_vl_hub", "qwen2_vl_new", "qwen2_5_vl_hub", "qwen2_5_vl_base", "qwen2_base"}) {
+    const TempFolder folder;
+    Model model = adapted_model(checkpoint, {"model\\.layers\\.0\\..*"});
+    const Exported exported = export_model(model, ExportFormat::kMerged, folder.path(), options_for(checkpoint));
+    const SafetensorsFolder base(golden_checkpoint_path(checkpoint));
+    EXPECT_EQ(exported.tensors.written.size() + exported.tensors.left_out.size(), base.names().size()) << checkpoint;
+    for (const std::string& name : base.names()) EXPECT_TRUE(exported.tensors.written.contains(name)) << name;
+    EXPECT_THAT(text_of(exported.tensors), HasSubstr("7 LoRA merged in")) << checkpoint;
+  }
+}
+
+TEST(ExportMerged, LeavesOutWhatIsMadeAnewAndSaysSo) {
+  const test::EditableFolder source(golden_checkpoint_path("qwen2_vl_hub"));
+  source.edit_tensors("model.safetensors", [](auto& tensors) {
+    tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = at::ones({8});
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone();
+  });
+  const TempFolder folder;
+  HubCheckpoint files(source.path());
+  Model model = load_model(files, {});
+  ExportOptions options;
+  options.merged.source = source.path();
+  const Exported exported = export_model(model, ExportFormat::kMerged, folder.path(), options);
+  EXPECT_THAT(exported.tensors.left_out.at("model.layers.0.self_attn.rotary_emb.inv_freq"), HasSubstr("config.json"));
+  EXPECT_THAT(exported.tensors.left_out.at("lm_head.weight"), HasSubstr("tied"));
+  EXPECT_THAT(text_of(exported.tensors), HasSubstr("left out: 2"));
+}
+
+TEST(ExportMerged, KeepsAHeadThatConfigTiesAndFilesHaveApart) {
+  const test::EditableFolder source(golden_checkpoint_path("qwen2_vl_hub"));
+  source.edit_tensors("model.safetensors",
+                      [](auto& tensors) { tensors["lm_head.weight"] = 1.5 * tensors["model.embed_tokens.weight"]; });
+  const TempFolder folder;
+  HubCheckpoint files(source.path());
+  Model model = load_model(files, {});
+  ExportOptions options;
+  options.merged.source = source.path();
+  const Exported exported = export_model(model, ExportFormat::kMerged, folder.path(), options);
+  EXPECT_EQ(json_of(exported.path / "config.json")["tie_word_embeddings"], false);
+  EXPECT_EQ(exported.tensors.written.at("lm_head.weight"), "as in the base");
+}
+
+struct Damage {
+  const char* what;
+  std::function<void(test::EditableFolder::Tensors&)> change;
+  const char* says;
+};
+
+TEST(CheckMergedFolder, FindsEveryKindOfDamage) {
+  using Tensors = test::EditableFolder::Tensors;
+  const std::string query = "model.layers.0.self_attn.q_proj.weight", norm = "model.norm.weight";
+  const std::vector<Damage> damages{
+      {"a frozen value", [&](Tensors& t) { t[norm][3] += 1e-6; }, "must be the base's values"},
+      {"a frozen tensor of the tower", [](Tensors& t) { t["visual.merger.ln_q.bias"][0] += 1e-3; }, "base's values"},
+      {"an adapted value", [&](Tensors& t) { t[query][0][0] += 0.01; }, "what its layer and LoRA give"},
+      {"LoRA left out", [&](Tensors& t) { t[query] -= 0.3 * at::ones_like(t[query]); }, "what its layer and LoRA give"},
+      {"NaN", [&](Tensors& t) { t[query][0][0] = NAN; }, "what its layer and LoRA give"},
+      {"the convolution", [](Tensors& t) { t["visual.patch_embed.proj.weight"] *= 1.01; }, "what its layer and LoRA"},
+      {"the head", [](Tensors& t) { t["lm_head.weight"] = t["model.embed_tokens.weight"].clone(); }, "lm_head.weight"},
+      {"a tensor gone", [&](Tensors& t) { t.erase(norm); }, "got none for \"model.norm.weight\""},
+      {"a tensor more", [](Tensors& t) { t["model.layers.9.mlp.up_proj.weight"] = at::ones({1}); },
+       "one of the model's"},
+      {"a shape", [&](Tensors& t) { t[norm] = t[norm].narrow(0, 0, 31).clone(); }, "must be [32]; got [31]"},
+      {"a dtype", [&](Tensors& t) { t[norm] = t[norm].to(torch::kBFloat16); }, "must be float32; got bfloat16"},
+  };
+  Model model = with_golden_adapter(golden_checkpoint_path("qwen2_vl_hub"));
+  const MergedExport options{.source = golden_checkpoint_path("qwen2_vl_hub")};
+  const TempFolder whole;
+  const torch::NoGradGuard no_gradient;
+  write_merged_folder(whole.path(), model, options);
+  EXPECT_NO_THROW(check_merged_folder(whole.path(), model, options));
+  for (const Damage& damage : damages) {
+    const test::EditableFolder folder(whole.path());
+    folder.edit_tensors("model.safetensors", damage.change);
+    EXPECT_THAT(message_of<DataError>([&] { check_merged_folder(folder.path(), model, options); }),
+                AllOf(HasSubstr(damage.says), HasSubstr("nothing was kept")))
+        << damage.what;
+  }
+}
+
+TEST(ExportMerged, NamesTheImageProcessorAsTransformersKnowsIt) {
+  const test::EditableFolder source(golden_checkpoint_path("qwen2_5_vl_hub"));
+  source.write("preprocessor_config.json",
+               R"({"image_processor_type": "Qwen2_5_VLImageProcessor", "min_pixels": 3136})");
+  source.write("tokenizer_config.json", R"({"note": "Qwen2_5_VLImageProcessor"})");
+  const TempFolder folder;
+  Model model = load_golden_model("qwen2_5_vl_hub");
+  ExportOptions options;
+  options.merged.source = source.path();
+  const Exported exported = export_model(model, ExportFormat::kMerged, folder.path(), options);
+  EXPECT_EQ(read_text_file(exported.path / "preprocessor_config.json"),
+            R"({"image_processor_type": "Qwen2VLImageProcessor", "min_pixels": 3136})");
+  EXPECT_EQ(read_text_file(exported.path / "tokenizer_config.json"), R"({"note": "Qwen2_5_VLImageProcessor"})");
+}
+
+// --- adapters as PEFT reads them ----------------------------------------------------------------------------
+
+TEST(ExportAdapter, TargetsNeverNameAModuleThatIsNotAdapted) {
+  struct Case {
+    std::vector<std::string> adapted, targets;
+  };
+  // By their last part alone, mlp.0 would be every layer 0 as well, and attn.proj the convolution.
+  const std::vector<Case> cases{
+      {{"visual\\.merger\\.mlp\\.0"}, {"mlp.0"}},
+      {{"visual\\.merger\\.mlp\\.2", "q_proj"}, {"2", "q_proj"}},
+      {{"visual\\.blocks\\..*\\.attn\\.proj", "v_proj"}, {"attn.proj", "v_proj"}},
+      {{"visual\\..*"}, {"attn.proj", "fc1", "fc2", "mlp.0", "2", "qkv"}},
+  };
+  for (const Case& one : cases) {
+    const TempFolder folder;
+    Model model = adapted_model("qwen2_vl_hub", one.adapted);
+    write_adapter_folder(folder.path(), model, {});
+    check_adapter_folder(folder.path(), model);
+    EXPECT_THAT(json_of(folder.path() / "adapter_config.json")["target_modules"].get<std::vector<std::string>>(),
+                testing::UnorderedElementsAreArray(one.targets));
+  }
+  Model model = with_golden_adapter(golden_checkpoint_path("qwen2_vl_hub"));
+  const TempFolder folder;
+  write_adapter_folder(folder.path(), model, {});
+  check_adapter_folder(folder.path(), model);
+  EXPECT_THAT(json_of(folder.path() / "adapter_config.json")["target_modules"].get<std::vector<std::string>>(),
+              ElementsAre("lm_head", "proj", "q_proj"));
+  const SafetensorsFile file(folder.path() / "adapter_model.safetensors");
+  EXPECT_THAT(file.find("base_model.model.model.visual.patch_embed.proj.lora_A.weight")->shape,
+              ElementsAre(3, 3, 2, 14, 14));
+  EXPECT_THAT(file.find("base_model.model.model.visual.patch_embed.proj.lora_B.weight")->shape,
+              ElementsAre(16, 3, 1, 1, 1));
+}
+
+TEST(ExportAdapterRefusal, TargetsThatSelectMoreOrLess) {
+  const TempFolder folder;
+  Model model = adapted_model("qwen2_vl_hub", {"q_proj"});
+  write_adapter_folder(folder.path(), model, {});
+  const test::EditableFolder edited(folder.path());
+  edited.edit_json("adapter_config.json", [](auto& config) { config["target_modules"] = ".*"; });
+  EXPECT_THAT(message_of<DataError>([&] { check_adapter_folder(edited.path(), model); }),
+              HasSubstr("selected and not adapted"));
+}
+
+TEST(ExportAdapterRefusal, AHeadInTheNamingOfTheClassWithoutOne) {
+  const TempFolder folder;
+  Model model = with_golden_adapter(golden_checkpoint_path("qwen2_vl_hub"));
+  EXPECT_THAT(message_of<ConfigError>([&] {
+                write_adapter_folder(folder.path(), model, {AdapterNaming::kBaseModel, "", false});
+              }),
+              AllOf(HasSubstr("lm_head"), HasSubstr("choose modern")));
+}
+
+TEST(ExportAdapter, KeepsTheDropoutOfItsTraining) {
+  const TempFolder folder;
+  const test::EditableFolder adapter(golden_checkpoint_path("adapters") / "qwen2_vl_proj");
+  adapter.edit_json("adapter_config.json", [](auto& config) { config["lora_dropout"] = 0.25; });
+  Model model = load_golden_model("qwen2_vl_hub");
+  attach_adapter(model, read_adapter(adapter.path(), model.config));
+  write_adapter_folder(folder.path(), model, {});
+  EXPECT_EQ(json_of(folder.path() / "adapter_config.json")["lora_dropout"], 0.25);
 }
 
 TEST(NewFolder, LeavesOtherPeoplesFilesAlone) {

@@ -5,6 +5,7 @@
 #include "core/io/safetensors.h"
 #include "models/weights/adapter.h"
 #include "tests/models/golden_cases.h"
+#include "tests/support/expect_error.h"
 
 namespace trireme {
 namespace {
@@ -91,8 +92,49 @@ INSTANTIATE_TEST_SUITE_P(AllNamings, GoldenAdapter,
                          ::testing::Values(std::pair{"qwen2_vl_legacy", "qwen2_vl_hub"},
                                            std::pair{"qwen2_vl_modern", "qwen2_vl_hub"},
                                            std::pair{"qwen2_vl_base_model", "qwen2_vl_hub"},
+                                           std::pair{"qwen2_vl_proj", "qwen2_vl_hub"},
                                            std::pair{"qwen2_rslora", "qwen2_hub"}),
                          [](const auto& instance) { return std::string(instance.param.first); });
+
+TEST(GoldenHeadAdapter, GivesPeftsScoresOnATiedHead) {
+  const auto folder = std::filesystem::path(TRIREME_TEST_DIR) / "golden/checkpoints/adapters";
+  Model model = load_golden_model("qwen2_vl_hub");
+  attach_adapter(model, read_adapter(folder / "qwen2_vl_proj", model.config));
+  const SafetensorsFile expected(folder / "qwen2_vl_proj.logits.safetensors");
+  int64_t compared = 0;
+  for (const auto& one : golden_cases("qwen2_vl_hub")) {
+    const torch::Tensor scores = logits_rows(model, packed({one}, model.config))[0];
+    const torch::Tensor wanted = expected.tensor(*expected.find(one.name));
+    EXPECT_LT(largest_difference(scores, wanted), kAdapterTolerance * wanted.abs().max().item<double>()) << one.name;
+    ++compared;
+  }
+  EXPECT_EQ(compared, static_cast<int64_t>(expected.entries().size()));
+}
+
+void attach_with_copy(const std::string& name, const torch::Tensor& copy) {
+  Model model = load_golden_model("qwen2_vl_hub");
+  const auto folder = std::filesystem::path(TRIREME_TEST_DIR) / "golden/checkpoints/adapters/qwen2_vl_proj";
+  Adapter adapter = read_adapter(folder, model.config);
+  adapter.base_copies = {{name, copy}};
+  attach_adapter(model, adapter);
+}
+
+TEST(AttachAdapter, TakesACopyOfTheBaseAndRefusesAnother) {
+  const Model model = load_golden_model("qwen2_vl_hub");
+  const torch::Tensor own = model.decoder.embed_tokens;
+  for (const char* name : {"lm_head.weight", "model.embed_tokens.weight"}) {
+    for (const auto dtype : {torch::kFloat32, torch::kBFloat16, torch::kHalf}) {
+      EXPECT_NO_THROW(attach_with_copy(name, own.to(dtype))) << name << " " << dtype;
+    }
+    torch::Tensor trained = own.clone();
+    trained[63][31] *= 1 + 1e-6;
+    EXPECT_THAT(test::message_of<DataError>([&] { attach_with_copy(name, trained); }),
+                testing::HasSubstr(std::string("the base's ") + name))
+        << "one value of 2,048";
+    EXPECT_THAT(test::message_of<DataError>([&] { attach_with_copy(name, (1.1 * own).to(torch::kBFloat16)); }),
+                testing::HasSubstr("other values"));
+  }
+}
 
 }  // namespace
 }  // namespace trireme

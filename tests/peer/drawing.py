@@ -152,12 +152,20 @@ VISION_LINEARS = {"qwen2_vl": ["qkv", "attn.proj", "fc1", "fc2", "mlp.0", "mlp.2
 PATTERNS = [r"layers\.0\..*", "self_attn.q_proj", "down_proj", r"\w+\.(k|v)_proj", r"blocks\.\d+\.attn\.qkv"]
 
 
-def draw_targets(rng: random.Random, family: str) -> list[str] | str:
+def draw_targets(rng: random.Random, spec: dict, everything: bool = False) -> list[str] | str:
+    """everything: perhaps with the convolution, which the target "proj" selects too, and with the head."""
+    family = spec["family"]
     kind = rng.choice(["decoder", "some", "expression", "with vision"])
     if kind == "expression":
         return r".*\.layers\.\d+\.(self_attn\.[qv]_proj|mlp\.up_proj)" if family != "qwen2" else r".*(q|v|down)_proj"
     linears = DECODER_LINEARS if kind == "decoder" else rng.sample(DECODER_LINEARS, rng.randint(1, 5))
-    return linears + (VISION_LINEARS[family] if kind == "with vision" else [])
+    linears = linears + (VISION_LINEARS[family] if kind == "with vision" else [])
+    if not everything:
+        return linears
+    if kind == "with vision" and family != "qwen2":
+        linears = [name if name != "attn.proj" else rng.choice(["attn.proj", "proj", "patch_embed.proj"])
+                   for name in linears]
+    return linears + (["lm_head"] if spec["naming"] != "base" and rng.random() < 0.5 else [])
 
 
 def respelt(name: str, naming: str) -> str:
@@ -169,12 +177,13 @@ def respelt(name: str, naming: str) -> str:
     return name
 
 
-def draw_adapter(rng: random.Random, checkpoint: Checkpoint, folder: pathlib.Path) -> tuple[peft.PeftModel, str]:
+def draw_adapter(rng: random.Random, checkpoint: Checkpoint, folder: pathlib.Path,
+                 everything: bool = False) -> tuple[peft.PeftModel, str]:
     """A PEFT model in float32 with random A and B, and its files in `folder`; the text describes it."""
     family = checkpoint.spec["family"]
     model = hub_checkpoints.load(checkpoint.folder, checkpoint.spec)
     config = peft.LoraConfig(r=rng.randint(1, 12), lora_alpha=rng.randint(1, 32), use_rslora=rng.random() < 0.5,
-                             lora_dropout=0.05, target_modules=draw_targets(rng, family))
+                             lora_dropout=0.05, target_modules=draw_targets(rng, checkpoint.spec, everything))
     # Only patterns that fit an adapted module are drawn; which those are, PEFT says.
     adapted = peft.get_peft_model(model, config)
     names = [name.removeprefix("base_model.model.") for name, module in adapted.named_modules()

@@ -5,7 +5,8 @@
 Per configuration, a checkpoint and an adapter are drawn and exported. The adapter is put by PEFT onto the class it is
 spelled for (the legacy spelling is for transformers before 4.52: its tensors must be the modern ones under other
 names); the merged folder is loaded by transformers; the TorchScript archive runs on the texts among the records. Bars:
-embeddings within 1e-5 of those of the PEFT model that was exported (merged: as PEFT merges it), every key used, none
+embeddings within 1e-5 of those of the PEFT model that was exported (merged: as PEFT merges it), and so are, over the
+largest of them, the scores of the vocabulary where there is a head, tied or not, with LoRA or not; every key used, none
 left over. An adapter that changes nothing would prove nothing: it must move some embedding by 1e-3. Exit status 1
 when a bar is missed.
 """
@@ -83,23 +84,45 @@ def run_torchscript(file: pathlib.Path, reference: embedders.Reference, records:
         return torch.jit.load(file)(ids, mask).numpy()
 
 
+@torch.no_grad()
+def scores(model: torch.nn.Module, reference: embedders.Reference, records: list[dict],
+           root: pathlib.Path) -> np.ndarray:
+    rows = [model(**reference.inputs(record, root), use_cache=False).logits[0, -1].numpy() for record in records]
+    return np.stack(rows)
+
+
+def merge(adapted: peft.PeftModel) -> torch.nn.Module:
+    """PEFT adds the head's pair to the weight in place: of a tied one that would be the embeddings' too."""
+    head = adapted.get_base_model().get_output_embeddings()
+    if hasattr(head, "lora_A"):
+        head.base_layer.weight = torch.nn.Parameter(head.base_layer.weight.detach().clone())
+    return adapted.merge_and_unload()
+
+
 def run(seed: int, folder: pathlib.Path, tokenizers: list, options: argparse.Namespace) -> tuple[dict, str]:
     rng = random.Random(seed)
     family = drawing.FAMILIES[seed % len(drawing.FAMILIES)]
     checkpoint = drawing.draw_checkpoint(rng, folder / "model", rng.choice(tokenizers), family)
     (folder / "data").mkdir()
     records = drawing.write_records(rng, folder / "data", 8, family != "qwen2")
-    adapted, about = drawing.draw_adapter(rng, checkpoint, folder / "adapter")
+    adapted, about = drawing.draw_adapter(rng, checkpoint, folder / "adapter", everything=True)
+    on_head = any("lm_head" in name for name, _ in adapted.named_parameters() if "lora_" in name)
+    with_head = checkpoint.spec["naming"] != "base"
 
     def embed_all(model: torch.nn.Module, model_folder: pathlib.Path = checkpoint.folder) -> np.ndarray:
         return embedders.Reference(model_folder, model).embed_all(records, folder / "data")
 
     wanted = embed_all(adapted)
+    if with_head:
+        reference = embedders.Reference(checkpoint.folder, adapted)
+        wanted_scores = scores(adapted, reference, records, folder / "data")
     plain = embed_all(hub_checkpoints.load(checkpoint.folder, checkpoint.spec))
     assert abs(wanted - plain).max() > LEAST_EFFECT, "the adapter changes nothing: nothing was compared"
     found = {}
     source = ["--model", str(folder / "model"), "--adapter", str(folder / "adapter")]
     for naming in ("modern", "legacy", "base_model"):
+        if naming == "base_model" and on_head:
+            continue  # of the class without a head; refused
         out = folder / f"out_{naming}"
         export(options.build, *source, "--out", str(out), "--format", "adapter", "--adapter-naming", naming)
         if naming == "legacy" and family != "qwen2":
@@ -118,8 +141,10 @@ def run(seed: int, folder: pathlib.Path, tokenizers: list, options: argparse.Nam
                                  embedders.Reference(checkpoint.folder, adapted), [records[i] for i in texts])
         found["torchscript"] = abs(script - wanted[texts]).max()
     # Adding the pairs to the weights rounds: the merged form is held to PEFT's own merge, the last thing done to it.
-    found["merged"] = abs(embed_all(merged.eval(), folder / "out" / "merged") -
-                          embed_all(adapted.merge_and_unload())).max()
+    found["merged"] = abs(embed_all(merged.eval(), folder / "out" / "merged") - embed_all(merge(adapted))).max()
+    if with_head:
+        difference = abs(scores(merged, reference, records, folder / "data") - wanted_scores).max()
+        found["scores"] = difference / abs(wanted_scores).max()
     return found, f"{checkpoint}; {about}"
 
 

@@ -106,7 +106,7 @@ def draw_peft_model(rng: random.Random, checkpoint: drawing.Checkpoint) -> peft.
     torch.manual_seed(rng.getrandbits(32))
     adapted = peft.get_peft_model(model, peft.LoraConfig(
         r=rng.randint(1, 12), lora_alpha=rng.randint(1, 32), use_rslora=rng.random() < 0.5, lora_dropout=0.0,
-        target_modules=drawing.draw_targets(rng, checkpoint.spec["family"])))
+        target_modules=drawing.draw_targets(rng, checkpoint.spec)))
     if rng.random() < 0.5:
         for name, parameter in adapted.named_parameters():
             if "lora_B" in name:

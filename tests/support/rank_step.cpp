@@ -49,6 +49,7 @@ int run(const std::vector<std::string>& arguments) {
   HubCheckpoint checkpoint(arguments[0]);
   Model model = load_model(checkpoint, {.head = true});
   attach_adapter(model, read_adapter(arguments[1], model.config));
+  set_lora_dropout(model, 0);
   set_trainable(model, {TrainableParts::kLora, {}});
   const Tokenizer tokenizer = Tokenizer::from_file(arguments[0] + "/tokenizer.json");
   ModelInput input{tokenizer, model.config.image_token_id, std::nullopt};

@@ -166,12 +166,13 @@ RerankedColumns::RerankedColumns(const EvalConfig& config, const EvalSet& set, C
 }
 RerankedColumns::~RerankedColumns() = default;
 
-void RerankedColumns::load(const EmbeddingsInfo& retriever) {
+std::vector<std::string> RerankedColumns::load(const EmbeddingsInfo& retriever) {
   state_->retriever = retriever;
   state_->checkpoint.load(state_->communicator);
   state_->scorer.emplace(state_->checkpoint.scorer(state_->set.benchmark().image_root));
   state_->model_sha256 = state_->checkpoint.model_sha256(state_->communicator);
   if (state_->config.runs) fs::create_directories(*state_->config.runs);
+  return state_->checkpoint.unused();
 }
 
 EvalSet* RerankedColumns::fit_set() const { return state_->fit_set.get(); }

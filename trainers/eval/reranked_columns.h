@@ -47,8 +47,9 @@ class RerankedColumns {
   RerankedColumns(const EvalConfig& config, const EvalSet& set, Communicator& communicator, Progress progress,
                   c10::Device device);
   ~RerankedColumns();
-  /// Reads the weights. retriever: whose embeddings the lists are found with. Collective.
-  void load(const EmbeddingsInfo& retriever);
+  /// Reads the weights, and says what of the files is not used. retriever: whose embeddings the lists are found with.
+  /// Collective.
+  std::vector<std::string> load(const EmbeddingsInfo& retriever);
 
   /// What weights are fitted on; null where they are not. Its files are to be embedded as those of `set`.
   EvalSet* fit_set() const;

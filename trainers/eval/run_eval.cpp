@@ -1,6 +1,8 @@
 #include "trainers/eval/run_eval.h"
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "core/config/choice.h"
 #include "core/elapsed.h"
@@ -177,7 +179,8 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
   EvalReport report;
   report.modality_mismatches = set.modality_mismatches();
   const EmbeddingsInfo info = info_of(*config, checkpoint, communicator);
-  if (reranked) reranked->load(info);
+  report.unused = checkpoint.unused();
+  if (reranked) std::ranges::move(reranked->load(info), std::back_inserter(report.unused));
   EmbedTotals totals{.records_to_embed = set.records_to_embed()};
   if (reranked && reranked->fit_set()) totals.records_to_embed += reranked->fit_set()->records_to_embed();
   report.prepare_s = seconds_since(begin);

@@ -27,6 +27,7 @@ struct EvalReport {
   double prepare_s = 0;              ///< checking the inputs, reading weights
   double embed_s = 0, search_s = 0;
   RerankEvalReport rerank;
+  std::vector<std::string> unused = {};  ///< of checkpoints and adapters, with the reason
 };
 
 /// Evaluates a checkpoint on every task of a benchmark and writes OUT/results.json, OUT/gallery.json and

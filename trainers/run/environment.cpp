@@ -2,6 +2,7 @@
 
 #include <array>
 #include <ctime>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include <unistd.h>
@@ -33,6 +34,7 @@ constexpr bool kOptimized =
 }  // namespace
 
 nlohmann::ordered_json describe_environment(int64_t ranks) {
+  std::error_code ignored;
   return {
       {"started", utc_now()},
       {"trireme", version()},
@@ -46,6 +48,7 @@ nlohmann::ordered_json describe_environment(int64_t ranks) {
       {"ranks", ranks},
       {"threads_per_rank", at::get_num_threads()},
       {"host", host_name()},
+      {"folder", std::filesystem::current_path(ignored).string()},
   };
 }
 

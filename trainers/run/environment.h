@@ -7,7 +7,7 @@
 namespace trireme {
 
 /// What runs here, with what: start time, version, commit, compiler, build options, libtorch, MPI, instruction set,
-/// ranks, compute threads, host. For environment.json; nothing of it changes results on purpose.
+/// ranks, compute threads, host, folder. For environment.json; nothing of it changes results on purpose.
 nlohmann::ordered_json describe_environment(int64_t ranks);
 
 std::string host_name();

@@ -160,7 +160,7 @@ void add_environment(const std::filesystem::path& path, const RunIdentity& ident
   start["seed"] = identity.seed;
   start["base_model"] = {{"path", identity.base.path.string()}, {"sha256", identity.base.sha256}};
   starts.push_back(std::move(start));
-  replace_file(path, starts.dump(2) + "\n");
+  replace_file(path, starts.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 /// The run's own file, cut back to where the checkpoint stood; a new run's is empty.

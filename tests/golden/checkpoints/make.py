@@ -16,6 +16,11 @@ run one sequence at a time, so nothing here is padded. Layout:
         expected.embedding_oned  [D]: the same with positions 0..L-1 on all three axes
     adapters/NAME/                a PEFT adapter; adapter_config.json's base_model_name_or_path names the checkpoint
     adapters/NAME.expected.safetensors   CASE -> [D] float32: expected.embedding with the adapter
+    adapters/NAME.logits.safetensors     of qwen2_vl_proj, CASE -> [V] float32: the last row's scores with the adapter
+    tied_head.json                what tie_word_embeddings says in the root and in text_config of qwen2_vl_hub's
+                                  config.json ("-": the key is not there; no text_config: flat), what of embeddings and
+                                  head lies in the files, and what transformers makes of it: the head "tied", "own",
+                                  "missing" (drawn at random) or "refused"
     peft_matching.json            adapter_config.json fields, module paths, and what PEFT's own functions make of them
 """
 import json
@@ -231,6 +236,20 @@ def adapters(cases, generator):
     write_expected(folder / "qwen2_rslora.expected.safetensors", model, spec, cases["qwen2_hub"])
 
 
+def head_and_convolution(cases, generator):
+    """LoRA on a tied head, beside which PEFT saves the base's, and on the convolution that a target "proj" selects."""
+    folder = HERE / "adapters"
+    spec = CHECKPOINTS["qwen2_vl_hub"]
+    config = peft.LoraConfig(r=3, lora_alpha=6, target_modules=["proj", "q_proj", "lm_head"])
+    model = make_adapter(folder / "qwen2_vl_proj", "qwen2_vl_hub", spec, config, generator)
+    write_expected(folder / "qwen2_vl_proj.expected.safetensors", model, spec, cases["qwen2_vl_hub"])
+    head = model.get_output_embeddings()
+    with torch.no_grad():
+        logits = {name: head(run(model, spec, case)[0][-1]) for name, case in cases["qwen2_vl_hub"].items()}
+    save_file({k: v.contiguous().clone() for k, v in logits.items()}, folder / "qwen2_vl_proj.logits.safetensors",
+              metadata={"format": "pt"})
+
+
 # --- PEFT's matching of patterns and targets --------------------------------------------------------------------------
 
 MATCHING_PATHS = [
@@ -285,6 +304,57 @@ def matching(rng):
         f'{{"paths": {json.dumps(MATCHING_PATHS)},\n "cases": [\n  {text}\n]}}\n')
 
 
+# --- config.json and files that disagree about the head ---------------------------------------------------------------
+
+EMBEDDINGS, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+HEAD_FILES = dict(embeddings=lambda t: {}, equal=lambda t: {HEAD: t.clone()}, different=lambda t: {HEAD: 1.5 * t},
+                  one_value=lambda t: {HEAD: torch.cat([t[:-1], t[-1:] * 1.0001])},
+                  head_alone=lambda t: {HEAD: t, EMBEDDINGS: None}, other_shape=lambda t: {HEAD: t[:-2].clone()})
+
+
+def write_tied_case(folder, root, text, files):
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(HERE / "qwen2_vl_hub", folder)
+    config = json.loads((folder / "config.json").read_text())
+    del config["tie_word_embeddings"]
+    if root != "-":
+        config["tie_word_embeddings"] = root
+    if text is not None:
+        decoder, _ = CHECKPOINTS["qwen2_vl_hub"]["text"]
+        keys = [*decoder, "rope_theta", "rope_scaling"]
+        config["text_config"] = {key: config.pop(key) for key in keys if key in config}
+        if text != "-":
+            config["text_config"]["tie_word_embeddings"] = text
+    (folder / "config.json").write_text(json.dumps(config, indent=2))
+    tensors = load_file(folder / "model.safetensors")
+    tensors.update(HEAD_FILES[files](tensors[EMBEDDINGS]))
+    tensors = {name: t.contiguous() for name, t in tensors.items() if t is not None}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def head_of(folder):
+    try:
+        model, info = transformers.Qwen2VLForConditionalGeneration.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True)
+    except RuntimeError:
+        return "refused"
+    if info["missing_keys"]:
+        return "missing"
+    return "tied" if model.get_input_embeddings().weight is model.get_output_embeddings().weight else "own"
+
+
+def tied_heads():
+    cases = []
+    for root in (True, False, "-"):
+        for text in (None, True, False, "-"):
+            for files in HEAD_FILES:
+                folder = HERE / "tied_case"
+                write_tied_case(folder, root, text, files)
+                cases.append(dict(root=root, text=text, files=files, head=head_of(folder)))
+                shutil.rmtree(folder)
+    (HERE / "tied_head.json").write_text("[\n  " + ",\n  ".join(map(json.dumps, cases)) + "\n]\n")
+
+
 def main():
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
@@ -302,7 +372,9 @@ def main():
         for case, inputs in made[name].items():
             write_case(HERE / "cases" / f"{name}.{case}.safetensors", model, spec, inputs)
     adapters(made, torch.Generator().manual_seed(2000))
+    head_and_convolution(made, torch.Generator().manual_seed(4000))
     matching(random.Random(3000))
+    tied_heads()
     print("transformers", transformers.__version__, "peft", peft.__version__, "torch", torch.__version__)
 
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <functional>
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
 
 #include "core/io/hash.h"
@@ -120,6 +121,123 @@ TEST(Adapter, TextModelsInBaseModelNamingAreRead) {
   EXPECT_TRUE(adapter.modules.contains("model.layers.1.mlp.down_proj"));
 }
 
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+
+/// The golden adapter with its tensors renamed.
+Adapter renamed_adapter(const std::function<std::string(const std::string&)>& rename) {
+  return Edited{.name = "qwen2_vl_modern",
+                .tensors =
+                    [&](Tensors& t) {
+                      Tensors renamed;
+                      for (const auto& [name, tensor] : t) renamed[rename(name)] = tensor;
+                      t = renamed;
+                    }}
+      .read();
+}
+
+TEST(Adapter, EverySpellingOfItsTensorsMeansTheSame) {
+  const Adapter as_saved = golden_adapter("qwen2_vl_modern");
+  const std::string prefix = "base_model.model.";
+  const auto named = [](const char* adapter) {
+    return [adapter](const std::string& name) { return name.substr(0, name.rfind('.')) + "." + adapter + ".weight"; };
+  };
+  const std::vector<std::pair<const char*, std::function<std::string(const std::string&)>>> spellings{
+      {"a plain state_dict", named("default")},
+      {"with a name of the user's", named("stage_2")},
+      {"a name that is a number", named("0")},
+      {"transformers without save_peft_format", [&](const std::string& name) { return name.substr(prefix.size()); }},
+      {"a compiled base", [&](const std::string& name) { return prefix + "_orig_mod." + name.substr(prefix.size()); }},
+      {"FSDP",
+       [&](const std::string& name) { return replaced(name, ".self_attn.", "._fsdp_wrapped_module.self_attn."); }},
+  };
+  for (const auto& [what, rename] : spellings) {
+    const Adapter adapter = renamed_adapter(rename);
+    ASSERT_EQ(adapter.modules.size(), as_saved.modules.size()) << what;
+    for (const auto& [path, pair] : as_saved.modules) {
+      EXPECT_TRUE(adapter.modules.at(path).a.equal(pair.a) && adapter.modules.at(path).b.equal(pair.b)) << what << path;
+      EXPECT_EQ(adapter.modules.at(path).scale, pair.scale) << what << path;
+    }
+  }
+}
+
+TEST(AdapterRefuses, TensorsOfTwoAdapters) {
+  const auto message = Edited{.tensors = [](Tensors& t) {
+                         for (const char* half : {"A", "B"})
+                           t[kQuery + ".lora_" + half + ".other.weight"] =
+                               t[kQuery + ".lora_" + half + ".weight"].clone();
+                       }}.refusal();
+  EXPECT_THAT(message, HasSubstr("must be of one adapter"));
+  EXPECT_THAT(message, HasSubstr("\"other\""));
+}
+
+TEST(Adapter, LeavesTheBaseAloneAtLoadUnlessItsInitialisationChangesIt) {
+  for (const char* init : {"true", "false", "\"gaussian\"", "\"Gaussian\"", "\"eva\"", "\"orthogonal\"", "\"mica\""}) {
+    const Edited edited{.config = [&](Json& c) { c["init_lora_weights"] = Json::parse(init); }};
+    EXPECT_EQ(edited.read().modules.size(), 18u) << init;
+  }
+}
+
+TEST(Adapter, TellsTheDropoutOfItsTraining) {
+  EXPECT_EQ((Edited{.config = [](Json& c) { c["lora_dropout"] = 0.25; }}.read().dropout), 0.25);
+  EXPECT_EQ((Edited{.config = [](Json& c) { c.erase("lora_dropout"); }}.read().dropout), 0);
+}
+
+// --- LoRA on the head and on the convolution, as PEFT saves it ----------------------------------------------
+
+constexpr const char* kConvolution = "base_model.model.model.visual.patch_embed.proj";
+
+TEST(Adapter, TakesTheConvolutionAndTheCopyOfTheHead) {
+  const Adapter adapter = golden_adapter("qwen2_vl_proj");
+  const LoraPair& pair = adapter.modules.at("visual.patch_embed.proj");
+  EXPECT_EQ(pair.a.sizes(), (at::IntArrayRef{3, 3 * 2 * 14 * 14}));
+  EXPECT_EQ(pair.b.sizes(), (at::IntArrayRef{16, 3}));
+  EXPECT_TRUE(adapter.modules.contains("lm_head"));
+  ASSERT_EQ(adapter.base_copies.size(), 1u);
+  EXPECT_EQ(adapter.base_copies.at("lm_head.weight").sizes(), (at::IntArrayRef{64, 32}));
+}
+
+TEST(AdapterRefuses, AConvolutionOfAnotherKernel) {
+  const auto message = Edited{
+      .name = "qwen2_vl_proj", .tensors = [](Tensors& t) {
+        t[std::string(kConvolution) + ".lora_A.weight"] = at::ones({3, 3, 2, 16, 16});
+      }}.refusal<ShapeError>();
+  EXPECT_THAT(message, HasSubstr("patch_embed.proj must fit its weight [16, 3, 2, 14, 14]"));
+  EXPECT_THAT(message, HasSubstr("A [3, 3, 2, 14, 14] and B [16, 3, 1, 1, 1]; got A [3, 3, 2, 16, 16]"));
+}
+
+TEST(AdapterRefuses, AConvolutionWhoseSecondPartIsNoPoint) {
+  const auto message = Edited{
+      .name = "qwen2_vl_proj", .tensors = [](Tensors& t) {
+        t[std::string(kConvolution) + ".lora_B.weight"] = at::ones({16, 3, 1, 3, 3});
+      }}.refusal<ShapeError>();
+  EXPECT_THAT(message, HasSubstr("of a convolution: A [r, channels, kernel..], B [out, r, 1..]"));
+}
+
+TEST(AdapterRefuses, TensorsThatWereNotGathered) {
+  const auto message =
+      Edited{.tensors = [](Tensors& t) { t[kQuery + ".lora_A.weight"] = at::empty({0}); }}.refusal<ShapeError>();
+  EXPECT_THAT(message, HasSubstr("not gathered"));
+}
+
+TEST(AdapterRefuses, ACopyOfAnotherVocabulary) {
+  for (const char* name : {"base_model.model.lm_head.weight", "base_model.model.model.embed_tokens.weight",
+                           "base_model.model.lm_head.base_layer.weight"}) {
+    const auto message = Edited{.tensors = [&](Tensors& t) { t[name] = at::ones({70, 32}); }}.refusal<ShapeError>();
+    EXPECT_THAT(message, HasSubstr("[64, 32]; got [70, 32]; the adapter was trained with a vocabulary of another size"))
+        << name;
+  }
+}
+
+TEST(Adapter, ATargetOnTheHeadNeedsNoTensorsForAClassWithoutOne) {
+  const auto with_head = [](Json& c) { c["target_modules"].push_back("lm_head"); };
+  EXPECT_EQ((Edited{.name = "qwen2_vl_base_model", .config = with_head}.read().modules.size()), 18u);
+  EXPECT_THAT((Edited{.name = "qwen2_vl_modern", .config = with_head}.refusal()),
+              HasSubstr("got none for \"lm_head\""));
+}
+
 TEST(Adapter, UnknownOptionThatIsOffIsTolerated) {
   const Edited edited{.config = [](Json& c) {
     c["use_next_years_idea"] = false;
@@ -169,25 +287,27 @@ TEST_P(AdapterRefusesOption, ByName) {
 
 INSTANTIATE_TEST_SUITE_P(
     Peft, AdapterRefusesOption,
-    testing::Values(Option{"peft_type", "\"LOHA\"", {"\"LORA\"", "\"LOHA\""}},
-                    Option{"peft_type", "null", {"must be given"}},
-                    Option{"use_dora", "true", {"DoRA is not supported"}},
-                    Option{"lora_bias", "true", {"bias is not supported"}},
-                    Option{"bias", "\"lora_only\"", {"\"none\"", "\"lora_only\""}},
-                    Option{"fan_in_fan_out", "true", {"transposed"}},
-                    Option{"modules_to_save", "[\"embed_tokens\"]", {"embed_tokens", "merge"}},
-                    Option{"layer_replication", "[[0, 2], [1, 2]]", {"replicated"}},
-                    Option{"trainable_token_indices", "[1, 2]", {"[1,2]"}},
-                    Option{"target_parameters", "[\"mlp.experts.down_proj\"]", {"bare parameters"}},
-                    Option{"init_lora_weights", "\"pissa_niter_4\"", {"pissa_niter_4"}},
-                    Option{"use_next_years_idea", "true", {"\"use_next_years_idea\" = true"}},
-                    Option{"alora_invocation_tokens", "[1]", {"\"alora_invocation_tokens\" = [1]"}},
-                    Option{"r", "0", {"r must be in"}}, Option{"r", "\"four\"", {"r must be an integer", "\"four\""}},
-                    Option{"r", "null", {"must be given"}}, Option{"lora_alpha", "null", {"must be given"}},
-                    Option{"target_modules", "7", {"list of strings"}},
-                    Option{"target_modules", "\".*(q_proj\"", {"regular expression", ".*(q_proj"}},
-                    Option{"rank_pattern", "{\"q_proj\": \"two\"}", {"rank_pattern.q_proj must be an integer"}},
-                    Option{"rank_pattern", "{\"[\": 2}", {"regular expression"}}));
+    testing::Values(
+        Option{"peft_type", "\"LOHA\"", {"\"LORA\"", "\"LOHA\""}}, Option{"peft_type", "null", {"must be given"}},
+        Option{"use_dora", "true", {"DoRA is not supported"}}, Option{"lora_bias", "true", {"bias is not supported"}},
+        Option{"bias", "\"lora_only\"", {"\"none\"", "\"lora_only\""}},
+        Option{"fan_in_fan_out", "true", {"transposed"}},
+        Option{"modules_to_save", "[\"embed_tokens\"]", {"embed_tokens", "merge"}},
+        Option{"layer_replication", "[[0, 2], [1, 2]]", {"replicated"}},
+        Option{"trainable_token_indices", "[1, 2]", {"[1,2]"}},
+        Option{"target_parameters", "[\"mlp.experts.down_proj\"]", {"bare parameters"}},
+        Option{"init_lora_weights", "\"pissa_niter_4\"", {"pissa_niter_4"}},
+        Option{"use_next_years_idea", "true", {"\"use_next_years_idea\" = true"}},
+        Option{"alora_invocation_tokens", "[1]", {"must be off; got [1]", "activated LoRA"}},
+        Option{"use_qalora", "true", {"QA-LoRA"}}, Option{"use_bdlora", "{\"nblocks\": 2}", {"block-diagonal"}},
+        Option{"kasa_config", "{\"beta\": 0.1}", {"KaSA"}}, Option{"arrow_config", "{\"top_k\": 2}", {"Arrow"}},
+        Option{"init_lora_weights", "\"lora_ga\"", {"belong to a base that it has changed"}},
+        Option{"lora_dropout", "1", {"at least 0 and below 1; got 1"}}, Option{"r", "0", {"r must be in"}},
+        Option{"r", "\"four\"", {"r must be an integer", "\"four\""}}, Option{"r", "null", {"must be given"}},
+        Option{"lora_alpha", "null", {"must be given"}}, Option{"target_modules", "7", {"list of strings"}},
+        Option{"target_modules", "\".*(q_proj\"", {"regular expression", ".*(q_proj"}},
+        Option{"rank_pattern", "{\"q_proj\": \"two\"}", {"rank_pattern.q_proj must be an integer"}},
+        Option{"rank_pattern", "{\"[\": 2}", {"regular expression"}}));
 
 TEST(AdapterRefuses, MissingOrPickledFiles) {
   const ModelConfig config = vl_config();
@@ -211,10 +331,12 @@ TEST(AdapterRefuses, OtherKindsOfTensorsByName) {
       {"base_model.model.model.embed_tokens.lora_embedding_A", "LoRA on embeddings"},
       {kQuery + ".lora_magnitude_vector", "DoRA"},
       {kQuery + ".lora_B.bias", "with a bias"},
+      {kQuery + ".lora_diag", "KaSA"},
+      {kQuery + ".lora_C.weight", "this is not plain LoRA"},
+      {kQuery + ".base_layer.bias", "trained biases"},
+      {"base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta", "trained token embeddings"},
       {"base_model.model.lm_head.modules_to_save.weight", "modules_to_save"},
-      {"base_model.model.lm_head.weight", "modules_to_save"},
       {"base_model.model.score.weight", "modules_to_save"},
-      {"model.layers.0.self_attn.q_proj.lora_A.weight", "must be named base_model.model."},
       {"logit_scale", "must be named base_model.model."}};
   for (const auto& [name, reason] : cases) {
     const auto message = Edited{.tensors = [&](Tensors& t) { t[name] = at::ones({4, 32}); }}.refusal();
@@ -238,7 +360,7 @@ TEST(AdapterRefuses, AnAdapterThatMatchesNoModule) {
     t = renamed;
   };
   const auto message = Edited{.tensors = rename}.refusal();
-  EXPECT_THAT(message, HasSubstr("must match at least one linear layer"));
+  EXPECT_THAT(message, HasSubstr("must match at least one layer"));
   EXPECT_THAT(message, HasSubstr("18 modules (\"transformer."));
   EXPECT_THAT(Edited{.tensors = [](Tensors& t) { t.clear(); }}.refusal(), HasSubstr("matches no module"));
 }
@@ -277,7 +399,8 @@ TEST(AdapterRefuses, PairsOfDifferentRanks) {
   const auto message = Edited{.tensors = [](Tensors& t) {
                          t[kBlock + ".lora_A.weight"] = at::ones({3, 16});
                        }}.refusal<ShapeError>();
-  EXPECT_THAT(message, HasSubstr("visual.blocks.0.attn.qkv\" must have one rank; got A [3, 16] and B [48, 4]"));
+  EXPECT_THAT(message, HasSubstr("visual.blocks.0.attn.qkv\" must have one rank"));
+  EXPECT_THAT(message, HasSubstr("got A [3, 16] and B [48, 4]; save the adapter again in PEFT"));
 }
 
 TEST(AdapterRefuses, ARankThatTheConfigDoesNotSay) {
@@ -309,6 +432,13 @@ TEST(AdapterRefuses, TargetsWithoutTensors) {
 TEST(Adapter, TargetsThatTheModelLacksAreNoContradiction) {
   const Edited edited{.config = [](Json& c) { c["target_modules"].push_back("c_attn"); }};
   EXPECT_EQ(edited.read().modules.size(), 18u);
+}
+
+TEST(AdapterRefuses, OneTensorWithAndWithoutPrefix) {
+  const auto twice = [](Tensors& t) {
+    t[kQuery.substr(std::string("base_model.model.").size()) + ".lora_A.weight"] = t[kQuery + ".lora_A.weight"].clone();
+  };
+  EXPECT_THAT(Edited{.tensors = twice}.refusal(), HasSubstr("a tensor must be in the file once"));
 }
 
 TEST(AdapterRefuses, OneModuleInTwoSpellings) {
