@@ -35,6 +35,7 @@ const std::string* not_finite(const NamedTensors& tensors) {
 }  // namespace
 
 void RunGuard::examine(const std::vector<StepHealth>& steps) {
+  TRIREME_ASSERT(!ended_, "a run that ended at step {} is looked at again", last_.step);
   TRIREME_ASSERT(steps.size() == unexamined_.size(), "{} steps with values, {} with members", steps.size(),
                  unexamined_.size());
   for (std::size_t i = 0; i < steps.size(); ++i) {
@@ -55,6 +56,7 @@ void RunGuard::examine(const std::vector<StepHealth>& steps, const NamedTensors&
 }
 
 void RunGuard::end(const Divergence& verdict) {
+  ended_ = true;
   const std::string checkpoint =
       run_.last_checkpoint() ? (run_.folder() / "checkpoints" / checkpoint_name(*run_.last_checkpoint())).string() : "";
   const nlohmann::ordered_json evidence = {{"step", last_.step},

@@ -31,6 +31,7 @@ class RunGuard {
 
   /// Ends the run after the last step examined: once the newest checkpoint is on disk, rank 0 writes RUN/diverged.json
   /// (the step, its values, the ids of its own queries and targets, the newest checkpoint). throws DivergedError.
+  /// examine() then refuses whatever comes, as our bug: nothing of the run is to be kept on the way out.
   [[noreturn]] void end(const Divergence& verdict);
 
   /// Guard's own.
@@ -48,6 +49,7 @@ class RunGuard {
   std::vector<Members> unexamined_;  ///< in order
   StepHealth last_;
   Members last_members_;
+  bool ended_ = false;
 };
 
 }  // namespace trireme

@@ -110,6 +110,7 @@ wait $pid)",
              {"train.steps=1000000", "train.log_every_steps=1000000", "checkpoint.every_steps=1000000"});
   expect_refused(ran, 6, {"[step 0]", "the loss must be finite; got nan", "diverged.json"});
   EXPECT_EQ(evidence(at("run")).at("query_ids_of_rank_0").size(), 4u);
+  EXPECT_TRUE(fs::is_empty(at("run/checkpoints"))) << "nothing is kept of it";
 }
 
 TEST_F(FaultRun, TheStepThatIsNamedDoesNotDependOnTheLines) {

@@ -136,6 +136,7 @@ TEST_F(ValidationRun, EmbeddingsThatAreNotFiniteEndTheRunWithEvidence) {
                                                         "schedule.kind=constant", "schedule.warmup_steps=0"}));
   expect_refused(ran, 6, {"[step 0]", "the validation's embeddings must be finite", ".jsonl:1", "diverged.json"});
   EXPECT_EQ(nlohmann::json::parse(read_text_file(at("run/diverged.json"))).at("step"), 0);
+  EXPECT_TRUE(fs::is_empty(at("run/checkpoints"))) << "nothing is kept of it";
 }
 
 TEST_F(ValidationRun, OneAndTwoRanksGiveTheSameValues) {

@@ -149,6 +149,16 @@ TEST(RunGuard, WeightsThatAreNotFiniteEndTheRunBeforeTheyAreKept) {
   }
 }
 
+TEST(RunGuard, LetsNothingPassOnceTheRunHasEnded) {
+  Watched watched({});
+  EXPECT_NE(watched.train({{0, kNan, 1, 0}}, 1), "");
+  const NamedTensors weights = {{"a", at::ones({2})}};
+  EXPECT_THROW(watched.guard().examine({}, weights), InternalError) << "what writes a last checkpoint asks first";
+  Watched in_validation({});
+  EXPECT_THROW(in_validation.guard().end({"embeddings must be finite", "nan"}), DivergedError);
+  EXPECT_THROW(in_validation.guard().examine({}, weights), InternalError);
+}
+
 TEST(RunGuard, AllRanksEndAtTheSameStepAndOneWritesTheEvidence) {
   const TempFolder folder;
   run_ranks(3, [&](Communicator& communicator) {
