@@ -25,6 +25,7 @@ std::string_view unit_of(std::string_view phase) {
 }
 
 void tell_reranking(const RerankEvalReport& report, Log& log) {
+  if (!report.warning.empty()) log.warning("{}", report.warning);
   if (report.unread_answers > 0)
     log.warning("{} listwise answers could not be read; their lists stayed as they were", report.unread_answers);
   if (report.candidates > 0) {
@@ -69,6 +70,7 @@ int eval(const EvalVerb& verb, Job& job) {
   progress.finish();
   tell_unused(report.unused, job.log);
   if (job.communicator.rank() == 0) tell_left_out(report, job.log);
+  for (const std::string& file : report.replaced) job.log.warning("{}", file);
   if (report.missing_positives > 0) {
     job.log.warning("{} relevant documents are in no pool that was searched, and count as not found",
                     report.missing_positives);

@@ -120,7 +120,7 @@ int run_export(const ExportVerb::Options& options, Job& job) {
     job.log.info("{}: {}", exported.path.string(), text_of(exported.tensors));
     job.log.info("{}: read back, embeddings within {:.1e} of the model's", exported.path.string(), exported.difference);
     if (!fusion || !std::filesystem::is_directory(exported.path)) continue;
-    write_fusion_file(exported.path / kFusionFileName, *fusion);
+    write_fusion_file(exported.path / kFusionFileName, for_another_form(*fusion));
     job.log.info("{}: the weights of reranking", (exported.path / kFusionFileName).string());
   }
   return 0;

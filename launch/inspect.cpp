@@ -44,6 +44,16 @@ std::vector<std::string> printable_all(std::vector<std::string> names) {
   return names;
 }
 
+/// A line for each part of what a file follows from.
+std::string lines_of(const Fingerprint& fingerprint) {
+  std::string lines;
+  for (const FingerprintPart part : all_fingerprint_parts()) {
+    const std::string value(fingerprint.get(part));
+    if (!value.empty()) lines += fmt::format("    {:<22}  {}\n", names_of(std::array{part}), value);
+  }
+  return lines.empty() ? "" : "  follows from\n" + lines;
+}
+
 std::string describe_embeddings(const fs::path& path) {
   const EmbeddingsReader file(path);
   const EmbeddingsInfo& info = file.info();
@@ -54,6 +64,7 @@ std::string describe_embeddings(const fs::path& path) {
       printable(info.model), info.model_sha256, info.adapter_sha256.empty() ? "none" : info.adapter_sha256,
       info.rope_mode, info.config_sha256,
       fmt::join(printable_all(file.read_ids(0, std::min<int64_t>(file.rows(), 5))), ", "));
+  out += lines_of(info.fingerprint);
   const std::vector<SkippedRow> skipped = file.skipped();
   if (skipped.empty()) return out;
   out += fmt::format("  skipped         {}, which could not be read\n", skipped.size());
@@ -73,6 +84,7 @@ std::string describe_run(const fs::path& path) {
       "  model sha256    {}\n  adapter sha256  {}\n  config sha256   {}\n",
       run.queries(), run.depth(), info.candidates, printable(info.method), printable(info.model), info.model_sha256,
       info.adapter_sha256.empty() ? "none" : info.adapter_sha256, info.config_sha256);
+  out += lines_of(info.fingerprint);
   constexpr int64_t kSamples = 5;
   constexpr std::size_t kDocuments = 3;
   for (int64_t q = 0; q < std::min(run.queries(), kSamples); ++q) {
@@ -95,6 +107,7 @@ std::string describe_hard_negatives(const fs::path& path) {
       file.queries(), info.depth, printable(info.corpus), printable(info.filters), in_words(info.prior),
       printable(info.model), info.model_sha256, info.adapter_sha256.empty() ? "none" : info.adapter_sha256,
       info.corpus_sha256, info.config_sha256);
+  out += lines_of(info.fingerprint);
   constexpr int64_t kSamples = 5, kDocuments = 3;
   for (int64_t q = 0; q < std::min(file.queries(), kSamples); ++q) {
     const MinedQuery query = file.read(q);

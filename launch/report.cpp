@@ -29,7 +29,12 @@ int report(const ReportVerb& verb) {
   TRIREME_CHECK(verb.out.has_value() || verb.runs.size() == 1, ConfigError, "report",
                 "several runs need a file to write; got {} runs and no --out; give --out FILE.html.", verb.runs.size());
   const std::filesystem::path out = verb.out.value_or(verb.runs.front() / "report.html");
-  const std::string html = report_html(collect_report(verb.runs));
+  const Report content = collect_report(verb.runs);
+  for (const EvalResults& result : content.results) {
+    const std::string other_data = data_difference(content.results.front(), result);
+    if (!other_data.empty()) std::cout << fmt::format("warning: {}\n", other_data);
+  }
+  const std::string html = report_html(content);
   AtomicFile file(out);
   file.write(html);
   file.commit();

@@ -52,6 +52,7 @@ int rerank(RerankVerb& verb, Job& job) {
   progress.finish();
   verb.metrics.write(metrics_of(report), job);
   tell_unused(report.unused, job.log);
+  for (const std::string& warning : report.warnings) job.log.warning("{}", warning);
   if (report.unread_answers > 0)
     job.log.warning("{} listwise answers could not be read; their lists stayed as they were", report.unread_answers);
   const std::string out = verb.config.rerank.out.string();

@@ -38,6 +38,7 @@ int search_with(const SearchVerb& verb, Job& job) {
       [&](std::string_view phase, int64_t done, int64_t of) { progress.show(phase, "corpus rows", done, of); });
   progress.finish();
   verb.metrics.write(metrics_of(report), job);
+  if (!report.warning.empty()) job.log.warning("{}", report.warning);
   if (report.recall)
     job.log.info("the index finds {:.2f} % of the exact {} nearest (on {} queries)", 100 * *report.recall,
                  verb.search.k, std::min(verb.search.recall_queries, report.queries));

@@ -1,5 +1,6 @@
 #include "retrieval/checkpoint_embedder.h"
 
+#include "core/config/choice.h"
 #include "retrieval/checkpoint_model.h"
 
 namespace trireme {
@@ -24,13 +25,12 @@ CheckpointEmbedder::~CheckpointEmbedder() = default;
 int64_t CheckpointEmbedder::dim() const { return state_->checkpoint.config().decoder.hidden_size; }
 const EmbedderConfig& CheckpointEmbedder::config() const { return state_->config; }
 const Tokenizer& CheckpointEmbedder::tokenizer() const { return state_->checkpoint.tokenizer(); }
-std::string CheckpointEmbedder::adapter_sha256() const { return state_->checkpoint.adapter_sha256(); }
 
 void CheckpointEmbedder::require_fits(const RecordFile& records, const ImageRoot& image_root) const {
   state_->checkpoint.require_fits(records, image_root);
 }
 
-void CheckpointEmbedder::load(const Communicator& communicator, VocabularyHead head) {
+void CheckpointEmbedder::load(Communicator& communicator, VocabularyHead head) {
   state_->checkpoint.load(communicator, head == VocabularyHead::kLoad);
 }
 
@@ -49,8 +49,25 @@ Embedder CheckpointEmbedder::embedder(const ImageRoot& image_root) const {
 
 std::vector<std::string> CheckpointEmbedder::unused() const { return state_->checkpoint.unused(); }
 
-std::string CheckpointEmbedder::model_sha256(Communicator& communicator) {
-  return state_->checkpoint.model_sha256(communicator);
+EmbeddingsInfo CheckpointEmbedder::info(Communicator& communicator) {
+  using enum FingerprintPart;
+  const EmbedderConfig& config = state_->config;
+  CheckpointModel& checkpoint = state_->checkpoint;
+  EmbeddingsInfo info{.model = config.model.string(),
+                      .model_sha256 = checkpoint.model_sha256(communicator),
+                      .adapter_sha256 = checkpoint.adapter_sha256(),
+                      .rope_mode = std::string(choice_name(config.rope_mode)),
+                      .config_sha256 = "",
+                      .normalized = true,
+                      .fingerprint = checkpoint.fingerprint(communicator)};
+  Fingerprint& fingerprint = info.fingerprint;
+  fingerprint.set(kPrompt, fmt::format("{}{}", choice_name(config.prompt),
+                                       config.text_tokens ? fmt::format(", {} tokens", *config.text_tokens) : ""));
+  fingerprint.set(kSystemPrompt, "none");
+  if (config.prompt != PromptForm::kBare) fingerprint.set_hash_of(kSystemPrompt, config.system_prompt);
+  fingerprint.set(kRopeMode, info.rope_mode);
+  if (checkpoint.image_processor()) fingerprint.set(kAlpha, std::string(choice_name(config.alpha)));
+  return info;
 }
 
 }  // namespace trireme

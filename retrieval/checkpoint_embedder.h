@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/dist/communicator.h"
+#include "core/io/embeddings_file.h"
 #include "data/sources/records.h"
 #include "retrieval/embedder.h"
 
@@ -32,17 +33,16 @@ class CheckpointEmbedder {
   int64_t dim() const;
   /// throws DataError, naming the record: it has an image, and the model has no vision tower or no image root is given.
   void require_fits(const RecordFile& records, const ImageRoot& image_root) const;
-  /// Reads the weights; rank 0 takes their hash meanwhile, on a thread of its own.
-  void load(const Communicator& communicator, VocabularyHead head = VocabularyHead::kLeave);
+  /// Reads the weights; one rank of each host takes their hash meanwhile, on a thread of its own. Collective.
+  void load(Communicator& communicator, VocabularyHead head = VocabularyHead::kLeave);
   /// After load(). Borrows from this object.
   Embedder embedder(const ImageRoot& image_root) const;
 
   /// After load(): what of the files is harmless and not used, each with its reason.
   std::vector<std::string> unused() const;
-  /// After load(), once. Waits for the hash. Collective: the same on every rank.
-  std::string model_sha256(Communicator& communicator);
-  /// "" without an adapter.
-  std::string adapter_sha256() const;
+  /// After load(): what stands in files of this model's embeddings, but for records, pictures and config_sha256. Waits
+  /// for the hash. Collective: the same on every rank.
+  EmbeddingsInfo info(Communicator& communicator);
   const EmbedderConfig& config() const;
   const Tokenizer& tokenizer() const;
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <iterator>
 
-#include "core/dist/agreement.h"
 #include "core/error.h"
-#include "core/io/hash.h"
+#include "core/shape.h"
 #include "retrieval/checkpoint_inputs.h"
+#include "retrieval/fingerprint_of.h"
 
 namespace trireme {
 namespace {
@@ -46,13 +46,10 @@ void CheckpointModel::require_fits(const RecordFile& records, const ImageRoot& i
   trireme::require_fits(records, config(), image_root);
 }
 
-void CheckpointModel::load(const Communicator& communicator, bool head) {
+void CheckpointModel::load(Communicator& communicator, bool head) {
+  hash_.emplace(communicator, checkpoint_.weight_files());
   model_.emplace(load_model(checkpoint_, {.dtype = source_.dtype, .device = source_.device, .head = head}));
   if (adapter_) attach_adapter(*model_, *adapter_);
-  if (communicator.rank() == 0) {
-    sha256_ =
-        std::async(std::launch::async, [files = checkpoint_.weight_files()] { return sha256_hex_of_files(files); });
-  }
 }
 
 PackOptions CheckpointModel::pack_options(RopeMode rope_mode) const {
@@ -73,7 +70,17 @@ std::vector<std::string> CheckpointModel::unused() const {
 }
 
 std::string CheckpointModel::model_sha256(Communicator& communicator) {
-  return broadcast_string(communicator, sha256_.valid() ? sha256_.get() : "", 0);
+  TRIREME_ASSERT(hash_.has_value(), "model_sha256() of {} before load()", source_.model.string());
+  if (!sha256_) sha256_ = hash_->get(communicator);
+  return *sha256_;
+}
+
+Fingerprint CheckpointModel::fingerprint(Communicator& communicator) {
+  Fingerprint fingerprint = folder_fingerprint(source_.model, config(), adapter_ ? &*adapter_ : nullptr);
+  fingerprint.set(FingerprintPart::kWeights, model_sha256(communicator));
+  fingerprint.set(FingerprintPart::kComputeDtype, std::string(dtype_name(source_.dtype)));
+  if (image_processor_) fingerprint.add(picture_fingerprint(*image_processor_));
+  return fingerprint;
 }
 
 }  // namespace trireme

@@ -1,13 +1,14 @@
 #pragma once
 
 #include <filesystem>
-#include <future>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/dist/communicator.h"
+#include "core/dist/files_hash.h"
+#include "core/io/fingerprint.h"
 #include "core/tensor.h"
 #include "data/image/preprocess.h"
 #include "data/loader/packer.h"
@@ -55,9 +56,9 @@ class CheckpointModel {
 
   /// throws DataError, naming the record: it has an image, and the model has no vision tower or no image root is given.
   void require_fits(const RecordFile& records, const ImageRoot& image_root) const;
-  /// Reads the weights, an untied vocabulary head only if asked; rank 0 takes their hash meanwhile, on a thread of its
-  /// own.
-  void load(const Communicator& communicator, bool head);
+  /// Reads the weights, an untied vocabulary head only if asked; one rank of each host takes their hash meanwhile, on a
+  /// thread of its own. Collective.
+  void load(Communicator& communicator, bool head);
 
   const ModelConfig& config() const { return checkpoint_.config(); }
   const std::optional<ImageProcessorConfig>& image_processor() const { return image_processor_; }
@@ -68,8 +69,11 @@ class CheckpointModel {
   const Model& model() const;
   /// After load(): what of the files is harmless and not used, each with its reason.
   std::vector<std::string> unused() const;
-  /// After load(), once. Waits for the hash. Collective: the same on every rank.
+  /// After load(). Waits for the hash. Collective: the same on every rank.
   std::string model_sha256(Communicator& communicator);
+  /// After load(): weights, adapter, configuration, tokenizer, image processor with pixel limits, compute dtype. How
+  /// the model is asked is the caller's to add. Collective.
+  Fingerprint fingerprint(Communicator& communicator);
   /// "" without an adapter.
   std::string adapter_sha256() const { return adapter_ ? adapter_->sha256 : ""; }
 
@@ -81,7 +85,8 @@ class CheckpointModel {
   Tokenizer tokenizer_;
   ChatEncoder encoder_;
   std::optional<Model> model_;
-  std::future<std::string> sha256_;  ///< rank 0's
+  std::optional<FilesHash> hash_;
+  std::optional<std::string> sha256_;  ///< once `hash_` was waited for
 };
 
 }  // namespace trireme

@@ -2,11 +2,11 @@
 
 #include <chrono>
 
-#include "core/config/choice.h"
 #include "core/config/field_list.h"
 #include "core/dist/agreement.h"
 #include "retrieval/checkpoint_embedder.h"
 #include "retrieval/embeddings_output.h"
+#include "retrieval/fingerprint_of.h"
 
 namespace trireme {
 
@@ -85,12 +85,12 @@ EmbedReport embed_records(const EmbedderConfig& embedder, const EmbedOptions& op
         if (skipped) skipped(record);
       },
       progress);
-  output.commit({.model = embedder.model.string(),
-                 .model_sha256 = checkpoint.model_sha256(communicator),
-                 .adapter_sha256 = checkpoint.adapter_sha256(),
-                 .rope_mode = std::string(choice_name(embedder.rope_mode)),
-                 .config_sha256 = config_sha256,
-                 .normalized = true});
+  EmbeddingsInfo info = checkpoint.info(communicator);
+  info.config_sha256 = config_sha256;
+  info.fingerprint = with_records(std::move(info.fingerprint), records, communicator);
+  if (records.first_image_row())
+    info.fingerprint.set(FingerprintPart::kPictures, summed(report.counts.pictures, communicator).text());
+  output.commit(info);
   for (const int64_t of_rank : all_gather_int64(communicator, report.counts.skipped)) report.skipped_global += of_rank;
   return report;
 }

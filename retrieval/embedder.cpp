@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/printable.h"
 #include "models/batch_device.h"
+#include "retrieval/fingerprint_of.h"
 
 namespace trireme {
 
@@ -68,6 +69,7 @@ EmbedCounts embed_share(const Embedder& embedder, const RecordFile& records, con
       counts.records += std::ssize(loaded->ids);
       counts.tokens += loaded->batch.tokens.size(0);
       counts.images += loaded->batch.grid.size(0);
+      counts.pictures += loaded->pictures;
       ++counts.batches;
     }
     counts.skipped += std::ssize(loaded->skipped);
@@ -111,7 +113,7 @@ EmbeddedFile embed_in_memory(const Embedder& embedder, const RecordFile& records
                              const EmbedSkipped& skip, const EmbedProgress& progress) {
   std::vector<SkippedRow> skipped;
   torch::Tensor rows = at::zeros({records.size(), embedder.model.config.decoder.hidden_size}, torch::kFloat32);
-  embed_share(
+  const EmbedCounts counts = embed_share(
       embedder, records, communicator,
       [&](int64_t first_row, const std::vector<std::string>& ids, const torch::Tensor& embedded) {
         rows.narrow(0, first_row, std::ssize(ids)).copy_(embedded);
@@ -123,17 +125,18 @@ EmbeddedFile embed_in_memory(const Embedder& embedder, const RecordFile& records
       progress);
   // Each row was written by one rank and is zero on the others, so the sum is exact.
   if (communicator.size() > 1) communicator.all_reduce(rows, ReduceOp::kSum).wait();
-  if (embedder.loader.on_error == OnDataError::kStop) return {std::move(rows), {}};
+  const PictureDigest pictures = summed(counts.pictures, communicator);
+  if (embedder.loader.on_error == OnDataError::kStop) return {std::move(rows), {}, pictures};
   skipped = all_gather_skipped(communicator, skipped);
   TRIREME_CHECK(std::ssize(skipped) < records.size(), DataError, "embed",
                 "a record at least must be readable; got {} that are not, the first: {}; check the pictures and their "
                 "folder.",
                 skipped.size(), skipped.front().reason);
-  if (skipped.empty()) return {std::move(rows), {}};
+  if (skipped.empty()) return {std::move(rows), {}, pictures};
   std::vector<int64_t> kept;
   for (int64_t row = 0; row < records.size(); ++row)
     if (!std::ranges::binary_search(skipped, row, {}, &SkippedRow::row)) kept.push_back(row);
-  return {at::index_select(rows, 0, at::tensor(kept, torch::kInt64)), std::move(skipped)};
+  return {at::index_select(rows, 0, at::tensor(kept, torch::kInt64)), std::move(skipped), pictures};
 }
 
 }  // namespace trireme

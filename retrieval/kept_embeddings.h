@@ -12,18 +12,25 @@ namespace trireme {
 
 /// What embeddings in a file depend on beside the records.
 struct KeptEmbeddings {
-  EmbeddingsInfo info;  ///< of the retriever; config_sha256 is set when a file is written
-  std::string options;  ///< text in which every option that changes values shows: config_sha256 and instructions
+  EmbeddingsInfo info;        ///< CheckpointEmbedder::info()
+  std::string config_sha256;  ///< over every option that changes values
   StoreDtype store = StoreDtype::kFloat32;
 };
 
-/// Makes `path` the embeddings of all records: embeds them, unless the file there is of the same retriever, options and
-/// contents of `records_file` already. Returns whether it was.
+/// What there is at the path now.
+struct KeptFile {
+  bool reused = false;      ///< it was there already
+  std::string replaced;     ///< why another one was not used: "tokenizer differs"; "" when there was none
+  Fingerprint fingerprint;  ///< of the embeddings, records and pictures included
+};
+
+/// Makes `path` the embeddings of all records: embeds them, unless the file there follows from the same already (its
+/// fingerprint; the contents of pictures are read again only where a file's stamp tells that it may have changed).
 /// A file in which records are skipped is taken under embedder.loader.on_error: skip only.
 /// collective: every rank enters; rank 0 decides. throws what embed_share() and EmbeddingsOutput throw; DataError: the
-/// file there is no whole embeddings file.
-bool keep_embeddings(const std::filesystem::path& path, const RecordFile& records,
-                     const std::filesystem::path& records_file, const Embedder& embedder, const KeptEmbeddings& kept,
-                     Communicator& communicator, const EmbedSkipped& skip, const EmbedProgress& progress);
+/// file there is no whole embeddings file, a picture is missing.
+KeptFile keep_embeddings(const std::filesystem::path& path, const RecordFile& records, const Embedder& embedder,
+                         const KeptEmbeddings& kept, Communicator& communicator, const EmbedSkipped& skip,
+                         const EmbedProgress& progress);
 
 }  // namespace trireme

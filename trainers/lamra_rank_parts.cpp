@@ -13,7 +13,7 @@ TrainingModel trainable_model(const LamraRankFiles& files, c10::Device device) {
   const LamraRankConfig& config = files.config;
   const auto seed = static_cast<uint64_t>(config.seed);
   files.communicator.barrier();
-  TrainingModel base = load_training_model(config.model, seed, {.device = device, .head = true});
+  TrainingModel base = load_training_model(config.model, seed, files.communicator, {.device = device, .head = true});
   make_trainable(base.model, config.lora, config.trainable, seed);
   return base;
 }

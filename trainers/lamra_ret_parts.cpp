@@ -15,7 +15,8 @@ namespace {
 TrainingModel trainable_model(const LamraRetFiles& files, c10::Device device) {
   const LamraRetConfig& config = files.config;
   files.communicator.barrier();
-  TrainingModel base = load_training_model(config.model, static_cast<uint64_t>(config.seed), {.device = device});
+  TrainingModel base =
+      load_training_model(config.model, static_cast<uint64_t>(config.seed), files.communicator, {.device = device});
   make_trainable(base.model, config.lora, config.trainable, static_cast<uint64_t>(config.seed));
   return base;
 }

@@ -1,32 +1,56 @@
 #include "trainers/mined_source.h"
 
-#include "core/dist/agreement.h"
+#include "core/dist/files_hash.h"
 #include "core/error.h"
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
+#include "retrieval/checkpoint_inputs.h"
+#include "retrieval/fingerprint_of.h"
 
 namespace trireme {
 namespace {
 
+/// What the retriever's folders decide, as they are now.
+Fingerprint retriever_now(const MinedConfig& config, Communicator& communicator) {
+  const HubCheckpoint retriever(*config.retriever);
+  std::optional<Adapter> adapter;
+  if (config.retriever_adapter) adapter = read_adapter(*config.retriever_adapter, retriever.config());
+  FilesHash weights(communicator, retriever.weight_files());
+  Fingerprint now = folder_fingerprint(retriever.path(), retriever.config(), adapter ? &*adapter : nullptr);
+  if (const auto processor = image_processor_of(retriever.path(), retriever.config()))
+    now.add(picture_fingerprint(*processor));
+  now.set(FingerprintPart::kWeights, weights.get(communicator));
+  return now;
+}
+
+/// What a file says of its retriever; one of version 1 knows the hashes of the weights alone.
+Fingerprint retriever_then(const HardNegativesInfo& info) {
+  if (!info.fingerprint.empty()) return info.fingerprint;
+  Fingerprint then;
+  then.set(FingerprintPart::kWeights, info.model_sha256);
+  then.set(FingerprintPart::kAdapterWeights, info.adapter_sha256.empty() ? "none" : info.adapter_sha256);
+  return then;
+}
+
 void require_fresh(const MinedConfig& config, const HardNegativesInfo& info, Communicator& communicator, Log& log) {
-  std::string hashes;
-  if (communicator.rank() == 0) {
-    const HubCheckpoint retriever(*config.retriever);
-    const std::string adapter =
-        config.retriever_adapter ? read_adapter(*config.retriever_adapter, retriever.config()).sha256 : "";
-    hashes = fmt::format("{} {}", retriever.weights_sha256(), adapter);
-  }
-  hashes = broadcast_string(communicator, hashes, 0);
-  const std::string mined = fmt::format("{} {}", info.model_sha256, info.adapter_sha256);
-  if (hashes == mined) return;
   const std::string file = config.file.string();
+  const Fingerprint then = retriever_then(info), now = retriever_now(config, communicator);
+  const bool tells = communicator.rank() == 0;
+  if (info.fingerprint.empty() && tells) {
+    log.warning(
+        "{} is of format version 1: its retriever's weights are compared, its tokenizer and the rest are not known",
+        file);
+  }
+  // Pixel limits and prompts are options of mining, not the folder's.
+  const auto parts = differing_parts(then, now, kFolderParts);
+  if (parts.empty()) return;
   TRIREME_CHECK(config.allow_stale, DataError, file,
-                "negatives must be mined with mined.retriever, weights and adapter {}; got those of {}, {}; mine "
-                "again, or set mined.allow_stale: true.",
-                hashes, info.model, mined);
-  if (communicator.rank() == 0) {
-    log.warning("{} was mined with {}, not with {}: its negatives are stale, as allowed", file, info.model,
-                config.retriever->string());
+                "negatives must be mined with mined.retriever; got those of {}: {}; mine again, or set "
+                "mined.allow_stale: true.",
+                info.model, difference_of(then, now, parts));
+  if (tells) {
+    log.warning("{} was mined with {}, not with {}: its negatives are stale, as allowed; {}", file, info.model,
+                config.retriever->string(), difference_of(then, now, parts));
   }
 }
 

@@ -11,7 +11,8 @@
 namespace trireme {
 
 /// Opens what was mined. Refuses what was not mined with config.retriever, or warns of it under config.allow_stale;
-/// nothing is compared when it is not set. Collective. cost: rank 0 reads the retriever's weights once.
+/// nothing is compared when it is not set. Collective. cost: a rank of each host reads the
+/// retriever's weights once.
 /// throws DataError: the file, as MinedNegatives; another retriever, another adapter; a retriever that cannot be read.
 MinedNegatives open_mined(const MinedConfig& config, Communicator& communicator, Log& log);
 std::optional<MinedNegatives> open_mined(const std::optional<MinedConfig>& config, Communicator& communicator,

@@ -1,20 +1,20 @@
 #include "trainers/model_source.h"
 
 #include <algorithm>
-#include <future>
 #include <iterator>
 
 #include <ATen/ops/empty.h>
 
 #include "core/config/field_list.h"
+#include "core/dist/files_hash.h"
 #include "core/error.h"
-#include "core/io/hash.h"
 #include "models/load_tensors.h"
 #include "models/lora.h"
 #include "models/random_init.h"
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
 #include "retrieval/checkpoint_inputs.h"
+#include "retrieval/fingerprint_of.h"
 
 namespace trireme {
 
@@ -38,6 +38,18 @@ void check_init(const ModelSourceConfig& config) {
                 "an adapter needs the weights that it was trained for; got init: random; set init: pretrained.");
 }
 
+/// weights: their sha256; "" when they are drawn.
+BaseModel base_of(const ModelSourceConfig& config, const ModelConfig& shape, const std::optional<Adapter>& adapter,
+                  std::string weights) {
+  BaseModel base{.path = config.path,
+                 .sha256 = std::move(weights),
+                 .fingerprint = folder_fingerprint(config.path, shape, adapter ? &*adapter : nullptr)};
+  base.fingerprint.set(FingerprintPart::kWeights, base.sha256.empty() ? "drawn" : base.sha256);
+  if (const auto processor = image_processor_of(config.path, shape))
+    base.fingerprint.add(picture_fingerprint(*processor));
+  return base;
+}
+
 }  // namespace
 
 ModelInputs::ModelInputs(const std::filesystem::path& folder)
@@ -45,21 +57,23 @@ ModelInputs::ModelInputs(const std::filesystem::path& folder)
       tokenizer(Tokenizer::from_file(folder / "tokenizer.json")),
       image_processor(image_processor_of(folder, shape)) {}
 
-TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed, LoadOptions options) {
+TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed, Communicator& communicator,
+                                  LoadOptions options) {
   check_init(config);
   options.dtype = torch_dtype(config.dtype);
   if (config.init == ModelInit::kRandom) {
     RandomInit init;
     init.seed = seed;
-    return {random_model(read_model_config(config.path), init, options), {config.path, ""}};
+    const ModelConfig shape = read_model_config(config.path);
+    return {random_model(shape, init, options), base_of(config, shape, std::nullopt, "")};
   }
   HubCheckpoint checkpoint(config.path);
   std::optional<Adapter> adapter;
   if (config.adapter) adapter = read_adapter(*config.adapter, checkpoint.config());
-  auto sha256 =
-      std::async(std::launch::async, [files = checkpoint.weight_files()] { return sha256_hex_of_files(files); });
+  FilesHash hash(communicator, checkpoint.weight_files());
   Model model = load_model(checkpoint, options);
-  TrainingModel out{std::move(model), {config.path, sha256.get()}, checkpoint.unused()};
+  TrainingModel out{std::move(model), base_of(config, checkpoint.config(), adapter, hash.get(communicator)),
+                    checkpoint.unused()};
   if (adapter) attach_adapter(out.model, *adapter);
   if (adapter)
     std::ranges::move(unused_tensors(*adapter, out.model.head.weight.defined()), std::back_inserter(out.unused));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/checkpoint/checkpoint.h"
+#include "core/dist/communicator.h"
 #include "data/image/preprocess.h"
 #include "data/loader/model_input.h"
 #include "data/tokenizer/tokenizer.h"
@@ -60,9 +61,11 @@ struct TrainingModel {
   std::vector<std::string> unused = {};  ///< of the files: harmless, each with its reason
 };
 
-/// Reads or draws the weights; nothing asks for gradients yet. options: device and head; the dtype is the config's.
+/// Reads or draws the weights; nothing asks for gradients yet. options: device and head; the dtype is the config's. One
+/// rank of each host takes the hash of the weights meanwhile. Collective.
 /// throws what HubCheckpoint, load_model, read_adapter and attach_adapter throw.
-TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed, LoadOptions options = {});
+TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed, Communicator& communicator,
+                                  LoadOptions options = {});
 
 /// The same model without a value in it (on libtorch's meta device): its names and shapes are those of the files'
 /// headers, so what fits and what trains is known before weights are read or memory is taken. throws as

@@ -7,6 +7,7 @@
 #include "core/checkpoint/checkpoint.h"
 #include "core/config/choice.h"
 #include "core/config/config.h"
+#include "core/dist/self.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/quote.h"
@@ -136,11 +137,16 @@ RunModel load_run_model(const fs::path& run, const CheckpointChoice& choice, con
     config.model.adapter = found_folder(*config.model.adapter, origin.adapter, run, "model.adapter", "--base-adapter");
   const FoundCheckpoint found = find_checkpoint(run, choice);
   config.model.dtype = ComputeDtype::kFloat32;
-  TrainingModel base = load_training_model(config.model, config.seed, {.head = config.head});
+  SelfCommunicator alone;
+  TrainingModel base = load_training_model(config.model, config.seed, alone, {.head = config.head});
   const fs::path& source = config.model.path;
   TRIREME_CHECK(base.base.sha256 == found.checkpoint.base.sha256, DataError, source.string(),
                 "the base must be the one the run was made with, weights {}; got {}; name that one with --base DIR.",
                 found.checkpoint.base.sha256, base.base.sha256);
+  const auto parts = differing_parts(found.checkpoint.base.fingerprint, base.base.fingerprint, all_fingerprint_parts());
+  TRIREME_CHECK(parts.empty(), DataError, source.string(),
+                "the base must be the one the run was made with; got one whose {}; put it back.",
+                difference_of(found.checkpoint.base.fingerprint, base.base.fingerprint, parts));
   make_trainable(base.model, config.lora, config.trainable, config.seed);
   set_trained(base.model, found);
   return {std::move(base.model), source, found.folder, found.standing, config.lora && config.lora->rslora};

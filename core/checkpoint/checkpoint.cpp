@@ -42,7 +42,10 @@ std::string state_json(const Checkpoint& checkpoint) {
       {"recipe", checkpoint.recipe},
       {"seed", checkpoint.seed},
       {"config_sha256", sha256_hex(std::as_bytes(std::span(checkpoint.config_yaml)))},
-      {"base_model", {{"path", checkpoint.base.path.string()}, {"sha256", checkpoint.base.sha256}}},
+      {"base_model",
+       {{"path", checkpoint.base.path.string()},
+        {"sha256", checkpoint.base.sha256},
+        {"fingerprint", nlohmann::ordered_json::parse(checkpoint.base.fingerprint.json())}}},
       {"file_bytes", checkpoint.file_bytes},
       {"counters", checkpoint.counters},
       {"pinned_steps", checkpoint.pinned_steps},
@@ -113,6 +116,9 @@ Checkpoint read_checkpoint(const std::filesystem::path& checkpoint_folder) {
     state.at("seed").get_to(checkpoint.seed);
     checkpoint.base.path = state.at("base_model").at("path").get<std::string>();
     state.at("base_model").at("sha256").get_to(checkpoint.base.sha256);
+    if (state.at("base_model").contains("fingerprint"))
+      checkpoint.base.fingerprint =
+          Fingerprint::from_json(state.at("base_model").at("fingerprint").dump(), quote_path(state_path));
     state.at("file_bytes").get_to(checkpoint.file_bytes);
     state.at("counters").get_to(checkpoint.counters);
     state.at("pinned_steps").get_to(checkpoint.pinned_steps);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/io/fingerprint.h"
 #include "core/named_tensors.h"
 
 namespace trireme {
@@ -15,6 +16,8 @@ namespace trireme {
 struct BaseModel {
   std::filesystem::path path;
   std::string sha256;  ///< over its weight files; "" for a model made from scratch
+  /// What it computes and reads follows from: kFolderParts and the folder's pixel limits. Empty in older checkpoints.
+  Fingerprint fingerprint = {};
   bool operator==(const BaseModel&) const = default;
 };
 

@@ -105,6 +105,11 @@ void check_same_run(const Checkpoint& before, std::string_view before_name, cons
       "the run must go on from the base model of {}, {} with sha256 {}; got {} with sha256 {}; bring the same "
       "weights.",
       before_name, quote_path(before.base.path), before.base.sha256, quote_path(now.base.path), now.base.sha256);
+  const auto parts = differing_parts(before.base.fingerprint, now.base.fingerprint, all_fingerprint_parts());
+  TRIREME_CHECK(parts.empty(), ConfigError, "resume",
+                "the run must go on from the base model of {}; got {}, where its {}; bring the same files.",
+                before_name, quote_path(now.base.path),
+                difference_of(before.base.fingerprint, now.base.fingerprint, parts));
 }
 
 }  // namespace trireme

@@ -18,7 +18,7 @@ constexpr const char* kEmbedding = "embedding";
 constexpr const char* kId = "id";
 constexpr const char* kBlock = "block";  // of a part: [blocks, 2] first row in the whole file, rows
 constexpr std::string_view kWholeFormat = "embeddings", kPartFormat = "embeddings_part";
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;  // 1 has no fingerprint and no picture_stamps
 
 constexpr const char *kSkippedRow = "skipped_row", *kSkippedId = "skipped_id", *kSkippedReason = "skipped_reason";
 
@@ -71,6 +71,8 @@ void write_info(Hdf5Writer& file, std::string_view format, const EmbeddingsInfo&
   file.set_attribute("adapter_sha256", info.adapter_sha256);
   file.set_attribute("rope_mode", info.rope_mode);
   file.set_attribute("normalized", int64_t{info.normalized});
+  file.set_attribute("fingerprint", info.fingerprint.json());
+  file.set_attribute("picture_stamps", info.picture_stamps);
 }
 
 EmbeddingsInfo read_info(const Hdf5Reader& file, const Hdf5Format& format) {
@@ -78,12 +80,17 @@ EmbeddingsInfo read_info(const Hdf5Reader& file, const Hdf5Format& format) {
   TRIREME_CHECK(normalized == 0 || normalized == 1, DataError, "embeddings",
                 "{}: attribute normalized must be 0 or 1; got {}; make the file again.", quote_path(file.path()),
                 normalized);
-  return {file.string_attribute("model"),
-          file.string_attribute("model_sha256"),
-          file.string_attribute("adapter_sha256"),
-          file.string_attribute("rope_mode"),
-          format.config_sha256,
-          normalized == 1};
+  EmbeddingsInfo info{file.string_attribute("model"),
+                      file.string_attribute("model_sha256"),
+                      file.string_attribute("adapter_sha256"),
+                      file.string_attribute("rope_mode"),
+                      format.config_sha256,
+                      normalized == 1};
+  if (format.version >= 2) {
+    info.fingerprint = Fingerprint::from_json(file.string_attribute("fingerprint"), quote_path(file.path()));
+    info.picture_stamps = file.string_attribute("picture_stamps");
+  }
+  return info;
 }
 
 /// Sizes and dtype of /embedding and /id, which must fit each other.
@@ -314,10 +321,10 @@ std::vector<Placed> order_blocks(const std::vector<Part>& parts) {
 
 void check_agreement(const Part& first, const Part& part) {
   const auto describe = [](const Part& each) {
-    return fmt::format("{} rows of {} {}, model {} {}, adapter {}, rope {}, config {}, normalized {}", each.rows,
-                       each.contents.dim, dtype_name(each.contents.dtype), quote_text(each.info.model),
+    return fmt::format("{} rows of {} {}, model {} {}, adapter {}, rope {}, config {}, normalized {}, fingerprint {}",
+                       each.rows, each.contents.dim, dtype_name(each.contents.dtype), quote_text(each.info.model),
                        each.info.model_sha256, each.info.adapter_sha256, each.info.rope_mode, each.info.config_sha256,
-                       each.info.normalized);
+                       each.info.normalized, each.info.fingerprint.sha256());
   };
   TRIREME_CHECK(
       describe(part) == describe(first), DataError, "embeddings",

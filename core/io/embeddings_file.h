@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/io/fingerprint.h"
 #include "core/tensor.h"
 
 namespace trireme {
@@ -18,6 +19,9 @@ struct EmbeddingsInfo {
   std::string rope_mode;       ///< "mrope" or "oned"
   std::string config_sha256;   ///< over the resolved options that change values
   bool normalized = true;
+  Fingerprint fingerprint = {};  ///< what the values follow from; empty: a file of version 1, or made elsewhere
+  /// Over the stamps (core/io/file_stamp.h) of the pictures that were embedded; "" when nobody is to compare them.
+  std::string picture_stamps = {};
   bool operator==(const EmbeddingsInfo&) const = default;
 };
 

@@ -25,7 +25,7 @@ constexpr const char* kGoldOffset = "gold_offset";
 constexpr const char* kGoldId = "gold_id";
 constexpr const char* kGoldScore = "gold_score";
 constexpr std::string_view kFormat = "hard_negatives";
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;  // 1 has no fingerprint
 
 /// The counts and their attributes.
 struct Count {
@@ -53,6 +53,7 @@ void write_info(Hdf5Writer& file, const HardNegativesInfo& info) {
   file.set_attribute("corpus", info.corpus);
   file.set_attribute("corpus_sha256", info.corpus_sha256);
   file.set_attribute("filters", info.filters);
+  file.set_attribute("fingerprint", info.fingerprint.json());
   file.set_attribute("depth", info.depth);
   file.set_attribute("document_prior_accuracy", info.prior.accuracy);
   file.set_attribute("document_prior_nats", info.prior.nats);
@@ -74,6 +75,8 @@ HardNegativesInfo read_info(const Hdf5Reader& file) {
       .counts = {},
       .prior = {file.double_attribute("document_prior_accuracy"), file.double_attribute("document_prior_nats")}};
   for (const Count& count : kCounts) info.counts.*count.value = file.int_attribute(count.attribute);
+  if (format.version >= 2)
+    info.fingerprint = Fingerprint::from_json(file.string_attribute("fingerprint"), quote_path(file.path()));
   return info;
 }
 

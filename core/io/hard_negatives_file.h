@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/io/fingerprint.h"
+
 namespace trireme {
 
 /// A document that the retriever found for a training query.
@@ -69,6 +71,8 @@ struct HardNegativesInfo {
   int64_t depth = 0;           ///< documents that were retrieved for each query, before the filters
   MiningCounts counts;
   DocumentPrior prior;  ///< of the lists as they are, mean over groups of queries that search the same documents
+  /// Of the retriever, and of the queries and documents that it was given; empty in a file of version 1.
+  Fingerprint fingerprint = {};
   bool operator==(const HardNegativesInfo&) const = default;
 };
 

@@ -12,29 +12,28 @@
 #include "core/io/descriptor.h"
 
 namespace trireme {
-namespace {
 
-class Sha256 {
- public:
-  Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
-    TRIREME_ASSERT(context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1, "OpenSSL lacks SHA-256");
-  }
-  void add(std::span<const std::byte> bytes) {
-    TRIREME_ASSERT(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1, "{} bytes", bytes.size());
-  }
-  std::string hex() {
-    std::array<unsigned char, 32> digest{};
-    TRIREME_ASSERT(EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr) == 1, "at the end");
-    std::string text;
-    for (const unsigned char byte : digest) text += fmt::format("{:02x}", byte);
-    return text;
-  }
-
- private:
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+struct Sha256::State {
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
 };
 
-}  // namespace
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  TRIREME_ASSERT(state_->context && EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr) == 1,
+                 "OpenSSL lacks SHA-256");
+}
+Sha256::~Sha256() = default;
+
+void Sha256::add(std::span<const std::byte> bytes) {
+  TRIREME_ASSERT(EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1, "{} bytes", bytes.size());
+}
+
+std::string Sha256::hex() {
+  std::array<unsigned char, 32> digest{};
+  TRIREME_ASSERT(EVP_DigestFinal_ex(state_->context.get(), digest.data(), nullptr) == 1, "at the end");
+  std::string text;
+  for (const unsigned char byte : digest) text += fmt::format("{:02x}", byte);
+  return text;
+}
 
 std::string sha256_hex(std::span<const std::byte> bytes) {
   Sha256 hash;

@@ -14,11 +14,17 @@
 namespace trireme {
 namespace {
 
+struct EncodedRecord {
+  EncodedSequence sequence;
+  PictureDigest picture;
+};
+
 /// What one record becomes; an image is decoded and cut before its text is tokenised, since its size decides the
 /// prompt.
-EncodedSequence encode_record(const Record& record, const EmbeddingPrompt& prompt, const RecordLoaderOptions& options,
-                              const std::string& where) {
-  EncodedSequence out;
+EncodedRecord encode_record(const Record& record, int64_t row, const EmbeddingPrompt& prompt,
+                            const RecordLoaderOptions& options, const std::string& where) {
+  EncodedRecord encoded;
+  EncodedSequence& out = encoded.sequence;
   std::optional<int64_t> image_tokens;
   if (!record.image.empty()) {
     TRIREME_CHECK(options.image_processor.has_value(), DataError, where,
@@ -27,12 +33,13 @@ EncodedSequence encode_record(const Record& record, const EmbeddingPrompt& promp
     const std::string place = fmt::format("{} {}", where, record.image);
     const MappedFile file(resolve_image(options.image_root, record.image, where));
     const RgbImage image = decode_image(file.bytes(), place, options.alpha);
+    encoded.picture.add(row, file.bytes());
     out.images.push_back(preprocess_image(image, *options.image_processor, place));
     const int64_t merge = options.image_processor->merge_size;
     image_tokens = out.images[0].grid_h * out.images[0].grid_w / (merge * merge);
   }
   out.tokens = prompt.encode(record.text, image_tokens, where);
-  return out;
+  return encoded;
 }
 
 }  // namespace
@@ -75,9 +82,9 @@ struct RecordLoader::State {
     };
     for (int64_t row = begin; row < end; ++row) {
       Record record = records.read(row);
-      EncodedSequence sequence;
+      EncodedRecord encoded;
       try {
-        sequence = encode_record(record, prompt, options, records.where(row));
+        encoded = encode_record(record, row, prompt, options, records.where(row));
       } catch (const DataError& error) {
         if (options.on_error == OnDataError::kStop) throw;
         // A batch is of consecutive rows: this one ends before the row, the next begins after it.
@@ -85,11 +92,12 @@ struct RecordLoader::State {
         if (!flush(row + 1)) return false;
         continue;
       }
-      const auto length = std::ssize(sequence.tokens);
+      const auto length = std::ssize(encoded.sequence.tokens);
       if (!sequences.empty() && tokens + length > options.tokens_per_batch && !flush(row)) return false;
       tokens += length;
       batch.ids.push_back(std::move(record.id));
-      sequences.push_back(std::move(sequence));
+      sequences.push_back(std::move(encoded.sequence));
+      batch.pictures += encoded.picture;
     }
     return batch.ids.empty() || flush(end);
   }

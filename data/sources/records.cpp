@@ -138,7 +138,28 @@ void RecordFile::keep(std::vector<int64_t> rows) {
   }
 }
 
-Record RecordFile::read(int64_t row) const { return parse(line_of(row)).record; }
+Record RecordFile::read(int64_t row) const {
+  Parsed parsed = parse(line_of(row));
+  if (parsed.instruction != nullptr) parsed.record.text = format_query(*parsed.instruction, parsed.record.text);
+  return std::move(parsed.record);
+}
+
+RecordContents RecordFile::contents() const {
+  constexpr std::string_view kEnd("\0", 1);
+  Sha256 records, instructions;
+  bool instructed = false;
+  for (int64_t row = 0; row < size(); ++row) {
+    const Parsed parsed = parse(line_of(row));
+    for (const std::string* text : {&parsed.record.id, &parsed.record.text, &parsed.record.image}) {
+      records.add(*text);
+      records.add(kEnd);
+    }
+    instructed |= parsed.instruction != nullptr;
+    if (parsed.instruction != nullptr) instructions.add(*parsed.instruction);
+    instructions.add(kEnd);
+  }
+  return {records.hex(), instructed ? instructions.hex() : "none"};
+}
 
 RecordFile::Parsed RecordFile::parse(int64_t line) const {
   const std::string at = lines_.where(line);
@@ -168,13 +189,13 @@ RecordFile::Parsed RecordFile::parse(int64_t line) const {
       modality_of(record.text, record.image, query ? "query_txt or query_img_path" : "txt or img_path", at);
   const bool allowed = options_.allow_modality_mismatch;
   if (id_key == "did")
-    return {std::move(record), check_modality(object, "modality", modality, allowed, at) == modality};
+    return {std::move(record), nullptr, check_modality(object, "modality", modality, allowed, at) == modality};
   if (!query) return {std::move(record)};
 
   const Modality said = check_modality(object, "query_modality", modality, allowed, at);
   if (options_.plain_queries) {
     record.text = format_string(record.text);
-    return {std::move(record), said == modality};
+    return {std::move(record), nullptr, said == modality};
   }
   TRIREME_CHECK(options_.instructions.has_value(), DataError, at,
                 "M-BEIR queries need their instructions; got none; give query_instructions.tsv.");
@@ -186,8 +207,7 @@ RecordFile::Parsed RecordFile::parse(int64_t line) const {
   auto prompt = static_cast<std::size_t>(options_.prompt_number - 1);
   if (options_.instruction_seed)
     prompt = random_stream(*options_.instruction_seed, "records.instruction", line).uniform_below(prompts.size());
-  record.text = format_query(prompts[prompt], record.text);
-  return {std::move(record), said == modality};
+  return {std::move(record), &prompts[prompt], said == modality};
 }
 
 }  // namespace trireme

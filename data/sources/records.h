@@ -46,6 +46,13 @@ class InstructionTable {
   std::map<std::string, std::vector<std::string>, std::less<>> prompts_;
 };
 
+/// What the vectors of a record file follow from, each as 64 hex digits over all records in order. Fields that no
+/// prompt holds (positives, concepts) are not in it, nor how the lines are written.
+struct RecordContents {
+  std::string records;       ///< ids, texts without their instructions, image paths
+  std::string instructions;  ///< of each record; "none" when none has one
+};
+
 struct RecordOptions {
   /// M-BEIR queries need it; see RecordFile.
   std::optional<InstructionTable> instructions;
@@ -81,6 +88,8 @@ class RecordFile {
   Record read(int64_t row) const;
   /// Records whose modality field contradicts what they hold; 0 unless these are allowed.
   int64_t modality_mismatches() const noexcept { return modality_mismatches_; }
+  /// cost: one pass over the file.
+  RecordContents contents() const;
   /// The line itself, for what a Record does not hold.
   std::string_view line(int64_t row) const { return lines_[line_of(row)]; }
   /// "records.jsonl:17", for messages about record `row`.
@@ -89,7 +98,8 @@ class RecordFile {
  private:
   int64_t line_of(int64_t row) const { return kept_ ? (*kept_)[static_cast<std::size_t>(row)] : row; }
   struct Parsed {
-    Record record;
+    Record record;                             ///< text without the instruction
+    const std::string* instruction = nullptr;  ///< of `options_`; null: none
     bool modality_fits = true;
   };
   Parsed parse(int64_t line) const;

@@ -35,20 +35,12 @@ RecordOptions query_options(const MineSourceConfig& source) {
   return options;
 }
 
-/// What queries were asked with, for the hash of their embeddings.
-std::string instruction_text(const MineSourceConfig& source) {
-  const std::string choice =
-      fmt::format("{} {} {}", choice_name(source.instruction), source.prompt_number, source.seed);
-  if (source.instruction == InstructionChoice::kNone) return choice;
-  const fs::path table = source.root / source.instructions.value();
-  return choice + sha256_hex_of_files(std::span(&table, 1));
-}
-
 /// A file of records of the work folder, and where its embeddings are kept.
 struct MiningFile {
   std::string name;
   fs::path path;
   RecordFile records;
+  Fingerprint fingerprint = {};  ///< of its embeddings, once they are there
 };
 
 /// All ranks: the source's files, divided.
@@ -104,7 +96,7 @@ class MiningJob {
     embed(set, checkpoint);
     report_.embed_s = seconds_since(embed_begin);
     const auto mine_begin = Clock::now();
-    describe_output();
+    describe_output(set);
     std::vector<std::vector<fs::path>> lists;
     for (std::size_t group = 0; group < set.groups.size(); ++group) lists.push_back(mine_group(set, group));
     if (is_first()) join(lists);
@@ -130,34 +122,43 @@ class MiningJob {
 
   void embed(const MiningSet& set, CheckpointEmbedder& checkpoint) {
     const Embedder embedder = checkpoint.embedder(image_root_);
-    retriever_ = {.model = config_->embed.model.string(),
-                  .model_sha256 = checkpoint.model_sha256(communicator_),
-                  .adapter_sha256 = checkpoint.adapter_sha256(),
-                  .rope_mode = std::string(choice_name(config_->embed.rope_mode)),
-                  .config_sha256 = "",
-                  .normalized = true};
+    retriever_ = checkpoint.info(communicator_);
     int64_t all = 0, done = 0;
     for (const auto* files : {&set.parts, &set.groups})
       for (const auto& file : *files) all += file->records.size();
     for (const auto* files : {&set.parts, &set.groups}) {
-      const std::string instruction = files == &set.groups ? instruction_text(source_) : "";
       for (const auto& file : *files) {
         const int64_t size = file->records.size();
-        const bool kept = keep_embeddings(
-            work_.embeddings(file->name), file->records, file->path, embedder,
-            {.info = retriever_, .options = config_sha256(config_->embed) + instruction, .store = config_->store},
+        const fs::path path = work_.embeddings(file->name);
+        KeptFile kept = keep_embeddings(
+            path, file->records, embedder,
+            {.info = retriever_, .config_sha256 = config_sha256(config_->embed), .store = config_->store},
             // A rank's share is told as its part of the file, so that the sum over files ends at the total.
             communicator_, {}, [&](int64_t d, int64_t of) {
               events_.progress("embed", "records", done + (of > 0 ? d * size / of : size), all);
             });
         done += size;
-        if (kept) report_.embedded_before += size;
+        if (kept.reused) report_.embedded_before += size;
+        if (is_first() && !kept.replaced.empty())
+          events_.notice(fmt::format("{} was embedded anew: {}", path.string(), kept.replaced));
+        file->fingerprint = std::move(kept.fingerprint);
       }
     }
     report_.records = all;
   }
 
-  void describe_output() {
+  /// What lists of a group follow from beside the config.
+  Fingerprint fingerprint_of(const MiningSet& set, std::size_t group) const {
+    std::vector<Fingerprint> files{set.groups[group]->fingerprint};
+    for (const int64_t part : set.plan.groups[group].parts)
+      files.push_back(set.parts[static_cast<std::size_t>(part)]->fingerprint);
+    return combined(files);
+  }
+
+  void describe_output(const MiningSet& set) {
+    std::vector<Fingerprint> files;
+    for (const auto* each : {&set.groups, &set.parts})
+      for (const auto& file : *each) files.push_back(file->fingerprint);
     const fs::path pool = source_.root / source_.pool;
     FilterConfig filters = config_->filters;
     output_ = {.model = retriever_.model,
@@ -170,7 +171,8 @@ class MiningJob {
                .config_sha256 = config_.sha256(),
                .depth = config_->depth,
                .counts = {},
-               .prior = {}};
+               .prior = {},
+               .fingerprint = combined(files)};
   }
 
   /// Rank 0: what lists depend on beside the config, in one hash with it.
@@ -179,8 +181,7 @@ class MiningJob {
     for (const int64_t part : set.plan.groups[group].parts)
       files.push_back(set.parts[static_cast<std::size_t>(part)]->path);
     for (const fs::path& file : config_->filters.known_positives) files.push_back(source_.root / file);
-    const std::string of = config_.sha256() + retriever_.model_sha256 + retriever_.adapter_sha256 +
-                           instruction_text(source_) + sha256_hex_of_files(files);
+    const std::string of = config_.sha256() + fingerprint_of(set, group).sha256() + sha256_hex_of_files(files);
     return sha256_hex(std::as_bytes(std::span(of)));
   }
 
@@ -188,14 +189,16 @@ class MiningJob {
   std::vector<fs::path> mine_group(const MiningSet& set, std::size_t group) {
     std::vector<fs::path> lists;
     const MiningFile& queries = *set.groups[group];
-    const std::string sha256 = is_first() ? lists_sha256(set, group) : "";
+    HardNegativesInfo info = output_;
+    info.config_sha256 = is_first() ? lists_sha256(set, group) : "";
+    info.fingerprint = fingerprint_of(set, group);
     std::optional<EmbeddingsReader> vectors;
     std::optional<SearchedPool> pool;
     const int64_t of = queries.records.size();
     for (int64_t first = 0; first < of; first += config_->block_queries) {
       const QueryRange range{first, std::min(first + config_->block_queries, of)};
       lists.push_back(work_.lists(queries.name, range));
-      const bool done = is_first() && work_.has_lists(lists.back(), sha256, events_.notice);
+      const bool done = is_first() && work_.has_lists(lists.back(), info, events_.notice);
       ++report_.blocks;
       if (broadcast_int64s(communicator_, {int64_t{done}}, 0).at(0) == 1) {
         ++report_.blocks_done_before;
@@ -204,7 +207,7 @@ class MiningJob {
           vectors.emplace(work_.embeddings(queries.name));
           pool.emplace(open_pool(set, group));
         }
-        mine_lists(queries, *vectors, *pool, range, sha256, lists.back(), set.queries());
+        mine_lists(queries, *vectors, *pool, range, info, lists.back(), set.queries());
       }
       queries_done_ += range.end - range.begin;
       events_.progress("mine", "queries", queries_done_, set.queries());
@@ -246,7 +249,7 @@ class MiningJob {
   }
 
   void mine_lists(const MiningFile& file, const EmbeddingsReader& vectors, SearchedPool& pool, QueryRange range,
-                  const std::string& sha256, const fs::path& out, int64_t all_queries) {
+                  HardNegativesInfo info, const fs::path& out, int64_t all_queries) {
     const int64_t count = range.end - range.begin;
     std::vector<MiningQuery> queries;
     for (int64_t row = range.begin; row < range.end; ++row) queries.push_back(query_at(file.records, row, pool.ids()));
@@ -256,8 +259,6 @@ class MiningJob {
           events_.progress("mine", "queries", queries_done_ + (of > 0 ? d * count / of : count), all_queries);
         });
     if (!is_first()) return;
-    HardNegativesInfo info = output_;
-    info.config_sha256 = sha256;
     info.counts = mined.counts;
     HardNegativesWriter writer(out);
     writer.write(mined.queries);

@@ -2,7 +2,6 @@
 
 #include "core/checkpoint/same_run.h"
 #include "core/io/file.h"
-#include "core/io/hard_negatives_file.h"
 
 namespace trireme {
 
@@ -28,11 +27,14 @@ void WorkFolder::open(const Resolved<MineConfig>& config, const std::function<vo
   written.commit();
 }
 
-bool WorkFolder::has_lists(const fs::path& lists, const std::string& sha256,
+bool WorkFolder::has_lists(const fs::path& lists, const HardNegativesInfo& wanted,
                            const std::function<void(const std::string&)>& notice) const {
   if (!fs::exists(lists)) return false;
-  if (HardNegativesFile::open(lists).info().config_sha256 == sha256) return true;
-  notice(fmt::format("{} is of other weights or data and is mined again", lists.string()));
+  const HardNegativesInfo found = HardNegativesFile::open(lists).info();
+  if (found.config_sha256 == wanted.config_sha256) return true;
+  const auto parts = differing_parts(found.fingerprint, wanted.fingerprint, all_fingerprint_parts());
+  notice(fmt::format("{} is of other {} and is mined again", lists.string(),
+                     parts.empty() ? "weights or data" : names_of(parts)));
   return false;
 }
 

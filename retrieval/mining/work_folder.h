@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/config/config.h"
+#include "core/io/hard_negatives_file.h"
 #include "retrieval/mining/mine_config.h"
 
 namespace trireme {
@@ -27,8 +28,9 @@ class WorkFolder {
 
   /// Makes the folder. Lists of another config are removed, and the notice says in what it differed. One rank.
   void open(const Resolved<MineConfig>& config, const std::function<void(const std::string&)>& notice) const;
-  /// Whether these lists are there and of `sha256` (HardNegativesInfo::config_sha256); others are named. One rank.
-  bool has_lists(const std::filesystem::path& lists, const std::string& sha256,
+  /// Whether these lists are there and follow from the same (config_sha256 and fingerprint of `wanted`); others are
+  /// named, with what differs. One rank.
+  bool has_lists(const std::filesystem::path& lists, const HardNegativesInfo& wanted,
                  const std::function<void(const std::string&)>& notice) const;
   /// Removes the lists, and all else unless it is to be kept. One rank.
   void close(bool keep) const;

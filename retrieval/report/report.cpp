@@ -38,6 +38,8 @@ void write_notes(HtmlWriter& html, const Report& report) {
       if (!result.adapter_sha256.empty())
         html.leaf("span", {}, fmt::format("adapter {}", result.adapter_sha256.substr(0, 12)));
       html.leaf("span", {}, fmt::format("config {}", result.config_sha256.substr(0, 12)));
+      const std::string other_data = data_difference(report.results.front(), result);
+      if (!other_data.empty()) html.leaf("span", {}, other_data);
     }
     std::vector<std::string> named;
     for (const EvalResults& result : report.results) {

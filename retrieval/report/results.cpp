@@ -10,7 +10,7 @@ namespace trireme {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr int64_t kFormatVersion = 1;
+constexpr int64_t kFormatVersion = 2;  // 1 has no fingerprints
 
 Json json_of(const Estimate& estimate) {
   Json json = {{"value", estimate.value}};
@@ -91,6 +91,14 @@ ResultTable table_of(const Json& json) {
   return table;
 }
 
+Json json_of(const Fingerprint& fingerprint) { return Json::parse(fingerprint.json()); }
+
+/// Results of version 1 have none.
+Fingerprint fingerprint_of(const Json& json) {
+  return json.contains("fingerprint") ? Fingerprint::from_json(json.at("fingerprint").dump(), "results")
+                                      : Fingerprint();
+}
+
 Json json_of(const RerankedBy& by) {
   return {{"mode", by.mode},
           {"model", by.model},
@@ -98,7 +106,8 @@ Json json_of(const RerankedBy& by) {
           {"adapter_sha256", by.adapter_sha256},
           {"depth", by.depth},
           {"fusion", by.fusion},
-          {"fusion_by_row", by.fusion_by_row}};
+          {"fusion_by_row", by.fusion_by_row},
+          {"fingerprint", json_of(by.fingerprint)}};
 }
 
 RerankedBy reranked_by_of(const Json& json) {
@@ -108,7 +117,8 @@ RerankedBy reranked_by_of(const Json& json) {
           .adapter_sha256 = json.at("adapter_sha256").get<std::string>(),
           .depth = json.at("depth").get<int64_t>(),
           .fusion = json.at("fusion").get<std::string>(),
-          .fusion_by_row = json.at("fusion_by_row").get<std::map<std::string, std::string>>()};
+          .fusion_by_row = json.at("fusion_by_row").get<std::map<std::string, std::string>>(),
+          .fingerprint = fingerprint_of(json)};
 }
 
 EvalResults results_of(const Json& json) {
@@ -120,7 +130,8 @@ EvalResults results_of(const Json& json) {
                       .config_sha256 = json.at("config_sha256").get<std::string>(),
                       .instruction = json.at("instruction").get<std::string>(),
                       .depth = json.at("depth").get<int64_t>(),
-                      .table = table_of(json.at("results"))};
+                      .table = table_of(json.at("results")),
+                      .fingerprint = fingerprint_of(json)};
   if (json.contains("skipped")) results.skipped = json.at("skipped").get<std::vector<std::string>>();
   if (json.contains("reranked_by")) results.reranked_by = reranked_by_of(json.at("reranked_by"));
   for (const Json& reference : json.at("references")) {
@@ -151,6 +162,7 @@ std::string results_json(const EvalResults& results) {
                {"model_sha256", results.model_sha256},
                {"adapter_sha256", results.adapter_sha256},
                {"config_sha256", results.config_sha256},
+               {"fingerprint", json_of(results.fingerprint)},
                {"instruction", results.instruction},
                {"depth", results.depth},
                {"results", json_of(results.table)},
@@ -164,9 +176,10 @@ EvalResults parse_results(std::string_view text, std::string_view where) {
   const Json json = Json::parse(text, nullptr, false);
   TRIREME_CHECK(json.is_object() && json.value("trireme_format", "") == "results", DataError, where,
                 "the file must be results.json as trireme eval writes it; got something else; run trireme eval again.");
-  TRIREME_CHECK(json.value("format_version", int64_t{0}) == kFormatVersion, DataError, where,
-                "format_version must be {}; got {}; read it with the Trireme that wrote it.", kFormatVersion,
-                json.value("format_version", int64_t{0}));
+  const int64_t version = json.value("format_version", int64_t{0});
+  TRIREME_CHECK(version >= 1 && version <= kFormatVersion, DataError, where,
+                "format_version must be from 1 to {}; got {}; read it with the Trireme that wrote it.", kFormatVersion,
+                version);
   try {
     return results_of(json);
   } catch (const Json::exception& error) {
@@ -177,6 +190,14 @@ EvalResults parse_results(std::string_view text, std::string_view where) {
 
 EvalResults read_results(const std::filesystem::path& file) {
   return parse_results(read_text_file(file), file.string());
+}
+
+std::string data_difference(const EvalResults& a, const EvalResults& b) {
+  using enum FingerprintPart;
+  const auto parts = differing_parts(a.fingerprint, b.fingerprint, std::array{kInstructions, kRecords, kPictures});
+  if (a.benchmark != b.benchmark || parts.empty()) return "";
+  return fmt::format("{} was not evaluated on the same data as {}: {}", b.label, a.label,
+                     difference_of(a.fingerprint, b.fingerprint, parts));
 }
 
 std::string metric_title(std::string_view metric) {

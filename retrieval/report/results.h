@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/io/fingerprint.h"
+
 namespace trireme {
 
 /// A mean over queries, as a fraction, with its 95 % interval; both ends are absent where only a value is known.
@@ -66,6 +68,7 @@ struct RerankedBy {
   int64_t depth = 0;   ///< results of each query that were scored
   std::string fusion;  ///< "alpha=0.5": of rows without an own weight
   std::map<std::string, std::string> fusion_by_row;
+  Fingerprint fingerprint = {};  ///< empty in results of version 1
   bool operator==(const RerankedBy&) const = default;
 };
 
@@ -80,6 +83,7 @@ struct EvalResults {
   std::vector<Reference> references{};
   std::optional<RerankedBy> reranked_by{};
   std::vector<std::string> skipped{};  ///< ids of records that could not be embedded and were left out
+  Fingerprint fingerprint = {};  ///< of the embeddings, over all files of the benchmark; empty in results of version 1
   bool operator==(const EvalResults&) const = default;
 };
 
@@ -89,6 +93,10 @@ std::string results_json(const EvalResults& results);
 EvalResults parse_results(std::string_view json, std::string_view where);
 /// throws DataError: file missing too.
 EvalResults read_results(const std::filesystem::path& file);
+
+/// How the records, instructions or pictures of two evaluations of one benchmark differ, so that their numbers are not
+/// of the same thing; "" when they do not, are of other benchmarks, or do not say.
+std::string data_difference(const EvalResults& a, const EvalResults& b);
 
 /// "R@5" of "recall@5", "MRR" of "mrr", "nDCG@10" of "ndcg@10".
 std::string metric_title(std::string_view metric);

@@ -1,5 +1,6 @@
 #include "retrieval/rerank/checkpoint_reranker.h"
 
+#include "core/config/choice.h"
 #include "core/config/field_list.h"
 #include "core/error.h"
 #include "retrieval/checkpoint_model.h"
@@ -54,15 +55,12 @@ CheckpointReranker::CheckpointReranker(RerankerConfig config, c10::Device device
 CheckpointReranker::~CheckpointReranker() = default;
 
 const RerankerConfig& CheckpointReranker::config() const { return state_->config; }
-std::string CheckpointReranker::adapter_sha256() const { return state_->checkpoint.adapter_sha256(); }
 
 void CheckpointReranker::require_fits(const RecordFile& records, const ImageRoot& image_root) const {
   state_->checkpoint.require_fits(records, image_root);
 }
 
-void CheckpointReranker::load(const Communicator& communicator) {
-  state_->checkpoint.load(communicator, /*head=*/true);
-}
+void CheckpointReranker::load(Communicator& communicator) { state_->checkpoint.load(communicator, /*head=*/true); }
 
 RerankScorer CheckpointReranker::scorer(const ImageRoot& image_root) const {
   const CheckpointModel& checkpoint = state_->checkpoint;
@@ -77,8 +75,23 @@ RerankScorer CheckpointReranker::scorer(const ImageRoot& image_root) const {
 
 std::vector<std::string> CheckpointReranker::unused() const { return state_->checkpoint.unused(); }
 
-std::string CheckpointReranker::model_sha256(Communicator& communicator) {
-  return state_->checkpoint.model_sha256(communicator);
+RerankedWith CheckpointReranker::identity(Communicator& communicator) {
+  using enum FingerprintPart;
+  const RerankerConfig& config = state_->config;
+  CheckpointModel& checkpoint = state_->checkpoint;
+  RerankedWith with{.model = config.model.string(),
+                    .model_sha256 = checkpoint.model_sha256(communicator),
+                    .adapter_sha256 = checkpoint.adapter_sha256(),
+                    .fingerprint = checkpoint.fingerprint(communicator)};
+  Fingerprint& fingerprint = with.fingerprint;
+  const RerankScorerConfig& scorer = config.scorer;
+  fingerprint.set(kPrompt, fmt::format("rerank {}{}, listwise {} {} {}", choice_name(config.prompt_spacing),
+                                       config.text_tokens ? fmt::format(", {} tokens", *config.text_tokens) : "",
+                                       choice_name(scorer.listwise_answer), scorer.window, scorer.window_step));
+  fingerprint.set_hash_of(kSystemPrompt, config.system_prompt);
+  fingerprint.set(kRopeMode, std::string(choice_name(config.rope_mode)));
+  if (checkpoint.image_processor()) fingerprint.set(kAlpha, std::string(choice_name(config.alpha)));
+  return with;
 }
 
 }  // namespace trireme

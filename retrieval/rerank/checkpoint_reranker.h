@@ -10,6 +10,7 @@
 #include "core/dist/communicator.h"
 #include "data/sources/records.h"
 #include "retrieval/embedder.h"
+#include "retrieval/rerank/reranked_run.h"
 #include "retrieval/rerank/scorer.h"
 
 namespace trireme {
@@ -46,17 +47,16 @@ class CheckpointReranker {
 
   /// throws DataError, naming the record: it has an image, and the model has no vision tower or no image root is given.
   void require_fits(const RecordFile& records, const ImageRoot& image_root) const;
-  /// Reads the weights; rank 0 takes their hash meanwhile, on a thread of its own.
-  void load(const Communicator& communicator);
+  /// Reads the weights; one rank of each host takes their hash meanwhile, on a thread of its own. Collective.
+  void load(Communicator& communicator);
   /// After load(). Borrows from this object.
   RerankScorer scorer(const ImageRoot& image_root) const;
 
   /// After load(): what of the files is harmless and not used, each with its reason.
   std::vector<std::string> unused() const;
-  /// After load(), once. Waits for the hash. Collective: the same on every rank.
-  std::string model_sha256(Communicator& communicator);
-  /// "" without an adapter.
-  std::string adapter_sha256() const;
+  /// After load(): what its scores follow from beside the records. Waits for the hash. Collective: the same on every
+  /// rank.
+  RerankedWith identity(Communicator& communicator);
   const RerankerConfig& config() const;
 
  private:

@@ -3,6 +3,7 @@
 #include "core/config/config.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/quote.h"
 
 namespace trireme {
 
@@ -25,7 +26,7 @@ static_assert(field_count<FittedRow>() == 6, "describe() must list every field")
 
 void FusionFile::describe(FieldList& v) {
   v.field("format", format, "Kind of file.").one_of({"trireme_fusion"});
-  v.field("format_version", format_version, "Version of the format.").one_of({1});
+  v.field("format_version", format_version, "Version of the format.").one_of({1, 2});
   v.field("modes", modes, "Weights by mode: pointwise, listwise, both.").required();
   v.field("metric", metric, "What was made largest; empty: the values were not fitted.");
   v.field("fitted_on", fitted_on, "Benchmark and split.");
@@ -34,8 +35,10 @@ void FusionFile::describe(FieldList& v) {
   v.field("retriever_model_sha256", retriever_model_sha256, "Of the retriever's weights.");
   v.field("retriever_adapter_sha256", retriever_adapter_sha256, "Of its adapter.");
   v.field("fitted", fitted, "How the values were found.");
+  v.field("fingerprint", fingerprint, "What the reranker's scores followed from.");
+  v.field("retriever_fingerprint", retriever_fingerprint, "What the retriever's followed from.");
 }
-static_assert(field_count<FusionFile>() == 10, "describe() must list every field");
+static_assert(field_count<FusionFile>() == 12, "describe() must list every field");
 
 void FusionConfig::check(Problems& problems) const {
   if (form != FusionForm::kAlpha) return;
@@ -65,7 +68,41 @@ void FusionFile::check(Problems& problems) const {
 FusionFile read_fusion_file(const std::filesystem::path& file) { return *load_config<FusionFile>(file); }
 
 FusionConfig read_fusion(const std::filesystem::path& file, RerankModes mode) {
-  const FusionFile content = read_fusion_file(file);
+  return weights_of_mode(read_fusion_file(file), file, mode);
+}
+
+std::string fitted_for_others(const FusionFile& fusion, const std::filesystem::path& file, const Fingerprint& reranker,
+                              const Fingerprint& retriever) {
+  std::string warning;
+  const auto compare = [&](std::string_view whose, const std::map<std::string, std::string>& parts,
+                           const std::string& model_sha256, const std::string& adapter_sha256, const Fingerprint& now) {
+    Fingerprint then = Fingerprint::from_names(parts);
+    if (then.empty() && !model_sha256.empty()) {
+      then.set(FingerprintPart::kWeights, model_sha256);
+      then.set(FingerprintPart::kAdapterWeights, adapter_sha256.empty() ? "none" : adapter_sha256);
+    }
+    const auto differing = differing_parts(then, now, kComparableParts);
+    if (differing.empty()) return;
+    warning += fmt::format("{}{} was fitted for another {}: {}", warning.empty() ? "" : "; ", quote_path(file), whose,
+                           difference_of(then, now, differing));
+  };
+  compare("reranker", fusion.fingerprint, fusion.model_sha256, fusion.adapter_sha256, reranker);
+  compare("retriever", fusion.retriever_fingerprint, fusion.retriever_model_sha256, fusion.retriever_adapter_sha256,
+          retriever);
+  return warning;
+}
+
+FusionFile for_another_form(FusionFile fusion) {
+  using enum FingerprintPart;
+  for (const auto& [part, name] : choice_names(FingerprintPart{}))
+    if (part == kWeights || part == kAdapterWeights || part == kAdapterConfiguration)
+      fusion.fingerprint.erase(std::string(name));
+  fusion.model_sha256.clear();
+  fusion.adapter_sha256.clear();
+  return fusion;
+}
+
+FusionConfig weights_of_mode(const FusionFile& content, const std::filesystem::path& file, RerankModes mode) {
   const std::string name(choice_name(mode));
   const auto found = content.modes.find(name);
   TRIREME_CHECK(found != content.modes.end(), ConfigError, file.string(),

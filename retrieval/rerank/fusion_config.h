@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/config/report.h"
+#include "core/io/fingerprint.h"
 #include "retrieval/rerank/fusion.h"
 #include "retrieval/rerank/rank_scores.h"
 
@@ -42,10 +43,11 @@ struct FittedRow {
 /// fusion.yaml: weights found on queries that nobody reports on, kept beside the reranker that they are for.
 struct FusionFile {
   std::string format = "trireme_fusion";
-  int64_t format_version = 1;
+  int64_t format_version = 2;
   std::map<std::string, FusionConfig> modes;
   std::string metric, fitted_on, model_sha256, adapter_sha256, retriever_model_sha256, retriever_adapter_sha256;
   std::vector<FittedRow> fitted;
+  std::map<std::string, std::string> fingerprint, retriever_fingerprint;
 
   void describe(FieldList& v);
   void check(Problems& problems) const;
@@ -53,7 +55,15 @@ struct FusionFile {
 
 inline constexpr const char* kFusionFileName = "fusion.yaml";
 
+/// A warning when weights are used on scores of other models than they were fitted for, naming the parts that differ;
+/// "" when they are not, or when the file does not say, as one written by hand.
+std::string fitted_for_others(const FusionFile& fusion, const std::filesystem::path& file, const Fingerprint& reranker,
+                              const Fingerprint& retriever);
+/// The same weights for another form of the reranker's weights (merged, or beside another copy of the base).
+FusionFile for_another_form(FusionFile fusion);
+
 /// The weights of a mode. throws DataError: no such file. ConfigError: all that is wrong in it; no weights of the mode.
+FusionConfig weights_of_mode(const FusionFile& fusion, const std::filesystem::path& file, RerankModes mode);
 FusionConfig read_fusion(const std::filesystem::path& file, RerankModes mode);
 FusionFile read_fusion_file(const std::filesystem::path& file);
 /// Replaced whole or not at all.

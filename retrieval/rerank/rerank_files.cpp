@@ -9,6 +9,7 @@
 #include "core/elapsed.h"
 #include "core/error.h"
 #include "core/io/quote.h"
+#include "retrieval/fingerprint_of.h"
 #include "retrieval/rerank/fusion_config.h"
 #include "retrieval/rerank/rerank_lists.h"
 #include "retrieval/rerank/reranked_run.h"
@@ -59,17 +60,39 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kWhere = "rerank";
 
-Fusion fusion_of(const RerankVerbConfig& config) {
+/// The file of weights that the options name; nullopt where they give the weight.
+std::optional<fs::path> fusion_file_of(const RerankVerbConfig& config) {
   const RerankOptions& options = config.rerank;
   if (options.fuse == "fitted") {
     const fs::path& beside = config.reranker.adapter ? *config.reranker.adapter : config.reranker.model;
     TRIREME_CHECK(!beside.empty(), ConfigError, kWhere,
                   "fitted is the {} beside --adapter or --model; got neither; give the file's path.", kFusionFileName);
-    return read_fusion(beside / kFusionFileName, options.mode).of_row(options.row);
+    return beside / kFusionFileName;
   }
-  if (options.fuse.ends_with(".yaml")) return read_fusion(options.fuse, options.mode).of_row(options.row);
-  return parse_fusion(options.fuse);
+  if (options.fuse.ends_with(".yaml")) return options.fuse;
+  return std::nullopt;
 }
+
+/// How scores are fused, and what the weight was fitted for.
+class ChosenFusion {
+ public:
+  explicit ChosenFusion(const RerankVerbConfig& config) : path_(fusion_file_of(config)) {
+    if (path_) file_ = read_fusion_file(*path_);
+    const RerankOptions& options = config.rerank;
+    fusion_ = path_ ? weights_of_mode(file_, *path_, options.mode).of_row(options.row) : parse_fusion(options.fuse);
+  }
+  const Fusion& fusion() const { return fusion_; }
+  /// "" unless it was fitted for others.
+  std::string warning_for(const ScoredRun& scored) const {
+    if (!path_) return "";
+    return fitted_for_others(file_, *path_, scored.reranker.fingerprint, scored.run.info.fingerprint);
+  }
+
+ private:
+  std::optional<fs::path> path_;
+  FusionFile file_;
+  Fusion fusion_;
+};
 
 const fs::path& given(const std::optional<fs::path>& path, std::string_view option) {
   TRIREME_CHECK(path.has_value(), ConfigError, kWhere,
@@ -153,8 +176,24 @@ class RunRecords {
   ListHeads lists_;
 };
 
-ScoredRun score_run(const RerankVerbConfig& config, const std::string& config_sha256, Communicator& communicator,
-                    const RerankProgress& progress, c10::Device device, RerankReport& report) {
+void add_warning(std::string warning, RerankReport& report) {
+  if (!warning.empty()) report.warnings.push_back(std::move(warning));
+}
+
+/// When a record file is not the one that was embedded for the run: with another text under an id, or more records.
+/// Collective.
+std::string other_records(const RecordFile& records, const fs::path& path, const Fingerprint& searched,
+                          Communicator& communicator) {
+  const Fingerprint now = with_records({}, records, communicator);
+  const auto parts = differing_parts(searched, now, std::array{FingerprintPart::kRecords});
+  if (parts.empty()) return "";
+  return fmt::format("{} is not the file that the run was searched with: {}", quote_path(path),
+                     difference_of(searched, now, parts));
+}
+
+ScoredRun score_run(const RerankVerbConfig& config, const ChosenFusion& fusion, const std::string& config_sha256,
+                    Communicator& communicator, const RerankProgress& progress, c10::Device device,
+                    RerankReport& report) {
   const auto begin = Clock::now();
   const RerankOptions& options = config.rerank;
   ScoredRun scored;
@@ -162,12 +201,18 @@ ScoredRun score_run(const RerankVerbConfig& config, const std::string& config_sh
   report.depth = options.depth.value_or(kDefaultRerankDepth);
   check_lists(scored.run, report.depth, options.run);
   const RunRecords records(options, scored.run, report.depth);
+  add_warning(other_records(records.lists().queries, *options.queries, scored.run.info.query_fingerprint, communicator),
+              report);
+  add_warning(other_records(records.lists().candidates, *options.candidates, scored.run.info.fingerprint, communicator),
+              report);
   CheckpointReranker checkpoint(config.reranker, device);
   const ImageRoot image_root(options.image_root.value_or(""), options.follow_links);
   checkpoint.require_fits(records.lists().queries, image_root);
   checkpoint.require_fits(records.lists().candidates, image_root);
   checkpoint.load(communicator);
   report.unused = checkpoint.unused();
+  scored.reranker = checkpoint.identity(communicator);
+  add_warning(fusion.warning_for(scored), report);
   const RerankScorer scorer = checkpoint.scorer(image_root);
   report.prepare_s = seconds_since(begin);
   const auto score_begin = Clock::now();
@@ -179,16 +224,14 @@ ScoredRun score_run(const RerankVerbConfig& config, const std::string& config_sh
   report.counts = heads.counts;
   report.unread_answers = heads.unread_answers;
   scored.scores = std::move(heads.scores);
-  scored.model = config.reranker.model.string();
-  scored.model_sha256 = checkpoint.model_sha256(communicator);
-  scored.adapter_sha256 = checkpoint.adapter_sha256();
   scored.config_sha256 = config_sha256;
   return scored;
 }
 
 /// The scores that a reranked run holds.
-ScoredRun stored_scores(const RerankOptions& options, RerankReport& report) {
+ScoredRun stored_scores(const RerankOptions& options, const ChosenFusion& fusion, RerankReport& report) {
   ScoredRun scored = read_scored_run(options.run);
+  add_warning(fusion.warning_for(scored), report);
   TRIREME_CHECK(scored.scores.has(options.mode), ConfigError, kWhere,
                 "the run must hold the scores of --mode; got {} that was not asked then; give the mode it was "
                 "reranked with, or --model.",
@@ -214,10 +257,11 @@ void write_trec(const RerankOptions& options, const Run& run) {
 RerankReport rerank_files(const RerankVerbConfig& config, const std::string& config_sha256, Communicator& communicator,
                           const RerankProgress& progress, c10::Device device) {
   RerankReport report;
-  report.fusion = fusion_of(config);
+  const ChosenFusion fusion(config);
+  report.fusion = fusion.fusion();
   const ScoredRun scored = config.reranker.model.empty()
-                               ? stored_scores(config.rerank, report)
-                               : score_run(config, config_sha256, communicator, progress, device, report);
+                               ? stored_scores(config.rerank, fusion, report)
+                               : score_run(config, fusion, config_sha256, communicator, progress, device, report);
   report.queries = scored.run.queries();
   if (communicator.rank() == 0)
     write_trec(config.rerank, write_reranked_run(config.rerank.out, scored, config.rerank.mode, report.fusion));

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/dist/communicator.h"
 #include "retrieval/rerank/checkpoint_reranker.h"
@@ -48,6 +49,8 @@ struct RerankReport {
   double prepare_s = 0;        ///< checking the inputs, reading weights
   double score_s = 0;
   std::vector<std::string> unused = {};  ///< of checkpoint and adapter, with the reason
+  /// Of files that do not belong together: weights fitted for others, other records.
+  std::vector<std::string> warnings = {};
 };
 
 /// Candidates of this rank that are done, and that it has.

@@ -74,11 +74,13 @@ Run write_reranked_run(const std::filesystem::path& path, const ScoredRun& score
   const FusedLists lists = fuse(scored.run.scores, rank_score(scored.scores, mode), id, fusion);
   Run fused = reordered(scored.run, lists);
   fused.info = {.method = fmt::format("{}{}, {}", kMethod, choice_name(mode), fusion_text(fusion)),
-                .model = scored.model,
-                .model_sha256 = scored.model_sha256,
-                .adapter_sha256 = scored.adapter_sha256,
+                .model = scored.reranker.model,
+                .model_sha256 = scored.reranker.model_sha256,
+                .adapter_sha256 = scored.reranker.adapter_sha256,
                 .config_sha256 = fused_sha256(scored, mode, fusion),
-                .candidates = scored.run.info.candidates};
+                .candidates = scored.run.info.candidates,
+                .fingerprint = scored.reranker.fingerprint,
+                .query_fingerprint = scored.run.info.query_fingerprint};
   const int64_t queries = fused.queries(), depth = scored.depth();
   const torch::Tensor head = lists.order.narrow(1, 0, depth);
   RunWriter writer(path, queries, fused.depth());
@@ -101,6 +103,7 @@ Run write_reranked_run(const std::filesystem::path& path, const ScoredRun& score
   file.set_attribute("retriever_model_sha256", retriever.model_sha256);
   file.set_attribute("retriever_adapter_sha256", retriever.adapter_sha256);
   file.set_attribute("retriever_config_sha256", retriever.config_sha256);
+  file.set_attribute("retriever_fingerprint", retriever.fingerprint.json());
   writer.commit(fused.info);
   return fused;
 }
@@ -116,12 +119,11 @@ ScoredRun read_scored_run(const std::filesystem::path& path) {
   const torch::Tensor places = read_places(file, queries);
   const int64_t depth = places.size(1);
   const torch::Tensor scores = read_scores(file, kRetrieverScore, queries, fused.depth());
-  ScoredRun scored{.run = {},
-                   .scores = {},
-                   .model = fused.info.model,
-                   .model_sha256 = fused.info.model_sha256,
-                   .adapter_sha256 = fused.info.adapter_sha256,
-                   .config_sha256 = file.string_attribute("rerank_config_sha256")};
+  ScoredRun scored{
+      .run = {},
+      .scores = {},
+      .reranker = {fused.info.model, fused.info.model_sha256, fused.info.adapter_sha256, fused.info.fingerprint},
+      .config_sha256 = file.string_attribute("rerank_config_sha256")};
   if (file.int_attribute("has_pointwise") != 0)
     scored.scores.pointwise = put_back(read_scores(file, kPointwise, queries, depth), places);
   if (file.int_attribute("has_listwise") != 0)
@@ -137,7 +139,12 @@ ScoredRun read_scored_run(const std::filesystem::path& path) {
                      .model_sha256 = file.string_attribute("retriever_model_sha256"),
                      .adapter_sha256 = file.string_attribute("retriever_adapter_sha256"),
                      .config_sha256 = file.string_attribute("retriever_config_sha256"),
-                     .candidates = fused.info.candidates};
+                     .candidates = fused.info.candidates,
+                     .fingerprint = {},
+                     .query_fingerprint = fused.info.query_fingerprint};
+  if (file.int_attribute("format_version") >= 2)
+    scored.run.info.fingerprint =
+        Fingerprint::from_json(file.string_attribute("retriever_fingerprint"), quote_path(path));
   return scored;
 }
 

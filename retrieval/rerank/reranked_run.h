@@ -10,14 +10,21 @@
 
 namespace trireme {
 
+/// Whose scores they are.
+struct RerankedWith {
+  std::string model;             ///< the reranker's folder
+  std::string model_sha256;      ///< of its weights
+  std::string adapter_sha256;    ///< "" without an adapter
+  Fingerprint fingerprint = {};  ///< empty when unknown
+  bool operator==(const RerankedWith&) const = default;
+};
+
 /// A run as its retriever ranked it and what a reranker said of the head of each list: all that fusing needs.
 struct ScoredRun {
   Run run;
-  RankScores scores;           ///< of the first documents of each list, those there are equally deep
-  std::string model;           ///< the reranker's folder
-  std::string model_sha256;    ///< of its weights
-  std::string adapter_sha256;  ///< "" without an adapter
-  std::string config_sha256;   ///< over what changes its scores; how they are fused is not part of it
+  RankScores scores;  ///< of the first documents of each list, those there are equally deep
+  RerankedWith reranker;
+  std::string config_sha256;  ///< over what changes its scores; how they are fused is not part of it
   int64_t depth() const { return (scores.pointwise.defined() ? scores.pointwise : scores.listwise).size(1); }
 };
 

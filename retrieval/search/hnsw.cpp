@@ -37,7 +37,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kWhere = "hnsw";
 constexpr std::string_view kFormat = "hnsw";
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;  // 1 was bound to a sample of the vectors only
 constexpr std::size_t kSeedOfLayers = 100;
 
 float distance(const void* a, const void* b, const void* dim) {
@@ -80,16 +80,19 @@ nlohmann::json read_description(const fs::path& path) {
   const fs::path described = description_path(path);
   nlohmann::json json = nlohmann::json::parse(read_text_file(described), nullptr, /*allow_exceptions=*/false);
   constexpr std::array kNumbers = {"format_version", "rows", "dim", "m", "ef_construction", "ef_search"};
-  constexpr std::array kTexts = {"trireme_format", "corpus_sha256", "index_sha256"};
+  constexpr std::array kTexts = {"trireme_format", "corpus_sha256", "corpus_stamp", "index_sha256"};
   const bool whole =
       json.is_object() &&
       std::all_of(kNumbers.begin(), kNumbers.end(),
                   [&](const char* key) { return json.contains(key) && json[key].is_number_integer(); }) &&
       std::all_of(kTexts.begin(), kTexts.end(),
-                  [&](const char* key) { return json.contains(key) && json[key].is_string(); });
-  TRIREME_CHECK(whole && json["trireme_format"] == kFormat && json["format_version"] == kVersion, DataError, kWhere,
-                "{} must describe an index (trireme_format \"{}\", version {}); got something else; build it again.",
-                quote_path(described), kFormat, kVersion);
+                  [&](const char* key) { return json.contains(key) && json[key].is_string(); }) &&
+      json.contains("corpus_fingerprint");
+  TRIREME_CHECK(
+      whole && json["trireme_format"] == kFormat && json["format_version"] == kVersion, DataError, kWhere,
+      "{} must describe an index (trireme_format \"{}\", version {}); got something else, or another version; "
+      "remove both files to build it again.",
+      quote_path(described), kFormat, kVersion);
   return json;
 }
 
@@ -136,7 +139,7 @@ HnswIndex HnswIndex::build(const VectorSource& corpus, const IdTable& ids, const
   return HnswIndex(std::move(state));
 }
 
-void HnswIndex::save(const fs::path& path, const std::string& corpus_sha256) const {
+void HnswIndex::save(const fs::path& path, const IndexedCorpus& corpus) const {
   AtomicFile index(path), description(description_path(path));
   state_->graph->saveIndex(index.temporary_path());
   std::error_code error;
@@ -152,23 +155,29 @@ void HnswIndex::save(const fs::path& path, const std::string& corpus_sha256) con
                                        {"m", how.m},
                                        {"ef_construction", how.ef_construction},
                                        {"ef_search", how.ef_search},
-                                       {"corpus_sha256", corpus_sha256},
+                                       {"corpus_sha256", corpus.sha256},
+                                       {"corpus_stamp", corpus.stamp},
+                                       {"corpus_fingerprint", nlohmann::ordered_json::parse(corpus.fingerprint.json())},
                                        {"index_sha256", sha256_hex_of_files(files)}};
   description.write(json.dump(2) + "\n");
   index.commit();
   description.commit();
 }
 
-HnswIndex HnswIndex::load(const fs::path& path, const std::string& corpus_sha256) {
+IndexedCorpus read_indexed_corpus(const fs::path& path) {
+  const nlohmann::json json = read_description(path);
+  return {.sha256 = json["corpus_sha256"],
+          .stamp = json["corpus_stamp"],
+          .fingerprint = Fingerprint::from_json(json["corpus_fingerprint"].dump(), description_path(path).string())};
+}
+
+HnswIndex HnswIndex::load(const fs::path& path) {
   const nlohmann::json json = read_description(path);
   const std::array files{path};
   // hnswlib trusts the bytes that it reads, so they are those that were written, or they are not read.
   TRIREME_CHECK(json["index_sha256"] == sha256_hex_of_files(files), DataError, kWhere,
                 "{} must have the checksum that stands in {}; got another; build the index again.", quote_path(path),
                 quote_path(description_path(path)));
-  TRIREME_CHECK(json["corpus_sha256"] == corpus_sha256, DataError, kWhere,
-                "{} must be an index of this corpus; got one of other embeddings or ids; build it again.",
-                quote_path(path));
   auto state = std::make_unique<State>(json["dim"].get<int64_t>(),
                                        HnswOptions{json["m"], json["ef_construction"], json["ef_search"]});
   state->graph = std::make_unique<Graph>(&state->space, path.string());

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "core/io/fingerprint.h"
 #include "core/tensor.h"
 #include "retrieval/search/id_table.h"
 #include "retrieval/search/search.h"
@@ -24,6 +25,14 @@ struct HnswOptions {
   void describe(FieldList& v);
 };
 
+/// What an index was made of.
+struct IndexedCorpus {
+  std::string sha256;       ///< over ids and vectors
+  std::string stamp;        ///< file_stamp() of the corpus file before it was read; "" when it was in memory
+  Fingerprint fingerprint;  ///< of the corpus, to name what differs; empty when not known
+  bool operator==(const IndexedCorpus&) const = default;
+};
+
 /// An approximate index of a corpus, in memory: vectors in float32 and their links, about 4 D + 8 m + 20 bytes a row.
 /// Nearness is the inner product; on vectors of very unequal norms the graph is poor.
 class HnswIndex {
@@ -36,10 +45,10 @@ class HnswIndex {
   ~HnswIndex();
 
   /// PATH as hnswlib writes it (its other bindings read it: inner product, D dimensions, labels are corpus rows), and
-  /// PATH.json with the sizes, the checksum of PATH and `corpus_sha256`, the corpus that it was made of.
-  void save(const std::filesystem::path& path, const std::string& corpus_sha256) const;
-  /// throws DataError: a file missing or damaged, or made of another corpus.
-  static HnswIndex load(const std::filesystem::path& path, const std::string& corpus_sha256);
+  /// PATH.json with the sizes, the checksum of PATH and what it was made of.
+  void save(const std::filesystem::path& path, const IndexedCorpus& corpus) const;
+  /// throws DataError: a file missing or damaged, or of an older version.
+  static HnswIndex load(const std::filesystem::path& path);
 
   int64_t rows() const noexcept;
   int64_t dim() const noexcept;
@@ -57,6 +66,9 @@ class HnswIndex {
   explicit HnswIndex(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+/// What the index at PATH was made of; ask before it is loaded. throws DataError as load().
+IndexedCorpus read_indexed_corpus(const std::filesystem::path& path);
 
 /// The share of the exact neighbours that were found: mean over queries of |found and exact| / k.
 double recall_of(const Neighbours& found, const Neighbours& exact);

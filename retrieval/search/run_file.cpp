@@ -19,7 +19,7 @@ constexpr const char* kQueryId = "query_id";
 constexpr const char* kDocId = "doc_id";
 constexpr const char* kScore = "score";
 constexpr std::string_view kFormat = "run";
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;  // 1 has no fingerprints
 
 struct Shape {
   int64_t queries, depth;
@@ -122,6 +122,8 @@ void RunWriter::commit(const RunInfo& info) {
   state_->file.set_attribute("model_sha256", info.model_sha256);
   state_->file.set_attribute("adapter_sha256", info.adapter_sha256);
   state_->file.set_attribute("candidates", info.candidates);
+  state_->file.set_attribute("fingerprint", info.fingerprint.json());
+  state_->file.set_attribute("query_fingerprint", info.query_fingerprint.json());
   state_->file.commit();
 }
 
@@ -142,6 +144,10 @@ Run read_run(const std::filesystem::path& path) {
               .adapter_sha256 = file.string_attribute("adapter_sha256"),
               .config_sha256 = format.config_sha256,
               .candidates = file.int_attribute("candidates")};
+  if (format.version >= 2) {
+    run.info.fingerprint = Fingerprint::from_json(file.string_attribute("fingerprint"), quote_path(path));
+    run.info.query_fingerprint = Fingerprint::from_json(file.string_attribute("query_fingerprint"), quote_path(path));
+  }
   run.query_ids = file.read_strings(kQueryId, 0, shape.queries);
   run.doc_ids = file.read_strings(kDocId, 0, shape.queries);
   run.scores = file.read(kScore, 0, shape.queries);

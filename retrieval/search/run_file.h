@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/io/fingerprint.h"
 #include "core/tensor.h"
 
 namespace trireme {
@@ -15,12 +16,14 @@ class Hdf5Writer;
 
 /// What stands in a run file's root attributes (docs/formats.md): whose scores these are.
 struct RunInfo {
-  std::string method;          ///< "exact", "hnsw"; rerankers name themselves
-  std::string model;           ///< of the embeddings, or of the reranker
-  std::string model_sha256;    ///< of the weights; "" when unknown
-  std::string adapter_sha256;  ///< "" without an adapter
-  std::string config_sha256;   ///< over the resolved options that change values
-  int64_t candidates = 0;      ///< documents that a list could have held at most; 0 when unknown
+  std::string method;                  ///< "exact", "hnsw"; rerankers name themselves
+  std::string model;                   ///< of the embeddings, or of the reranker
+  std::string model_sha256;            ///< of the weights; "" when unknown
+  std::string adapter_sha256;          ///< "" without an adapter
+  std::string config_sha256;           ///< over the resolved options that change values
+  int64_t candidates = 0;              ///< documents that a list could have held at most; 0 when unknown
+  Fingerprint fingerprint = {};        ///< of the corpus that was searched, or of the reranker; empty when unknown
+  Fingerprint query_fingerprint = {};  ///< of the queries' embeddings
   bool operator==(const RunInfo&) const = default;
 };
 

@@ -246,8 +246,9 @@ int64_t list_length(const torch::Tensor& scores, int64_t query) {
   return length;
 }
 
-void require_comparable(const std::filesystem::path& queries_path, const EmbeddingsReader& queries,
-                        const std::filesystem::path& corpus_path, const EmbeddingsReader& corpus) {
+std::string require_comparable(const std::filesystem::path& queries_path, const EmbeddingsReader& queries,
+                               const std::filesystem::path& corpus_path, const EmbeddingsReader& corpus,
+                               const std::vector<FingerprintPart>& may_differ) {
   const EmbeddingsInfo &q = queries.info(), &c = corpus.info();
   const auto require = [&](bool equal, std::string_view what, const std::string& of_queries,
                            const std::string& of_corpus) {
@@ -259,15 +260,26 @@ void require_comparable(const std::filesystem::path& queries_path, const Embeddi
   // Files made elsewhere may know no hash; then the name has to do.
   if (q.model_sha256.empty() && c.model_sha256.empty())
     require(q.model == c.model, "model", quote_text(q.model), quote_text(c.model));
-  require(q.model_sha256 == c.model_sha256, "model (sha256 of its weights)", named(q.model_sha256),
-          named(c.model_sha256));
-  require(q.adapter_sha256 == c.adapter_sha256, "adapter (sha256)", named(q.adapter_sha256), named(c.adapter_sha256));
-  require(q.rope_mode == c.rope_mode, "rope mode", q.rope_mode, c.rope_mode);
+  const auto allowed = [&](FingerprintPart part) { return std::ranges::find(may_differ, part) != may_differ.end(); };
+  if (!allowed(FingerprintPart::kWeights))
+    require(q.model_sha256 == c.model_sha256, "model (sha256 of its weights)", named(q.model_sha256),
+            named(c.model_sha256));
+  if (!allowed(FingerprintPart::kAdapterWeights))
+    require(q.adapter_sha256 == c.adapter_sha256, "adapter (sha256)", named(q.adapter_sha256), named(c.adapter_sha256));
+  if (!allowed(FingerprintPart::kRopeMode)) require(q.rope_mode == c.rope_mode, "rope mode", q.rope_mode, c.rope_mode);
+  std::vector<FingerprintPart> parts = differing_parts(q.fingerprint, c.fingerprint, kComparableParts);
+  std::erase_if(parts, allowed);
+  require(parts.empty(), names_of(parts), values_of(q.fingerprint, parts), values_of(c.fingerprint, parts));
   require(q.normalized == c.normalized, "normalisation", q.normalized ? "unit length" : "none",
           c.normalized ? "unit length" : "none");
   TRIREME_CHECK(queries.dim() == corpus.dim(), ShapeError, kWhere,
                 "queries and corpus must have as many dimensions; got {} in {} and {} in {}; embed both alike.",
                 queries.dim(), quote_path(queries_path), corpus.dim(), quote_path(corpus_path));
+  if (!q.fingerprint.empty() && !c.fingerprint.empty()) return "";
+  return fmt::format(
+      "{} does not say what it follows from beside weights and rope mode (a file of format version 1, or made "
+      "elsewhere): adapter configuration, tokenizer and the rest were not compared",
+      quote_path(q.fingerprint.empty() ? queries_path : corpus_path));
 }
 
 }  // namespace trireme

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "core/dist/communicator.h"
@@ -88,9 +89,12 @@ Neighbours search(const torch::Tensor& queries, const VectorSource& corpus, cons
                   const SearchOptions& options, Communicator& communicator, const ExcludedRows& excluded = {},
                   const std::function<void(int64_t done, int64_t of)>& progress = {});
 
-/// Embeddings can be searched with one another: the same weights, adapter, rope mode and normalisation.
+/// Embeddings can be searched with one another: all of kComparableParts that both know are equal but those in
+/// `may_differ`, and the same normalisation. Where one of them has no fingerprint: the same weights, adapter weights
+/// and rope mode. Returns "", or a warning that says what could not be compared.
 /// throws DataError naming both files and what differs. ShapeError: D differs.
-void require_comparable(const std::filesystem::path& queries_path, const EmbeddingsReader& queries,
-                        const std::filesystem::path& corpus_path, const EmbeddingsReader& corpus);
+std::string require_comparable(const std::filesystem::path& queries_path, const EmbeddingsReader& queries,
+                               const std::filesystem::path& corpus_path, const EmbeddingsReader& corpus,
+                               const std::vector<FingerprintPart>& may_differ = {});
 
 }  // namespace trireme

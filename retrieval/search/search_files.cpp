@@ -10,9 +10,11 @@
 #include "core/config/field_list.h"
 #include "core/elapsed.h"
 #include "core/error.h"
+#include "core/io/file_stamp.h"
 #include "core/io/hash.h"
 #include "core/io/quote.h"
 #include "core/rng.h"
+#include "core/shape.h"
 #include "retrieval/search/blocks.h"
 
 namespace trireme {
@@ -32,8 +34,11 @@ void SearchFilesOptions::describe(FieldList& v) {
       .no_effect_on_values();
   v.field("hnsw", hnsw, "The approximate index.");
   v.field("exact", exact, "How exact search works.");
+  v.field("may_differ", may_differ,
+          "What queries and corpus may differ in, as system_prompt where a model wants another one for queries.")
+      .no_effect_on_values();
 }
-static_assert(field_count<SearchFilesOptions>() == 12, "describe() must list every field");
+static_assert(field_count<SearchFilesOptions>() == 13, "describe() must list every field");
 namespace {
 
 namespace fs = std::filesystem;
@@ -45,19 +50,53 @@ IdTable ids_of(const fs::path& path, const EmbeddingsReader& file) {
   return {file.rows(), [&](int64_t first, int64_t count) { return file.read_ids(first, count); }, path.string()};
 }
 
-/// What tells one corpus from another as far as an index of it goes: who embedded it, its ids, and some of its vectors.
-std::string corpus_sha256(const EmbeddingsReader& file, const IdTable& ids) {
-  constexpr int64_t kSamples = 16;
-  const EmbeddingsInfo& info = file.info();
-  std::string facts = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{} {} {}\n", info.model, info.model_sha256,
-                                  info.adapter_sha256, info.rope_mode, info.config_sha256, info.normalized, file.rows(),
-                                  file.dim(), static_cast<int>(file.dtype()));
-  for (int64_t row = 0; row < ids.rows(); ++row) facts.append(ids[row]).push_back('\0');
-  for (int64_t sample = 0; sample < std::min(kSamples, file.rows()); ++sample) {
-    const torch::Tensor row = file.read(sample * file.rows() / std::min(kSamples, file.rows()), 1);
-    facts.append(static_cast<const char*>(row.const_data_ptr()), row.nbytes());
+/// A corpus, hashed as it is read: what tells it from another, as far as an index of it goes, is ids and every vector.
+class HashedCorpus : public VectorSource {
+ public:
+  HashedCorpus(const EmbeddingsReader& file, const IdTable& ids) : source_(file) {
+    hash_.add(fmt::format("{} {} {}\n", file.rows(), file.dim(), dtype_name(file.dtype())));
+    for (int64_t row = 0; row < ids.rows(); ++row) {
+      hash_.add(ids[row]);
+      hash_.add(std::string_view("\0", 1));
+    }
   }
-  return sha256_hex(std::as_bytes(std::span(facts)));
+  int64_t rows() const override { return source_.rows(); }
+  int64_t dim() const override { return source_.dim(); }
+  bool claims_unit_length() const override { return source_.claims_unit_length(); }
+  /// Every row once, in order.
+  torch::Tensor read(int64_t first_row, int64_t count) const override {
+    TRIREME_ASSERT(first_row == hashed_, "row {} after {}", first_row, hashed_);
+    torch::Tensor rows = source_.read(first_row, count).contiguous();
+    hash_.add(std::span(static_cast<const std::byte*>(rows.const_data_ptr()), rows.nbytes()));
+    hashed_ += count;
+    return rows;
+  }
+  /// Once. Reads what was not read yet.
+  std::string sha256() {
+    constexpr int64_t kRowsAtOnce = 4096;
+    while (hashed_ < rows()) read(hashed_, std::min(kRowsAtOnce, rows() - hashed_));
+    return hash_.hex();
+  }
+
+ private:
+  EmbeddingsSource source_;
+  mutable Sha256 hash_;
+  mutable int64_t hashed_ = 0;
+};
+
+/// throws DataError: `indexed` is of other ids or vectors than the corpus; names what differs, as far as that is known.
+void require_indexed(const IndexedCorpus& indexed, const fs::path& index, const EmbeddingsReader& corpus,
+                     const fs::path& corpus_path, const IdTable& ids) {
+  if (indexed.stamp == file_stamp(corpus_path)) return;
+  if (HashedCorpus(corpus, ids).sha256() == indexed.sha256) return;
+  const Fingerprint& now = corpus.info().fingerprint;
+  const auto parts = differing_parts(indexed.fingerprint, now, all_fingerprint_parts());
+  throw DataError(
+      kWhere,
+      fmt::format("{} must be an index of this corpus, {}; got one of another: {}; build it again: remove it and "
+                  "its .json.",
+                  quote_path(index), quote_path(corpus_path),
+                  parts.empty() ? "vectors or ids differ" : difference_of(indexed.fingerprint, now, parts)));
 }
 
 ExcludedRows same_ids(const IdTable& queries, const IdTable& corpus) {
@@ -76,7 +115,7 @@ int64_t most_excluded_of(const ExcludedRows& excluded) {
 /// Both files, checked against each other before anything large is read.
 struct Inputs {
   explicit Inputs(const SearchFilesOptions& options) : queries(options.queries), corpus(options.corpus) {
-    require_comparable(options.queries, queries, options.corpus, corpus);
+    warning = require_comparable(options.queries, queries, options.corpus, corpus, options.may_differ);
     TRIREME_CHECK(queries.rows() > 0, DataError, kWhere, "{} must hold queries; got none; embed some.",
                   quote_path(options.queries));
     TRIREME_CHECK(options.k <= corpus.rows(), ConfigError, kWhere,
@@ -95,6 +134,7 @@ struct Inputs {
     });
   }
   EmbeddingsReader queries, corpus;
+  std::string warning;
   std::optional<IdTable> query_ids, corpus_ids;
   ExcludedRows excluded;
   int64_t most_excluded = 0;  ///< of one query
@@ -130,14 +170,22 @@ Neighbours search_approximately(const SearchFilesOptions& options, const Inputs&
                 "use --index exact.",
                 communicator.size());
   const auto begin = Clock::now();
-  const EmbeddingsSource corpus(inputs.corpus);
+  const IdTable& ids = *inputs.corpus_ids;
   const auto index = [&] {
     if (!options.index_file)
-      return HnswIndex::build(corpus, *inputs.corpus_ids, options.hnsw, progress_of(progress, "build"));
-    const std::string sha256 = corpus_sha256(inputs.corpus, *inputs.corpus_ids);
-    if (fs::exists(*options.index_file)) return HnswIndex::load(*options.index_file, sha256);
-    HnswIndex built = HnswIndex::build(corpus, *inputs.corpus_ids, options.hnsw, progress_of(progress, "build"));
-    built.save(*options.index_file, sha256);
+      return HnswIndex::build(EmbeddingsSource(inputs.corpus), ids, options.hnsw, progress_of(progress, "build"));
+    if (fs::exists(*options.index_file)) {
+      require_indexed(read_indexed_corpus(*options.index_file), *options.index_file, inputs.corpus, options.corpus,
+                      ids);
+      return HnswIndex::load(*options.index_file);
+    }
+    // Before the file is read: who writes to it meanwhile changes its stamp.
+    IndexedCorpus indexed{
+        .sha256 = {}, .stamp = file_stamp(options.corpus), .fingerprint = inputs.corpus.info().fingerprint};
+    HashedCorpus corpus(inputs.corpus, ids);
+    HnswIndex built = HnswIndex::build(corpus, ids, options.hnsw, progress_of(progress, "build"));
+    indexed.sha256 = corpus.sha256();
+    built.save(*options.index_file, indexed);
     return built;
   }();
   report.index_s = seconds_since(begin);
@@ -196,6 +244,7 @@ SearchReport search_files(const SearchFilesOptions& options, const std::string& 
   report.queries = inputs.queries.rows();
   report.corpus_rows = inputs.corpus.rows();
   report.dim = inputs.corpus.dim();
+  report.warning = inputs.warning;
   report.prepare_s = seconds_since(begin);
 
   const auto search_begin = Clock::now();
@@ -217,7 +266,9 @@ SearchReport search_files(const SearchFilesOptions& options, const std::string& 
                    .model_sha256 = embedded.model_sha256,
                    .adapter_sha256 = embedded.adapter_sha256,
                    .config_sha256 = config_sha256,
-                   .candidates = inputs.corpus.rows() - inputs.most_excluded});
+                   .candidates = inputs.corpus.rows() - inputs.most_excluded,
+                   .fingerprint = embedded.fingerprint,
+                   .query_fingerprint = inputs.queries.info().fingerprint});
   communicator.barrier();
   report.write_s = seconds_since(write_begin);
   return report;

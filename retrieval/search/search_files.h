@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/dist/communicator.h"
 #include "retrieval/search/hnsw.h"
@@ -35,6 +36,7 @@ struct SearchFilesOptions {
   int64_t recall_queries = 200;
   HnswOptions hnsw;
   SearchOptions exact;
+  std::vector<FingerprintPart> may_differ;
 
   void describe(FieldList& v);
 };
@@ -47,6 +49,7 @@ struct SearchReport {
   double search_s = 0;
   double write_s = 0;
   std::optional<double> recall;  ///< of the HNSW index against exact search
+  std::string warning;           ///< what could not be compared; "" when all could
 };
 
 /// What is going on, how far it is and how far it will go, in corpus rows of this rank.

@@ -156,6 +156,15 @@ TEST_F(RerankVerbTest, ExportPutsTheWeightsBesideTheForms) {
   }
 }
 
+TEST_F(RerankVerbTest, TellsWhenTheRecordsAreNotThoseThatWereSearched) {
+  EXPECT_THAT(scored({"--depth", "1"}).err, ::testing::Not(HasSubstr("searched with"))) << "the run does not say";
+  run_.info.query_fingerprint.set(FingerprintPart::kRecords, "of others");
+  write_run(at("run.h5"), run_);
+  const ProgramResult ran = scored({"--depth", "1"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("is not the file that the run was searched with: records differ"));
+}
+
 TEST_F(RerankVerbTest, RefusesARunOfAnotherCorpus) {
   run_.doc_ids[7] = "9:99";
   run_.doc_ids[10] = "9:98";

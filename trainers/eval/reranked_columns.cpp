@@ -115,7 +115,8 @@ struct RerankedColumns::State {
   SearchReranker reranker;
   int64_t to_score = 0;  ///< about, of this rank
   EmbeddingsInfo retriever;
-  std::string model_sha256;
+  RerankedWith reranked_with;
+  std::string warning;
   std::map<std::string, PositionBias> position_bias;
   std::optional<FusionFile> fitted;
 
@@ -126,15 +127,13 @@ struct RerankedColumns::State {
                 .model_sha256 = retriever.model_sha256,
                 .adapter_sha256 = retriever.adapter_sha256,
                 .config_sha256 = config_sha256(eval.embed),
-                .candidates = run.info.candidates};
+                .candidates = run.info.candidates,
+                .fingerprint = retriever.fingerprint,
+                .query_fingerprint = retriever.fingerprint};
     const std::string& task = set.benchmark().tasks[reranked.search->task].task.id;
     for (const RerankModes mode : config.modes) {
-      ScoredRun scored{.run = run,
-                       .scores = {},
-                       .model = config.reranker.model.string(),
-                       .model_sha256 = model_sha256,
-                       .adapter_sha256 = checkpoint.adapter_sha256(),
-                       .config_sha256 = config_sha256(config.reranker)};
+      ScoredRun scored{
+          .run = run, .scores = {}, .reranker = reranked_with, .config_sha256 = config_sha256(config.reranker)};
       if (mode != RerankModes::kListwise) scored.scores.pointwise = reranked.scores.pointwise;
       if (mode != RerankModes::kPointwise) scored.scores.listwise = reranked.scores.listwise;
       if (mode == RerankModes::kBoth) {
@@ -170,7 +169,10 @@ std::vector<std::string> RerankedColumns::load(const EmbeddingsInfo& retriever) 
   state_->retriever = retriever;
   state_->checkpoint.load(state_->communicator);
   state_->scorer.emplace(state_->checkpoint.scorer(state_->set.benchmark().image_root));
-  state_->model_sha256 = state_->checkpoint.model_sha256(state_->communicator);
+  state_->reranked_with = state_->checkpoint.identity(state_->communicator);
+  if (const auto& file = state_->config.fuse_file)
+    state_->warning =
+        fitted_for_others(read_fusion_file(*file), *file, state_->reranked_with.fingerprint, retriever.fingerprint);
   if (state_->config.runs) fs::create_directories(*state_->config.runs);
   return state_->checkpoint.unused();
 }
@@ -187,10 +189,12 @@ void RerankedColumns::fit(const EmbedFile& embed) {
              searches.push_back(state.reranker.score(*state.fit_set, search, found));
            });
   FusionFile fitted = fit_fusion(*state.fit_set, searches, state.config.modes, *state.config.fit);
-  fitted.model_sha256 = state.model_sha256;
-  fitted.adapter_sha256 = state.checkpoint.adapter_sha256();
+  fitted.model_sha256 = state.reranked_with.model_sha256;
+  fitted.adapter_sha256 = state.reranked_with.adapter_sha256;
   fitted.retriever_model_sha256 = state.retriever.model_sha256;
   fitted.retriever_adapter_sha256 = state.retriever.adapter_sha256;
+  fitted.fingerprint = state.reranked_with.fingerprint.by_name();
+  fitted.retriever_fingerprint = state.retriever.fingerprint.by_name();
   for (const RerankModes mode : state.config.modes)
     state.weights[mode] = fitted.modes.at(std::string(choice_name(mode)));
   state.fitted = std::move(fitted);
@@ -212,12 +216,13 @@ std::vector<Neighbours> RerankedColumns::reorder(const EvalSearch& search, const
 RerankedBy RerankedColumns::reranked_by(RerankModes mode) const {
   const FusionConfig& weights = state_->weights.at(mode);
   RerankedBy by{.mode = std::string(choice_name(mode)),
-                .model = state_->config.reranker.model.string(),
-                .model_sha256 = state_->model_sha256,
-                .adapter_sha256 = state_->checkpoint.adapter_sha256(),
+                .model = state_->reranked_with.model,
+                .model_sha256 = state_->reranked_with.model_sha256,
+                .adapter_sha256 = state_->reranked_with.adapter_sha256,
                 .depth = mode == RerankModes::kPointwise ? state_->config.depth : state_->config.listwise_depth,
                 .fusion = fusion_text({weights.form, weights.value}),
-                .fusion_by_row = {}};
+                .fusion_by_row = {},
+                .fingerprint = state_->reranked_with.fingerprint};
   for (const auto& [row, value] : weights.by_row) by.fusion_by_row[row] = fusion_text({weights.form, value});
   return by;
 }
@@ -225,7 +230,8 @@ RerankedBy RerankedColumns::reranked_by(RerankModes mode) const {
 RerankEvalReport RerankedColumns::report() const {
   const SearchReranker& reranker = state_->reranker;
   return {reranker.candidates(), reranker.unread_answers(), reranker.counts(),
-          reranker.score_s(),    state_->position_bias,     state_->fitted};
+          reranker.score_s(),    state_->position_bias,     state_->fitted,
+          state_->warning};
 }
 
 void RerankedColumns::write() const {

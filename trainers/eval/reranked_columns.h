@@ -29,6 +29,7 @@ struct RerankEvalReport {
   double score_s = 0;
   std::map<std::string, PositionBias> position_bias;  ///< by task, in its own pool; where it was asked for
   std::optional<FusionFile> fitted;
+  std::string warning;  ///< when weights were read that were fitted for others
 };
 
 /// The columns of an evaluation behind the retriever's: the lists of every search scored by a reranker, and fused with

@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <map>
 
-#include "core/config/choice.h"
 #include "core/elapsed.h"
 #include "core/io/file.h"
 #include "retrieval/checkpoint_embedder.h"
+#include "retrieval/fingerprint_of.h"
 #include "retrieval/kept_embeddings.h"
 #include "retrieval/report/report.h"
 #include "trainers/eval/references.h"
@@ -49,12 +50,13 @@ struct EmbedTotals {
   int64_t records = 0, reused = 0;
   std::vector<SkippedRow> skipped{};
   double embed_s = 0;
+  std::vector<std::string> replaced{};
 };
 
 /// Embeds the files of a set with one checkpoint, in memory or in a folder.
 class FileEmbedder {
  public:
-  /// info: what stands in files of embeddings, but for their config_sha256.
+  /// info: CheckpointEmbedder::info().
   FileEmbedder(const EvalConfig& config, EvalSet& set, const CheckpointEmbedder& checkpoint, EmbeddingsInfo info,
                EmbedTotals& totals, Communicator& communicator, const EvalProgress& progress)
       : config_(config),
@@ -65,6 +67,12 @@ class FileEmbedder {
         communicator_(communicator),
         progress_(progress) {
     embedder_.loader.on_error = config.on_error;
+  }
+  /// Of what was embedded so far.
+  Fingerprint fingerprint() const {
+    std::vector<Fingerprint> files;
+    for (const auto& [path, fingerprint] : fingerprints_) files.push_back(fingerprint);
+    return combined(files);
   }
 
   /// All files; what cannot be read is left out of the set.
@@ -97,19 +105,23 @@ class FileEmbedder {
   std::vector<SkippedRow> in_memory(const EvalFile& file) {
     EmbeddedFile embedded = embed_in_memory(embedder_, file.records, communicator_, {}, progress_of(file));
     totals_.records += file.records.size();
+    Fingerprint& fingerprint = fingerprints_[file.path];
+    fingerprint = with_records(info_.fingerprint, file.records, communicator_);
+    if (file.records.first_image_row()) fingerprint.set(FingerprintPart::kPictures, embedded.pictures.text());
     vectors_[&file] = std::make_unique<TensorSource>(std::move(embedded.rows));
     return std::move(embedded.skipped);
   }
 
   std::vector<SkippedRow> from_folder(const EvalFile& file) {
-    const fs::path records = set_.benchmark().root / file.path;
     std::string name = file.path.string();
     std::replace(name.begin(), name.end(), '/', '.');
     const fs::path path = *config_.embeddings / (name + ".h5");
-    const KeptEmbeddings kept{info_, config_sha256(config_.embed) + set_.instruction(), config_.store};
-    const bool found =
-        keep_embeddings(path, file.records, records, embedder_, kept, communicator_, {}, progress_of(file));
-    (found ? totals_.reused : totals_.records) += file.records.size();
+    KeptFile kept = keep_embeddings(path, file.records, embedder_, {info_, config_sha256(config_.embed), config_.store},
+                                    communicator_, {}, progress_of(file));
+    (kept.reused ? totals_.reused : totals_.records) += file.records.size();
+    if (!kept.replaced.empty())
+      totals_.replaced.push_back(fmt::format("{} was embedded anew: {}", path.string(), kept.replaced));
+    fingerprints_[file.path] = std::move(kept.fingerprint);
     auto source = std::make_unique<FileSource>(path);
     std::vector<SkippedRow> skipped = source->skipped();
     vectors_[&file] = std::move(source);
@@ -124,16 +136,8 @@ class FileEmbedder {
   Communicator& communicator_;
   const EvalProgress& progress_;
   std::map<const EvalFile*, std::unique_ptr<VectorSource>> vectors_;
+  std::map<fs::path, Fingerprint> fingerprints_;  ///< by the file's path in the benchmark
 };
-
-EmbeddingsInfo info_of(const EvalConfig& config, CheckpointEmbedder& checkpoint, Communicator& communicator) {
-  return {.model = config.embed.model.string(),
-          .model_sha256 = checkpoint.model_sha256(communicator),
-          .adapter_sha256 = checkpoint.adapter_sha256(),
-          .rope_mode = std::string(choice_name(config.embed.rope_mode)),
-          .config_sha256 = "",
-          .normalized = true};
-}
 
 void write_file(const fs::path& path, const std::string& text) {
   AtomicFile file(path);
@@ -178,7 +182,7 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
 
   EvalReport report;
   report.modality_mismatches = set.modality_mismatches();
-  const EmbeddingsInfo info = info_of(*config, checkpoint, communicator);
+  const EmbeddingsInfo info = checkpoint.info(communicator);
   report.unused = checkpoint.unused();
   if (reranked) std::ranges::move(reranked->load(info), std::back_inserter(report.unused));
   EmbedTotals totals{.records_to_embed = set.records_to_embed()};
@@ -213,6 +217,7 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
   report.records = totals.records;
   report.reused = totals.reused;
   report.skipped = std::move(totals.skipped);
+  report.replaced = std::move(totals.replaced);
   for (std::size_t column = 0; column < tables.size(); ++column) {
     EvalResults results{.label = config->label,
                         .benchmark = fmt::format("{}, {}", set.benchmark().name, config->benchmark.split),
@@ -224,7 +229,8 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
                         .depth = config->metrics.depth,
                         .table = tables[column],
                         .references = references,
-                        .skipped = {}};
+                        .skipped = {},
+                        .fingerprint = embedder.fingerprint()};
     for (auto each = report.skipped.begin() + skipped_for_fit; each != report.skipped.end(); ++each)
       results.skipped.push_back(each->id);
     if (column > 0) {

@@ -18,13 +18,14 @@ using EvalProgress = std::function<void(const std::string& phase, int64_t done, 
 
 /// What was done. Seconds on the wall clock.
 struct EvalReport {
-  std::vector<EvalResults> columns;  ///< the retriever's lists, and reranked ones behind them
-  int64_t records = 0;               ///< embedded, of all ranks
-  int64_t reused = 0;                ///< found in the folder of embeddings
-  int64_t missing_positives = 0;     ///< relevant documents that pools lack, over all searches
-  int64_t modality_mismatches = 0;   ///< records taken under benchmark.allow_modality_mismatch
-  std::vector<SkippedRow> skipped;   ///< under on_error: skip, of all ranks, file by file; row: of that file
-  double prepare_s = 0;              ///< checking the inputs, reading weights
+  std::vector<EvalResults> columns;   ///< the retriever's lists, and reranked ones behind them
+  int64_t records = 0;                ///< embedded, of all ranks
+  int64_t reused = 0;                 ///< found in the folder of embeddings
+  std::vector<std::string> replaced;  ///< files of that folder that were embedded anew, and why
+  int64_t missing_positives = 0;      ///< relevant documents that pools lack, over all searches
+  int64_t modality_mismatches = 0;    ///< records taken under benchmark.allow_modality_mismatch
+  std::vector<SkippedRow> skipped;    ///< under on_error: skip, of all ranks, file by file; row: of that file
+  double prepare_s = 0;               ///< checking the inputs, reading weights
   double embed_s = 0, search_s = 0;
   RerankEvalReport rerank;
   std::vector<std::string> unused = {};  ///< of checkpoints and adapters, with the reason

@@ -158,7 +158,9 @@ void add_environment(const std::filesystem::path& path, const RunIdentity& ident
   nlohmann::ordered_json start = describe_environment(identity.ranks);
   start["recipe"] = identity.recipe;
   start["seed"] = identity.seed;
-  start["base_model"] = {{"path", identity.base.path.string()}, {"sha256", identity.base.sha256}};
+  start["base_model"] = {{"path", identity.base.path.string()},
+                         {"sha256", identity.base.sha256},
+                         {"fingerprint", nlohmann::ordered_json::parse(identity.base.fingerprint.json())}};
   starts.push_back(std::move(start));
   replace_file(path, starts.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }

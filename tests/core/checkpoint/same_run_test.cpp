@@ -70,5 +70,14 @@ TEST(SameRun, RefusesAnotherBaseModelButNotAnotherPlaceOfIt) {
               AllOf(HasSubstr("0123"), HasSubstr("4567")));
 }
 
+TEST(SameRun, NamesThePartOfTheBaseThatChanged) {
+  Checkpoint before = run_with(kYaml), now = run_with(kYaml);
+  now.base.fingerprint.set(FingerprintPart::kTokenizer, "two");
+  check(before, now);  // a checkpoint of an older Trireme does not know
+  before.base.fingerprint.set(FingerprintPart::kTokenizer, "one");
+  EXPECT_THAT(message_of<ConfigError>([&] { check(before, now); }),
+              AllOf(HasSubstr("tokenizer one then and tokenizer two now"), HasSubstr("runs/x")));
+}
+
 }  // namespace
 }  // namespace trireme

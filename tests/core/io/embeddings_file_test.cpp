@@ -30,7 +30,8 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-const EmbeddingsInfo kInfo{"models/größe", "aa", "", "mrope", "cc", true};
+const EmbeddingsInfo kInfo{
+    "models/größe", "aa", "", "mrope", "cc", true, Fingerprint::from_json("{\"tokenizer\":\"ee\"}", "kInfo"), "stamps"};
 
 std::vector<std::string> ids_of(int64_t first, int64_t count) {
   std::vector<std::string> ids;
@@ -270,6 +271,12 @@ TEST_F(JoinParts, RefusesPartsOfAnotherRun) {
   other.model_sha256 = "bb";
   add({{3, 3}}, other);
   EXPECT_THAT(refusal(), AllOf(HasSubstr("e.h5.part-1"), HasSubstr("same run"), HasSubstr("bb")));
+  parts_.clear();
+  other = kInfo;
+  other.fingerprint.set(FingerprintPart::kRecords, "one");
+  add({{0, 3}});
+  add({{3, 3}}, other);
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("same run"), HasSubstr("fingerprint")));
   parts_.clear();
   add({{0, 3}});
   add({{3, 3}}, kInfo, 3);

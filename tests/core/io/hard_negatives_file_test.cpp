@@ -35,7 +35,8 @@ HardNegativesInfo info() {
           .config_sha256 = "dd",
           .depth = 4,
           .counts = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
-          .prior = {0.625, 0.5}};
+          .prior = {0.625, 0.5},
+          .fingerprint = Fingerprint::from_json("{\"tokenizer\":\"ee\"}", "info")};
 }
 
 /// Query q has q % 5 documents, the second of which is gold where there is one, and a gold document that was not found.

@@ -171,8 +171,9 @@ TEST_F(MineTest, ListsOfOtherDataAreNamedAndMinedAgain) {
   const MineReport again = mine(blocks);
   EXPECT_EQ(again.blocks_done_before, 1) << "the pictures are as they were";
   EXPECT_EQ(again.embedded_before, again.records - 14) << "the texts are others";
-  ASSERT_EQ(notices_.size(), 3u);
-  EXPECT_THAT(notices_[0], AllOf(HasSubstr("dataset9_task1.0-4.h5"), HasSubstr("other weights or data")));
+  ASSERT_EQ(notices_.size(), 4u);
+  EXPECT_THAT(notices_[0], AllOf(HasSubstr("dataset9_text.h5"), HasSubstr("embedded anew: records differ")));
+  EXPECT_THAT(notices_[1], AllOf(HasSubstr("dataset9_task1.0-4.h5"), HasSubstr("of other records")));
   const std::string resumed = bytes();
   mine(blocks);
   EXPECT_TRUE(bytes() == resumed);

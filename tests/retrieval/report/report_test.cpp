@@ -53,6 +53,7 @@ EvalResults results(std::string label = "ours") {
   floor.table.rows = {row("row", "both", 0.4)};
   floor.table.mean = row("mean", "mean", 0.4);
   results.references = {floor};
+  results.fingerprint.set(FingerprintPart::kTokenizer, "a tokenizer");
   return results;
 }
 
@@ -145,8 +146,26 @@ TEST(Results, RefuseOtherFiles) {
   text.replace(text.find("\"depth\""), 7, "\"deep\"");
   EXPECT_THAT(message_of<DataError>([&] { parse_results(text, "r.json"); }), HasSubstr("depth"));
   text = results_json(results());
-  text.replace(text.find("\"format_version\": 1"), 19, "\"format_version\": 2");
-  EXPECT_THAT(message_of<DataError>([&] { parse_results(text, "r.json"); }), HasSubstr("got 2"));
+  text.replace(text.find("\"format_version\": 2"), 19, "\"format_version\": 3");
+  EXPECT_THAT(message_of<DataError>([&] { parse_results(text, "r.json"); }), HasSubstr("got 3"));
+  text.replace(text.find("\"format_version\": 3"), 19, "\"format_version\": 1");
+  EXPECT_EQ(parse_results(text, "r.json").label, results().label) << "older results are read";
+}
+
+TEST(Results, TellWhenTheyAreNotOfTheSameData) {
+  EvalResults a = results("a"), b = results("b");
+  EXPECT_EQ(data_difference(a, b), "");
+  a.fingerprint.set(FingerprintPart::kRecords, "one");
+  EXPECT_EQ(data_difference(a, b), "") << "an older one does not say";
+  b.fingerprint.set(FingerprintPart::kRecords, "two");
+  EXPECT_THAT(data_difference(a, b), AllOf(HasSubstr("records differ"), HasSubstr("b was not"), HasSubstr("as a")));
+  b.fingerprint.set(FingerprintPart::kTokenizer, "another");
+  EXPECT_THAT(data_difference(a, b), Not(HasSubstr("tokenizer"))) << "models are there to be compared";
+  Report report = whole_report();
+  report.results = {a, b};
+  EXPECT_THAT(report_html(report), HasSubstr("not evaluated on the same data"));
+  b.benchmark = "another";
+  EXPECT_EQ(data_difference(a, b), "");
 }
 
 TEST(Results, RefuseGalleriesWhosePicturesAreNone) {

@@ -53,17 +53,43 @@ TEST_F(FusionFiles, AreRefusedWithWhatIsWrong) {
   EXPECT_THAT(message_of<DataError>([&] { read_fusion_file(at("none.yaml")); }), HasSubstr("none.yaml"));
 }
 
+Fingerprint of_weights(std::string sha256) {
+  Fingerprint fingerprint;
+  fingerprint.set(FingerprintPart::kWeights, std::move(sha256));
+  return fingerprint;
+}
+
+TEST_F(FusionFiles, TellWhenTheyWereFittedForOthers) {
+  FusionFile file;
+  file.modes["pointwise"] = {};
+  const auto warning = [&](const std::string& reranker, const std::string& retriever) {
+    write_fusion_file(at("fusion.yaml"), file);
+    return fitted_for_others(read_fusion_file(at("fusion.yaml")), at("fusion.yaml"), of_weights(reranker),
+                             of_weights(retriever));
+  };
+  EXPECT_EQ(warning("a", "b"), "") << "written by hand";
+  file.model_sha256 = "a";  // version 1
+  EXPECT_EQ(warning("a", "b"), "");
+  EXPECT_THAT(warning("c", "b"), ::testing::AllOf(HasSubstr("another reranker"), HasSubstr("weights a then")));
+  file.model_sha256.clear();
+  file.fingerprint = of_weights("a").by_name();
+  file.retriever_fingerprint = of_weights("b").by_name();
+  EXPECT_EQ(warning("a", "b"), "");
+  EXPECT_THAT(warning("a", "c"), ::testing::AllOf(HasSubstr("another retriever"), HasSubstr("weights c now")));
+  file = for_another_form(std::move(file));
+  EXPECT_EQ(warning("merged", "b"), "");
+}
+
 /// Three lists of five documents, of which three were scored.
 ScoredRun scored_sample() {
   ScoredRun scored;
   scored.run.query_ids = {"q0", "q1", "q2"};
   for (const auto i : c10::irange(15)) scored.run.doc_ids.push_back("d" + std::to_string(i % 5));
   scored.run.scores = at::tensor({5.f, 4.f, 4.f, 2.f, 1.f}).repeat({3, 1});
-  scored.run.info = {"exact", "models/ret", "aa", "bb", "cc", 12};
+  scored.run.info = {"exact", "models/ret", "aa", "bb", "cc", 12, of_weights("aa"), of_weights("aa")};
   scored.scores.pointwise = at::tensor({0.f, 1.f, 9.f, 9.f, 1.f, 0.f, 0.5f, 0.5f, 0.5f}).view({3, 3});
   scored.scores.listwise = at::tensor({1.f, 0.f, 0.f, 0.f, 1.f, 0.f, 0.f, 0.f, 1.f}).view({3, 3});
-  scored.model = "models/rank";
-  scored.model_sha256 = "dd";
+  scored.reranker = {"models/rank", "dd", "", of_weights("dd")};
   scored.config_sha256 = "ee";
   return scored;
 }
@@ -75,8 +101,7 @@ void expect_equal(const ScoredRun& a, const ScoredRun& b) {
   EXPECT_EQ(a.run.info, b.run.info);
   EXPECT_TRUE(at::equal(a.scores.pointwise, b.scores.pointwise));
   EXPECT_EQ(a.scores.listwise.defined(), b.scores.listwise.defined());
-  EXPECT_EQ(a.model, b.model);
-  EXPECT_EQ(a.model_sha256, b.model_sha256);
+  EXPECT_EQ(a.reranker, b.reranker);
   EXPECT_EQ(a.config_sha256, b.config_sha256);
 }
 

@@ -64,8 +64,12 @@ TEST_F(Hnsw, FindsMoreWithMoreCandidates) {
 
 TEST_F(Hnsw, FindsTheSameAfterSavingAndLoading) {
   const HnswIndex built = build({.m = 8, .ef_construction = 50});
-  built.save(path_, "corpus");
-  const HnswIndex loaded = HnswIndex::load(path_, "corpus");
+  Fingerprint fingerprint;
+  fingerprint.set(FingerprintPart::kTokenizer, "a tokenizer");
+  const IndexedCorpus corpus{"hash", "stamp", fingerprint};
+  built.save(path_, corpus);
+  EXPECT_EQ(read_indexed_corpus(path_), corpus);
+  const HnswIndex loaded = HnswIndex::load(path_);
   EXPECT_EQ(loaded.rows(), 1500);
   EXPECT_EQ(loaded.dim(), 24);
   EXPECT_EQ(loaded.options().m, 8);
@@ -84,23 +88,24 @@ TEST_F(Hnsw, NeverGivesAnExcludedRow) {
       EXPECT_FALSE((found.rows[q] == row).any().item<bool>());
 }
 
-TEST_F(Hnsw, RefusesAnIndexOfAnotherCorpusOrADamagedOne) {
-  build({.m = 4, .ef_construction = 10}).save(path_, "corpus");
-  EXPECT_THAT(message_of<DataError>([&] { HnswIndex::load(path_, "another"); }), HasSubstr("of this corpus"));
+TEST_F(Hnsw, RefusesADamagedIndexOrOneOfAnOlderVersion) {
+  build({.m = 4, .ef_construction = 10}).save(path_, {"hash", "stamp", {}});
   const std::string index = read_text_file(path_), description = read_text_file(folder_.path() / "index.json");
   std::string damaged = index;
   damaged[damaged.size() / 2] ^= 1;
   for (const std::string& bytes : {damaged, index.substr(0, index.size() / 2), std::string()}) {
     folder_.write("index", bytes);
-    EXPECT_THAT(message_of<DataError>([&] { HnswIndex::load(path_, "corpus"); }), HasSubstr("checksum"));
+    EXPECT_THAT(message_of<DataError>([&] { HnswIndex::load(path_); }), HasSubstr("checksum"));
   }
   folder_.write("index", index);
-  for (const std::string& text : {std::string("{"), std::string("[]"), description.substr(0, 40)}) {
+  std::string older = description;
+  older.replace(older.find("\"format_version\": 2"), 19, "\"format_version\": 1");
+  for (const std::string& text : {std::string("{"), std::string("[]"), description.substr(0, 40), older}) {
     folder_.write("index.json", text);
-    EXPECT_THAT(message_of<DataError>([&] { HnswIndex::load(path_, "corpus"); }), HasSubstr("index.json"));
+    EXPECT_THAT(message_of<DataError>([&] { HnswIndex::load(path_); }), HasSubstr("index.json"));
   }
   std::filesystem::remove(folder_.path() / "index.json");
-  EXPECT_THAT(message_of<DataError>([&] { HnswIndex::load(path_, "corpus"); }), HasSubstr("index.json"));
+  EXPECT_THAT(message_of<DataError>([&] { HnswIndex::load(path_); }), HasSubstr("index.json"));
 }
 
 TEST_F(Hnsw, RefusesFewerCandidatesThanNeighbours) {

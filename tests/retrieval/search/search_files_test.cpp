@@ -111,6 +111,31 @@ TEST_F(SearchFiles, BuildsAnIndexOnceAndTellsItsRecall) {
   EXPECT_THAT(message_of<DataError>([&] { run(); }), AllOf(HasSubstr("corpus.hnsw"), HasSubstr("of this corpus")));
 }
 
+TEST_F(SearchFiles, AnIndexIsBoundToEveryVectorItWasMadeOf) {
+  options_.index = SearchIndex::kHnsw;
+  options_.index_file = folder_.path() / "corpus.hnsw";
+  at::manual_seed(7);
+  const torch::Tensor rows = at::randn({2000, 12});
+  write(options_.corpus, "d", rows);
+  run();
+  write(options_.corpus, "d", rows);
+  run();  // another file with the same in it
+  torch::Tensor changed = rows.clone();
+  changed[1003][5] += 0.001F;
+  write(options_.corpus, "d", changed);
+  EXPECT_THAT(message_of<DataError>([&] { run(); }), AllOf(HasSubstr("vectors or ids differ"), HasSubstr("c.h5")));
+  EmbeddingsInfo other = kInfo;
+  other.fingerprint.set(FingerprintPart::kTokenizer, "one");
+  write(options_.corpus, "d", rows, other);
+  run();  // the vectors count, not what else is said of them
+  std::filesystem::remove(*options_.index_file);
+  run();
+  other.fingerprint.set(FingerprintPart::kTokenizer, "two");
+  write(options_.corpus, "d", changed, other);
+  EXPECT_THAT(message_of<DataError>([&] { run(); }),
+              HasSubstr("tokenizer differs (tokenizer one then and tokenizer two"));
+}
+
 TEST_F(SearchFiles, RefusesAnIndexOverSeveralRanks) {
   options_.index = SearchIndex::kHnsw;
   EXPECT_THAT(message_of<ConfigError>(
@@ -136,6 +161,37 @@ TEST_F(SearchFiles, RefusesToMixEmbeddings) {
   info = kInfo;
   info.normalized = true;
   EXPECT_THAT(refused(info), AllOf(HasSubstr("normalisation"), HasSubstr("unit length")));
+}
+
+TEST_F(SearchFiles, NamesThePartInWhichQueriesAndCorpusDiffer) {
+  using enum FingerprintPart;
+  const auto rows = at::randn({80, 12});
+  EmbeddingsInfo info = kInfo;
+  for (const FingerprintPart part : all_fingerprint_parts()) info.fingerprint.set(part, "alike");
+  write(options_.queries, "q", at::randn({9, 12}), info);
+  write(options_.corpus, "d", rows, info);
+  EXPECT_EQ(run().warning, "");
+  const Fingerprint same = info.fingerprint;
+  for (const FingerprintPart part : all_fingerprint_parts()) {
+    info.fingerprint = same;
+    info.fingerprint.set(part, "otherwise");
+    write(options_.corpus, "d", rows, info);
+    const std::vector<FingerprintPart> one{part};
+    if (std::ranges::find(kComparableParts, part) == kComparableParts.end()) {
+      EXPECT_EQ(run().warning, "") << names_of(one);
+    } else {
+      std::filesystem::remove(options_.out);
+      EXPECT_THAT(refusal<DataError>(), AllOf(HasSubstr("the same " + names_of(one) + ";"), HasSubstr("c.h5")));
+      options_.may_differ = one;
+      EXPECT_EQ(run().warning, "");
+      options_.may_differ.clear();
+    }
+  }
+  const trireme::Run written = read_run(options_.out);
+  EXPECT_EQ(written.info.query_fingerprint, same);
+  EXPECT_EQ(written.info.fingerprint, info.fingerprint);
+  write(options_.corpus, "d", rows);
+  EXPECT_THAT(run().warning, AllOf(HasSubstr("c.h5"), HasSubstr("not compared")));
 }
 
 TEST_F(SearchFiles, RefusesTwoModelsWithoutHashesByTheirNames) {

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "core/dist/communicator.h"
+#include "core/io/fingerprint.h"
+#include "data/image/preprocess.h"
+#include "data/loader/picture_digest.h"
+#include "data/sources/records.h"
+#include "models/model_config.h"
+#include "models/weights/adapter.h"
+
+namespace trireme {
+
+// The parts of a fingerprint, each in one place; docs/formats.md says the same in words. Weights are hashed elsewhere,
+// beside loading (core/dist/files_hash.h).
+
+/// What a checkpoint's folder and an adapter's decide beside the bytes of weights. adapter: null when there is none.
+/// cost: reads tokenizer.json.
+Fingerprint folder_fingerprint(const std::filesystem::path& folder, const ModelConfig& model, const Adapter* adapter);
+
+/// What pictures become: the checkpoint's processor, with the pixel limits that hold.
+Fingerprint picture_fingerprint(const ImageProcessorConfig& processor);
+
+/// That of a model and how it is asked, with ids, texts and instructions of what it embeds; the parts about pictures
+/// are taken out where there are none. Collective: rank 0 reads the file once.
+Fingerprint with_records(Fingerprint model, const RecordFile& records, Communicator& communicator);
+
+/// All ranks' digests together. Collective.
+PictureDigest summed(const PictureDigest& mine, Communicator& communicator);
+
+/// What of a picture's file a digest is taken over.
+enum class PictureFacts {
+  kContent,  ///< its bytes: reads them all
+  kStamp,    ///< file_stamp(): cheap, and different for a copy
+};
+/// Of all pictures of the records, each rank reading its share. Collective.
+/// throws DataError: a picture missing, or outside image_root; under on_error: skip it counts as missing.
+PictureDigest digest_pictures(const RecordFile& records, const ImageRoot& image_root, PictureFacts facts,
+                              OnDataError on_error, Communicator& communicator);
+
+}  // namespace trireme
