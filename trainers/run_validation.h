@@ -28,7 +28,7 @@ class RunValidation {
 
   /// Whether an evaluation follows step number `step`, the last of the run if `is_last`.
   bool due(int64_t step, bool is_last) const;
-  /// Evaluates `trained`, LoRA included, as it is after step number `step`: a line of the curves under "val/" and "val_rows/".
+  /// Evaluates `trained`, LoRA included, as it is after step number `step`: a line under "val/" and "val_rows/".
   /// Collective; the same on every rank, and called on the same steps whatever the data.
   /// throws DivergedError as guard.end(): embeddings that are not finite.
   StepRecord evaluate(int64_t step, const Model& trained, Communicator& communicator, Log& log, RunGuard& guard);

@@ -20,8 +20,8 @@ void check_what_trains(const ModelSourceConfig& model, const std::optional<LoraC
 void make_trainable(Model& base, const std::optional<LoraConfig>& lora, const TrainableConfig& trainable,
                     uint64_t seed);
 
-/// outline_training_model() as make_trainable() leaves it: what trains, by name, before weights are read. Fresh LoRA has
-/// rank 1 in it, whatever the config's. throws as both.
+/// outline_training_model() as make_trainable() leaves it: what trains, by name, before weights are read. Fresh LoRA
+/// has rank 1 in it, whatever the config's. throws as both.
 Model outline_of_trained(const ModelSourceConfig& source, const std::optional<LoraConfig>& lora,
                          const TrainableConfig& trainable, LoadOptions options = {});
 

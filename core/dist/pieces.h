@@ -10,7 +10,7 @@ namespace trireme {
 // A collective of tensors that a transport does not take at once, cut along what each rank contributes. For
 // core/dist/*.cpp only.
 
-/// How many of a rank's `call.entry.count` elements travel at a time so that no tensor of a piece exceeds `piece_bytes`;
+/// How many of a rank's `call.entry.count` elements travel at a time so that no tensor of a piece is above piece_bytes;
 /// one at least. All of them where the call need not be cut.
 int64_t elements_at_a_time(const Collective& call, int64_t ranks, int64_t piece_bytes);
 
