@@ -24,8 +24,10 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 
 # hnswlib is headers alone, and Debian's package has no CMake or pkg-config file.
 find_path(HNSWLIB_INCLUDE_DIR hnswlib/hnswlib.h REQUIRED)
-add_library(hnswlib INTERFACE)
-target_include_directories(hnswlib SYSTEM INTERFACE "${HNSWLIB_INCLUDE_DIR}")
+if(NOT TARGET hnswlib)
+  add_library(hnswlib INTERFACE IMPORTED)
+  target_include_directories(hnswlib SYSTEM INTERFACE "${HNSWLIB_INCLUDE_DIR}")
+endif()
 
 # The GPU build: headers and stubs of the toolkit, no GPU.
 if(TRIREME_CUDA)

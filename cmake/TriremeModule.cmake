@@ -1,8 +1,11 @@
 # Compile settings shared by all of our targets, the precompiled header, and trireme_module().
 
-find_program(TRIREME_CCACHE ccache)
+# A cache of compilations is for those who go to and fro between branches: it makes a first build a third dearer, for it
+# preprocesses each file and hashes the precompiled header.
 if(TRIREME_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${TRIREME_CCACHE}")
+  find_program(TRIREME_CCACHE_PROGRAM ccache REQUIRED)
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+    ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${TRIREME_CCACHE_PROGRAM}")
 endif()
 
 add_library(trireme_settings INTERFACE)
@@ -45,10 +48,12 @@ function(trireme_module NAME)
   add_library(trireme::${NAME} ALIAS trireme_${NAME})
   target_sources(trireme_${NAME} PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${ARG_HEADERS})
   target_link_libraries(trireme_${NAME} PUBLIC torchwheel::cpu fmt::fmt ${ARG_DEPS}
-    PRIVATE trireme_settings ${ARG_PRIVATE_DEPS})
+    PRIVATE $<BUILD_INTERFACE:trireme_settings> ${ARG_PRIVATE_DEPS})
+  target_compile_features(trireme_${NAME} PUBLIC cxx_std_20)
   target_precompile_headers(trireme_${NAME} REUSE_FROM trireme_pch)
   if(ARG_HOT_LOOPS)
     target_compile_options(trireme_${NAME} PRIVATE ${TRIREME_HOT_LOOPS})
   endif()
-  set_target_properties(trireme_${NAME} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  set_target_properties(trireme_${NAME} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON EXPORT_NAME ${NAME})
+  set_property(GLOBAL APPEND PROPERTY TRIREME_MODULES trireme_${NAME})
 endfunction()

@@ -56,7 +56,7 @@ grep -qF "\"configurePreset\": \"$preset\"" CMakePresets.json ||
 torch=torch==2.11.0
 cpu_wheels=("$torch" nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)  # all that libtorch_cpu.so loads
 packages=(
-  g++ cmake ninja-build ccache mold pkg-config python3-venv
+  g++ cmake ninja-build mold pkg-config python3-venv
   libopenmpi-dev openmpi-bin libhdf5-dev libssl-dev libxxhash-dev
   libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsimdjson-dev
   libpcre2-dev libutf8proc-dev libjpeg-dev libpng-dev libwebp-dev libhnswlib-dev
