@@ -15,7 +15,7 @@ class MpiSession;
 std::shared_ptr<MpiSession> start_mpi();
 
 /// A communicator over all ranks that MPI was started with, its traffic apart from any other communicator's; every rank
-/// calls it. CPU tensors; options.piece_bytes below 2 GiB: MPI counts in 32 bits. Every call is one of MPI's nonblocking
+/// calls it. CPU tensors; options.piece_bytes below 2 GiB: MPI counts in 32 bits. Each call is one of MPI's nonblocking
 /// ones, driven by polling inside wait(), so each wait can end by its timeout or by another rank's failure notice.
 /// throws DistError: an MPI call fails.
 std::unique_ptr<Communicator> mpi_communicator(std::shared_ptr<MpiSession> session, const CommunicatorOptions& options);
