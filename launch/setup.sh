@@ -6,16 +6,18 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-bash launch/setup.sh [--cuda] [--preset NAME] [--tests] [--data]
+bash launch/setup.sh [--cuda] [--preset NAME] [--tests] [--data] [--prefix DIR]
 
   --cuda          install the whole wheel set (4.6 GB instead of 1.3 GB) and build the preset `cuda`: needs nvcc 13,
                   but no GPU
   --preset NAME   build this CMake preset instead of `release` (docs/building.md lists them)
   --tests         build the tests too
+  --prefix DIR    install the program and its CMake package into DIR (bin, lib, include) after the build
   --data          install the packages that `trireme prepare pictograms` reads too (210 MB of downloads)
 TEXT
 }
 
+here=$PWD
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
 root=$PWD
 logs=$root/build/logs
@@ -29,6 +31,7 @@ fail() {
 cuda=false
 data=false
 preset=
+prefix=
 target=trireme
 while (($#)); do
   case $1 in
@@ -39,10 +42,16 @@ while (($#)); do
       shift
       ;;
     --preset=*) preset=${1#--preset=} ;;
+    --prefix)
+      (($# >= 2)) || fail "--prefix must name a folder; got nothing after it; try --prefix ~/.local." 2
+      prefix=$(cd "$here" && realpath -m -- "$2")
+      shift
+      ;;
+    --prefix=*) prefix=$(cd "$here" && realpath -m -- "${1#--prefix=}") ;;
     --tests) target=all ;;
     --data) data=true ;;
     -h | --help) usage && exit 0 ;;
-    *) fail "options must be --cuda, --preset NAME, --tests or --data; got '$1'; see --help." 2 ;;
+    *) fail "options must be --cuda, --preset NAME, --tests, --prefix DIR or --data; got '$1'; see --help." 2 ;;
   esac
   shift
 done
@@ -180,4 +189,8 @@ step configure "read the message above; docs/building.md has the usual causes." 
 step "build-$preset" "read the first error in the log; if memory ran out: ninja -C build/$preset -j1." build
 "build/$preset/bin/trireme" --help >/dev/null ||
   fail "the program must start; it did not; run build/$preset/bin/trireme --help."
+if [[ -n $prefix ]]; then
+  step install "choose a folder that can be written to." cmake --install "build/$preset" --prefix "$prefix"
+  echo "Installed: $prefix/bin/trireme"
+fi
 echo "Ready after ${SECONDS} s: $root/build/$preset/bin/trireme"

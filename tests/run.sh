@@ -4,4 +4,4 @@
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
 bash launch/setup.sh --tests
-exec ctest --preset release --label-exclude '^(gpu|network)$' "$@"
+exec ctest --preset release --parallel "$(nproc)" --label-exclude '^(gpu|network)$' "$@"

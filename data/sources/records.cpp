@@ -109,7 +109,7 @@ RecordFile::RecordFile(const fs::path& jsonl, RecordOptions options, const Visit
   };
   std::vector<IdHash> ids(static_cast<std::size_t>(size()));
   for (int64_t row = 0; row < size(); ++row) {
-    const auto [record, modality_fits] = parse(row);
+    const auto [record, instruction, modality_fits] = parse(row);
     if (!record.image.empty() && !first_image_row_) first_image_row_ = row;
     modality_mismatches_ += !modality_fits;
     if (visit) visit(row, record);
