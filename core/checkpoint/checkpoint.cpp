@@ -20,8 +20,8 @@
 namespace trireme {
 namespace {
 
-constexpr std::string_view kFormat = "checkpoint";
-constexpr int64_t kVersion = 1;
+constexpr std::string_view kCheckpointFormat = "checkpoint";
+constexpr int64_t kCheckpointVersion = 1;
 const std::array<std::string, 4> kFiles = {"weights.safetensors", "optimizer.safetensors", "state.json", "config.yaml"};
 
 void write_text(const std::filesystem::path& path, std::string_view text) {
@@ -35,8 +35,8 @@ std::string state_json(const Checkpoint& checkpoint) {
     TRIREME_ASSERT(std::isfinite(value), "counter {} is {}", name, value);
   }
   const nlohmann::ordered_json state = {
-      {"trireme_format", kFormat},
-      {"format_version", kVersion},
+      {"trireme_format", kCheckpointFormat},
+      {"format_version", kCheckpointVersion},
       {"created_by", created_by()},
       {"step", checkpoint.step},
       {"recipe", checkpoint.recipe},
@@ -107,9 +107,9 @@ Checkpoint read_checkpoint(const std::filesystem::path& checkpoint_folder) {
   Checkpoint checkpoint;
   try {
     const auto state = nlohmann::ordered_json::parse(read_text_file(state_path));
-    TRIREME_CHECK(state.at("trireme_format") == kFormat && state.at("format_version") == kVersion, DataError,
+    TRIREME_CHECK(state.at("trireme_format") == kCheckpointFormat && state.at("format_version") == kCheckpointVersion, DataError,
                   "checkpoint", "{} must be a {} of version {}; got {} of version {}; use the program that wrote it.",
-                  quote_path(state_path), kFormat, kVersion, state.at("trireme_format").dump(),
+                  quote_path(state_path), kCheckpointFormat, kCheckpointVersion, state.at("trireme_format").dump(),
                   state.at("format_version").dump());
     state.at("step").get_to(checkpoint.step);
     state.at("recipe").get_to(checkpoint.recipe);

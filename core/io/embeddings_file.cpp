@@ -18,7 +18,7 @@ constexpr const char* kEmbedding = "embedding";
 constexpr const char* kId = "id";
 constexpr const char* kBlock = "block";  // of a part: [blocks, 2] first row in the whole file, rows
 constexpr std::string_view kWholeFormat = "embeddings", kPartFormat = "embeddings_part";
-constexpr int64_t kVersion = 2;  // 1 has no fingerprint and no picture_stamps
+constexpr int64_t kEmbeddingsVersion = 2;  // 1 has no fingerprint and no picture_stamps
 
 constexpr const char *kSkippedRow = "skipped_row", *kSkippedId = "skipped_id", *kSkippedReason = "skipped_reason";
 
@@ -65,7 +65,7 @@ std::vector<SkippedRow> read_skipped(const Hdf5Reader& file) {
 }
 
 void write_info(Hdf5Writer& file, std::string_view format, const EmbeddingsInfo& info) {
-  file.set_format({std::string(format), kVersion, info.config_sha256});
+  file.set_format({std::string(format), kEmbeddingsVersion, info.config_sha256});
   file.set_attribute("model", info.model);
   file.set_attribute("model_sha256", info.model_sha256);
   file.set_attribute("adapter_sha256", info.adapter_sha256);
@@ -246,7 +246,7 @@ struct Part {
 
 Part open_part(const std::filesystem::path& path) {
   Hdf5Reader file(path);
-  const Hdf5Format format = file.require_format(kPartFormat, kVersion);
+  const Hdf5Format format = file.require_format(kPartFormat, kEmbeddingsVersion);
   const int64_t rows = file.int_attribute("rows");
   const Contents contents = check_contents(file);
   EmbeddingsInfo info = read_info(file, format);
@@ -385,7 +385,7 @@ void join_embedding_parts(const std::vector<std::filesystem::path>& paths, const
 struct EmbeddingsReader::State {
   explicit State(const std::filesystem::path& path)
       : file(path),
-        info(read_info(file, file.require_format(kWholeFormat, kVersion))),
+        info(read_info(file, file.require_format(kWholeFormat, kEmbeddingsVersion))),
         contents(check_contents(file)) {}
 
   Hdf5Reader file;

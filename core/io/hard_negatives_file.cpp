@@ -25,7 +25,7 @@ constexpr const char* kGoldOffset = "gold_offset";
 constexpr const char* kGoldId = "gold_id";
 constexpr const char* kGoldScore = "gold_score";
 constexpr std::string_view kFormat = "hard_negatives";
-constexpr int64_t kVersion = 2;  // 1 has no fingerprint
+constexpr int64_t kHardNegativesVersion = 2;  // 1 has no fingerprint
 
 /// The counts and their attributes.
 struct Count {
@@ -45,7 +45,7 @@ constexpr Count kCounts[] = {{"dropped_by_rank_window", &MiningCounts::rank_wind
 static_assert(sizeof(MiningCounts) == std::size(kCounts) * sizeof(int64_t), "every count has an attribute");
 
 void write_info(Hdf5Writer& file, const HardNegativesInfo& info) {
-  file.set_format({std::string(kFormat), kVersion, info.config_sha256});
+  file.set_format({std::string(kFormat), kHardNegativesVersion, info.config_sha256});
   file.set_attribute("model", info.model);
   file.set_attribute("model_sha256", info.model_sha256);
   file.set_attribute("adapter_sha256", info.adapter_sha256);
@@ -61,7 +61,7 @@ void write_info(Hdf5Writer& file, const HardNegativesInfo& info) {
 }
 
 HardNegativesInfo read_info(const Hdf5Reader& file) {
-  const Hdf5Format format = file.require_format(kFormat, kVersion);
+  const Hdf5Format format = file.require_format(kFormat, kHardNegativesVersion);
   HardNegativesInfo info{
       .model = file.string_attribute("model"),
       .model_sha256 = file.string_attribute("model_sha256"),

@@ -26,7 +26,7 @@ constexpr std::size_t kChunksInWork = 64;      // encoded in parallel before the
 constexpr int64_t kStringsPerChunk = 4096;     // 16-byte references; the text lies elsewhere in the file
 constexpr uint32_t kAllFilters = 0, kNoFilters = 0b11;
 
-struct Dataset {
+struct WrittenDataset {
   Hdf5Handle id;
   c10::ScalarType dtype;
   std::vector<int64_t> shape;  ///< rows so far when growing
@@ -51,24 +51,24 @@ struct Hdf5Writer::State {
     if (result < 0) fail(doing);
   }
 
-  Dataset& numbers(const std::string& name);
+  WrittenDataset& numbers(const std::string& name);
   Hdf5Handle create_dataset(const std::string& name, const Hdf5Handle& type, const std::vector<int64_t>& shape,
                             int64_t chunk_rows) const;
   void grow(hid_t dataset, std::vector<int64_t>& shape, int64_t rows) const;
   void write_attribute(const std::string& name, const Hdf5Handle& type, const void* value) const;
 
-  int64_t rows_in_chunk(const Dataset& dataset, int64_t chunk) const;
-  PartialChunk& partial_chunk(Dataset& dataset, int64_t chunk) const;
-  void write_encoded(const Dataset& dataset, std::span<const std::pair<int64_t, const std::byte*>> chunks) const;
-  void write_raw(const Dataset& dataset, int64_t chunk, std::span<const std::byte> bytes,
+  int64_t rows_in_chunk(const WrittenDataset& dataset, int64_t chunk) const;
+  PartialChunk& partial_chunk(WrittenDataset& dataset, int64_t chunk) const;
+  void write_encoded(const WrittenDataset& dataset, std::span<const std::pair<int64_t, const std::byte*>> chunks) const;
+  void write_raw(const WrittenDataset& dataset, int64_t chunk, std::span<const std::byte> bytes,
                  uint32_t skipped_filters) const;
-  void spill_oldest(Dataset& dataset, int64_t except) const;
-  void flush(Dataset& dataset) const;
+  void spill_oldest(WrittenDataset& dataset, int64_t except) const;
+  void flush(WrittenDataset& dataset) const;
 
   std::filesystem::path path;
   AtomicFile atomic;
   Hdf5Handle file;
-  std::map<std::string, Dataset> number_datasets;
+  std::map<std::string, WrittenDataset> number_datasets;
   struct Strings {
     Hdf5Handle id;
     std::vector<int64_t> shape;
@@ -102,7 +102,7 @@ void Hdf5Writer::State::fail(std::string_view doing) const {
                                       quote_path(path), doing, quote_text(failure.description)));
 }
 
-Dataset& Hdf5Writer::State::numbers(const std::string& name) {
+WrittenDataset& Hdf5Writer::State::numbers(const std::string& name) {
   const auto found = number_datasets.find(name);
   TRIREME_ASSERT(found != number_datasets.end(), "no dataset {} of numbers was created", name);
   return found->second;
@@ -147,12 +147,12 @@ void Hdf5Writer::State::grow(hid_t dataset, std::vector<int64_t>& shape, int64_t
   require(H5Dset_extent(dataset, sizes_of(shape).data()), "growing a dataset");
 }
 
-int64_t Hdf5Writer::State::rows_in_chunk(const Dataset& dataset, int64_t chunk) const {
+int64_t Hdf5Writer::State::rows_in_chunk(const WrittenDataset& dataset, int64_t chunk) const {
   const int64_t rows_after_begin = dataset.shape[0] - chunk * dataset.chunk_rows;
   return dataset.growing ? dataset.chunk_rows : std::min(dataset.chunk_rows, rows_after_begin);
 }
 
-void Hdf5Writer::State::write_raw(const Dataset& dataset, int64_t chunk, std::span<const std::byte> bytes,
+void Hdf5Writer::State::write_raw(const WrittenDataset& dataset, int64_t chunk, std::span<const std::byte> bytes,
                                   uint32_t skipped_filters) const {
   std::vector<hsize_t> offset(dataset.shape.size(), 0);
   offset[0] = static_cast<hsize_t>(chunk * dataset.chunk_rows);
@@ -161,7 +161,7 @@ void Hdf5Writer::State::write_raw(const Dataset& dataset, int64_t chunk, std::sp
 }
 
 /// Encodes whole chunks on all cores, then writes them in order: the library itself would encode one at a time.
-void Hdf5Writer::State::write_encoded(const Dataset& dataset,
+void Hdf5Writer::State::write_encoded(const WrittenDataset& dataset,
                                       std::span<const std::pair<int64_t, const std::byte*>> chunks) const {
   const std::size_t chunk_bytes = static_cast<std::size_t>(dataset.chunk_rows * dataset.row_bytes);
   const bool matches = c10::isIntegralType(dataset.dtype, /*includeBool=*/false);
@@ -176,7 +176,7 @@ void Hdf5Writer::State::write_encoded(const Dataset& dataset,
   }
 }
 
-PartialChunk& Hdf5Writer::State::partial_chunk(Dataset& dataset, int64_t chunk) const {
+PartialChunk& Hdf5Writer::State::partial_chunk(WrittenDataset& dataset, int64_t chunk) const {
   const auto [found, is_new] = dataset.partial_chunks.try_emplace(chunk);
   PartialChunk& partial = found->second;
   if (!is_new) return partial;
@@ -195,7 +195,7 @@ PartialChunk& Hdf5Writer::State::partial_chunk(Dataset& dataset, int64_t chunk) 
   return partial;
 }
 
-void Hdf5Writer::State::spill_oldest(Dataset& dataset, int64_t except) const {
+void Hdf5Writer::State::spill_oldest(WrittenDataset& dataset, int64_t except) const {
   if (dataset.partial_chunks.size() <= kMaxPartialChunks) return;
   auto oldest = dataset.partial_chunks.begin();
   if (oldest->first == except) ++oldest;
@@ -205,7 +205,7 @@ void Hdf5Writer::State::spill_oldest(Dataset& dataset, int64_t except) const {
   dataset.partial_chunks.erase(oldest);
 }
 
-void Hdf5Writer::State::flush(Dataset& dataset) const {
+void Hdf5Writer::State::flush(WrittenDataset& dataset) const {
   std::vector<std::pair<int64_t, const std::byte*>> chunks;
   for (const auto& [chunk, partial] : dataset.partial_chunks) chunks.emplace_back(chunk, partial.bytes.data());
   write_encoded(dataset, chunks);
@@ -229,7 +229,7 @@ void Hdf5Writer::create(const std::string& name, c10::ScalarType dtype, const st
   const int64_t row_bytes = values_per_row(shape) * static_cast<int64_t>(c10::elementSize(dtype));
   const bool growing = shape[0] == kGrowingRows;
   const int64_t chunk_rows = shape[0] > 0 ? std::min(hdf5_chunk_rows(row_bytes), shape[0]) : hdf5_chunk_rows(row_bytes);
-  Dataset dataset{state_->create_dataset(name, hdf5_number_type(dtype), shape, chunk_rows),
+  WrittenDataset dataset{state_->create_dataset(name, hdf5_number_type(dtype), shape, chunk_rows),
                   dtype,
                   shape,
                   growing,
@@ -252,7 +252,7 @@ void Hdf5Writer::create_strings(const std::string& name, const std::vector<int64
 }
 
 void Hdf5Writer::write(const std::string& name, int64_t first_row, const torch::Tensor& rows) {
-  Dataset& dataset = state_->numbers(name);
+  WrittenDataset& dataset = state_->numbers(name);
   const auto fits = [&] {
     std::vector<int64_t> expected = dataset.shape;
     expected[0] = rows.size(0);

@@ -13,24 +13,24 @@ namespace trireme {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
+using PlainJson = nlohmann::json;
 
 constexpr std::size_t kSamples = 10;
 
 /// The first line, or the first whose `key` is `value`.
-std::optional<Json> find_line(const fs::path& jsonl, const std::string& key = "", const std::string& value = "") {
+std::optional<PlainJson> find_line(const fs::path& jsonl, const std::string& key = "", const std::string& value = "") {
   std::ifstream file(jsonl);
   const std::string quoted = fmt::format("\"{}\"", value);
   for (std::string line; std::getline(file, line);) {
     if (!key.empty() && line.find(quoted) == std::string::npos) continue;
-    Json json = Json::parse(line);
+    PlainJson json = PlainJson::parse(line);
     if (key.empty() || json.at(key) == value) return json;
   }
   return std::nullopt;
 }
 
-std::string shown(const Json& record, const char* image_key, const char* text_key) {
-  const Json &image = record.at(image_key), &text = record.at(text_key);
+std::string shown(const PlainJson& record, const char* image_key, const char* text_key) {
+  const PlainJson &image = record.at(image_key), &text = record.at(text_key);
   return fmt::format(
       "{}{}{}", image.is_null() ? std::string() : fmt::format("[{}]", printable(image.get<std::string>())),
       image.is_null() || text.is_null() ? "" : " ", text.is_null() ? "" : printable(text.get<std::string>()));
@@ -40,13 +40,13 @@ std::string sample(const fs::path& folder, const EvalTask& task) {
   try {
     const auto query = find_line(folder / task.query);
     const auto answer =
-        query ? find_line(folder / task.pool, "did", query->at("pos_cand_list").at(0)) : std::optional<Json>();
+        query ? find_line(folder / task.pool, "did", query->at("pos_cand_list").at(0)) : std::optional<PlainJson>();
     TRIREME_CHECK(answer, DataError, (folder / task.query).string(),
                   "the first query must have its first positive in {}; got none; prepare the dataset again.",
                   task.pool);
     return fmt::format("  {}\n    {}\n    -> {}\n", task.label, shown(*query, "query_img_path", "query_txt"),
                        shown(*answer, "img_path", "txt"));
-  } catch (const Json::exception& error) {
+  } catch (const PlainJson::exception& error) {
     throw DataError((folder / task.query).string(),
                     fmt::format("queries and candidates must be M-BEIR's lines; got \"{}\"; prepare the dataset again.",
                                 error.what()));

@@ -14,7 +14,7 @@ namespace {
 namespace dom = simdjson::dom;
 
 constexpr std::size_t kMaxJsonDepth = 32;
-constexpr std::size_t kShownBytes = 40;
+constexpr std::size_t kShownFieldBytes = 40;
 
 dom::parser new_parser(std::size_t depth) {
   dom::parser parser;
@@ -36,8 +36,8 @@ simdjson::simdjson_result<dom::element> parse_with_odd_values(const std::string&
 }
 
 std::string beginning(std::string_view text) {
-  if (text.size() <= kShownBytes) return printable(text);
-  std::size_t end = kShownBytes;
+  if (text.size() <= kShownFieldBytes) return printable(text);
+  std::size_t end = kShownFieldBytes;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not inside a character
   return printable(text.substr(0, end)) + "..";
 }

@@ -16,7 +16,7 @@ namespace {
 /// Texts as documents: kept apart from ids that read the same.
 int64_t text_id(std::string_view text) { return document_id(fmt::format("text:{}", text)); }
 
-constexpr std::size_t kShownBytes = 120;
+constexpr std::size_t kShownLineBytes = 120;
 
 void require_utf8(std::string_view line, std::string_view where) {
   TRIREME_CHECK(is_valid_utf8(line), DataError, where,
@@ -80,7 +80,7 @@ NliColumns parse_nli_header(std::string_view line, std::string_view where) {
   TRIREME_CHECK(anchor && positive, DataError, where,
                 "the header must name the columns sent0 and sent1, with commas between them; got {}; take "
                 "nli_for_simcse.csv, or name them.",
-                printable(line.substr(0, kShownBytes)));
+                printable(line.substr(0, kShownLineBytes)));
   return {names.size(), *anchor, *positive, column("hard_neg")};
 }
 

@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kHead = "lm_head.weight", kEmbeddings = "model.embed_tokens.weight";
-constexpr double kTolerance = 1e-5, kHalfTolerance = 2e-2;
+constexpr double kMergedTolerance = 1e-5, kMergedHalfTolerance = 2e-2;
 
 torch::Tensor random_rows(int64_t rows, int64_t columns, const std::string& name) {
   RandomStream random = random_stream(0, "export.rows." + name);
@@ -90,7 +90,7 @@ class MergedCheck {
 
     const auto adapted = adapted_.find(canonical);
     if (adapted != adapted_.end()) {
-      const double bar = options_.dtype == torch::kFloat32 ? kTolerance : kHalfTolerance;
+      const double bar = options_.dtype == torch::kFloat32 ? kMergedTolerance : kMergedHalfTolerance;
       const double difference = difference_of_products(tensor, adapted->second);
       require(difference <= bar, name, fmt::format("what its layer and LoRA give to {:g}", bar),  // not for NaN either
               fmt::format("a difference of {:g}", difference));

@@ -10,7 +10,7 @@ namespace trireme {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr int64_t kFormatVersion = 1;
+constexpr int64_t kGalleryFormatVersion = 1;
 
 Json json_of(const GalleryItem& item) {
   Json json = {{"id", item.id}, {"text", item.text}};
@@ -92,7 +92,7 @@ std::string gallery_json(const Gallery& gallery) {
     tasks.push_back(
         {{"task", task.task}, {"label", task.label}, {"instruction", task.instruction}, {"cases", std::move(cases)}});
   }
-  const Json json = {{"trireme_format", "gallery"}, {"format_version", kFormatVersion}, {"depth", gallery.depth},
+  const Json json = {{"trireme_format", "gallery"}, {"format_version", kGalleryFormatVersion}, {"depth", gallery.depth},
                      {"notice", gallery.notice},    {"tasks", std::move(tasks)},        {"pictures", gallery.pictures}};
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -100,11 +100,11 @@ std::string gallery_json(const Gallery& gallery) {
 Gallery parse_gallery(std::string_view text, std::string_view where) {
   const Json json = Json::parse(text, nullptr, false);
   TRIREME_CHECK(json.is_object() && json.value("trireme_format", "") == "gallery" &&
-                    json.value("format_version", int64_t{0}) == kFormatVersion,
+                    json.value("format_version", int64_t{0}) == kGalleryFormatVersion,
                 DataError, where,
                 "the file must be gallery.json (version {}) as trireme eval writes it; got something else; run trireme "
                 "eval again.",
-                kFormatVersion);
+                kGalleryFormatVersion);
   try {
     return gallery_of(json, where);
   } catch (const Json::exception& error) {
