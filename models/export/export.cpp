@@ -72,7 +72,8 @@ double compared(const Outputs& written, const Outputs& expected, double toleranc
 double write_adapter(Model& model, const fs::path& folder, const ExportOptions& options, TensorAccount& tensors) {
   write_adapter_folder(folder, model, options.adapter);
   check_adapter_folder(folder, model);
-  for (const SafetensorsEntry& entry : SafetensorsFile(folder / "adapter_model.safetensors").entries())
+  const SafetensorsFile adapter(folder / "adapter_model.safetensors");
+  for (const SafetensorsEntry& entry : adapter.entries())
     tensors.written.emplace(entry.name, "LoRA");
   if (!has_weights(options.merged.source)) return 0;
   const PackedBatch probe = probe_batch(model.config);
