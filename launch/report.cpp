@@ -32,7 +32,7 @@ int report(const ReportVerb& verb) {
   const Report content = collect_report(verb.runs);
   for (const EvalResults& result : content.results) {
     const std::string other_data = data_difference(content.results.front(), result);
-    if (!other_data.empty()) std::cout << fmt::format("warning: {}\n", other_data);
+    if (!other_data.empty()) print(fmt::format("warning: {}\n", other_data));
   }
   const std::string html = report_html(content);
   AtomicFile file(out);
