@@ -30,8 +30,6 @@ Qwen2Layer load_layer(const WeightSource& source, int64_t index, const LoadOptio
   return layer;
 }
 
-const DropoutRows* pointer_to(const std::optional<DropoutRows>& rows) { return rows ? &*rows : nullptr; }
-
 torch::Tensor attend(const Qwen2Layer& layer, const DecoderPass& pass, const torch::Tensor& hidden) {
   const DecoderConfig& c = pass.config;
   const auto qkv = linear(rms_norm(hidden, layer.input_norm, c.rms_norm_eps), layer.qkv, pointer_to(pass.dropout));

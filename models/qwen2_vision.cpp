@@ -94,8 +94,6 @@ struct VisionPass {
   std::optional<DropoutRows> dropout;  // of the patches, in the layout's order
 };
 
-const DropoutRows* pointer_to(const std::optional<DropoutRows>& rows) { return rows ? &*rows : nullptr; }
-
 torch::Tensor run_block(const VisionBlock& block, const VisionPass& pass, torch::Tensor hidden) {
   const DropoutRows* dropout = pointer_to(pass.dropout);
   const auto qkv = linear(normalized(hidden, block.norm1), block.qkv, dropout);

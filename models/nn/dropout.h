@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/tensor.h"
@@ -13,6 +14,9 @@ struct DropoutRows {
   int64_t step = 0;
   torch::Tensor row_ids;  ///< [T] int64 on the CPU: the row's number in the step's global batch, each once
 };
+
+/// nullptr: no dropout.
+inline const DropoutRows* pointer_to(const std::optional<DropoutRows>& rows) { return rows ? &*rows : nullptr; }
 
 /// One bit per value, 16 columns in one int16: bit j of mask[t, i] is 1 where column 16 i + j of row t is kept.
 /// [T, ceil(columns / 16)] int16 on the CPU. Kept with chance 1 - p, p rounded to a multiple of 2^-16. A bit depends on
