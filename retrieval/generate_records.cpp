@@ -35,7 +35,7 @@ void GenerateRecordsOptions::describe(FieldList& v) {
   v.field("keep_special_tokens", keep_special_tokens,
           "Special tokens inside an answer, as <|box_start|>, stay in its text; the end token never does.");
 }
-static_assert(field_count<GenerateRecordsOptions>() == 6, "describe() must list every field");
+static_assert(field_count<GenerateRecordsOptions>() == 7, "describe() must list every field");
 namespace {
 
 namespace fs = std::filesystem;
