@@ -10,6 +10,7 @@
 #include "data/image/preprocess.h"
 #include "data/loader/packer.h"
 #include "data/prompt/rerank_answers.h"
+#include "data/sources/records.h"
 
 namespace trireme {
 

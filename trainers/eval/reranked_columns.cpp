@@ -156,7 +156,7 @@ RerankedColumns::RerankedColumns(const EvalConfig& config, const EvalSet& set, C
                                  Progress progress, c10::Device device)
     : state_(std::make_unique<State>(config, set, communicator, std::move(progress), device)) {
   const ImageRoot& image_root = set.benchmark().image_root;
-  for (const EvalSet* each : {&set, state_->fit_set.get()}) {
+  for (const EvalSet* each : std::initializer_list<const EvalSet*>{&set, state_->fit_set.get()}) {
     if (each == nullptr) continue;
     for (const auto& file : each->files()) state_->checkpoint.require_fits(file->records, image_root);
     state_->to_score += candidates_of(*each, state_->config);
