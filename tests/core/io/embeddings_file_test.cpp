@@ -316,13 +316,6 @@ class ForeignFile : public ::testing::Test {
     writer_.set_format({"embeddings", 1, "cc"});
     for (const char* name : {"model", "model_sha256", "adapter_sha256", "rope_mode"}) writer_.set_attribute(name, "x");
   }
-  void add_with_skipped(const std::vector<std::pair<int64_t, int64_t>>& blocks, const std::vector<int64_t>& skipped) {
-    parts_.push_back(embeddings_part_path(out_, static_cast<int>(parts_.size())));
-    EmbeddingsWriter part(parts_.back(), 6, 2, torch::kFloat32, EmbeddingsFileKind::kPart);
-    for (const auto& [first, rows] : blocks) part.write(first, ids_of(first, rows), at::full({rows, 2}, double(first)));
-    for (const int64_t row : skipped) part.skip({row, fmt::format("id {}", row), "no\x1b[2J picture"});
-    part.commit(kInfo);
-  }
   std::string refusal() {
     writer_.commit();
     return message_of<DataError>([&] { EmbeddingsReader{path_}; });
