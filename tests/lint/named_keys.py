@@ -35,13 +35,13 @@ FILE_SUFFIXES = {"json", "jsonl", "yaml", "h5", "pt", "txt", "tsv", "csv", "html
                  "sh", "bin", "model", "png", "jpg", "jinja", "index", "tfevents", "hnsw", "so", "xmp", "sbatch", "tmp"}
 # Dotted names of others: tensors and modules of checkpoints, keys of their JSON files, Python.
 FOREIGN = re.compile(r"^(?:base_model\.|model\.(?:layers|language_model|visual|embed_tokens|norm)\b|visual\.|language_model\."
-                     r"|lm_head\.|torch\.|rope_parameters\.|rope_scaling\.|text_config\.|vision_config\.|std\.|transformers\."
+                     r"|lm_head\.|torch\.|rope_parameters\.|rope_scaling\.|text_config\.|vision_config\.|std\.|transformers\.|json\.dumps"
                      r"|events\.out|added_tokens\.|pre_tokenizer\.|post_processor\.)")
 
 # Options of programs that are not ours.
 OTHER_OPTIONS = {
     "--help", "--version", "--mca", "--bind-to", "--enable-recovery", "--oversubscribe",  # mpirun
-    "--test-dir", "--list-presets", "--label-exclude", "--preset", "--build", "--target", "--parallel",  # CMake
+    "--test-dir", "--list-presets", "--label-exclude", "--preset", "--build", "--target", "--parallel", "--install",  # CMake
     "--no-as-needed", "--no-deps", "--no-install-recommends", "--gtest_output", "--gtest_filter",
 }
 # Where our scripts declare theirs.
@@ -52,7 +52,7 @@ SHARED = ("train", "embed", "generate", "eval", "mine", "rerank")
 # Which verbs run through a file, by the longest prefix that fits; all of SHARED where none does.
 VERBS_OF_FILE = {
     "launch/": (), "core/": (), "losses/": ("train",), "trainers/": ("train",), "trainers/eval/": ("eval", "train"),
-    "trainers/eval/validation": ("train",), "trainers/eval/rerank": ("eval",), "trainers/eval/eval_config": ("eval",),
+    "trainers/run_model": ("export",), "trainers/eval/validation": ("train",), "trainers/eval/rerank": ("eval",), "trainers/eval/eval_config": ("eval",),
     "trainers/eval/run_eval": ("eval",), "trainers/eval/fit_fusion": ("eval",), "trainers/eval/references": ("eval",),
     "data/loader/": ("train",), "data/rerank/": ("train",), "data/sources/mbeir_source": ("train",),
     "data/sources/text_pairs": ("train",), "data/sources/picture_views": ("train",), "data/sources/mined": ("train",),
