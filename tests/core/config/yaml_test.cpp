@@ -92,7 +92,9 @@ TEST(ConfigYaml, RefusesTabsForIndentation) {
 TEST(ConfigYaml, RefusesBytesThatAreNotUtf8) {
   EXPECT_EQ(refusal("name: a\ntags: [caf\xe9]\n"),
             "[config] x.yaml:2: a config must be UTF-8; got \"tags: [caf\\xe9]\"; save the file as UTF-8.");
-  EXPECT_THAT(refusal(std::string("n\0a\0m\0e\0", 8)), testing::HasSubstr("a config must have no control characters"));
+  for (const std::string& utf16 : {std::string("n\0a\0m\0e\0", 8), std::string("\xff\xfen\0", 4)})
+    EXPECT_THAT(refusal(utf16), testing::HasSubstr("a config must be UTF-8 text; got UTF-16 text; save it as UTF-8"));
+  EXPECT_THAT(refusal(std::string("name: a\0", 8)), testing::HasSubstr("a config must have no control characters"));
 }
 
 TEST(ConfigYaml, RefusesControlCharacters) {

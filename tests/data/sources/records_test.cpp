@@ -207,7 +207,7 @@ TEST_F(RecordsTest, RefusesImagesOutsideTheRoot) {
                 resolve_image({root, true}, "dangling.png", "w");
               }),
               HasSubstr("dangling.png"));
-  EXPECT_THAT(message_of<DataError>([&] { resolve_image(root, "none.png", "w"); }), HasSubstr("check --image-root"));
+  EXPECT_THAT(message_of<DataError>([&] { resolve_image(root, "none.png", "w"); }), HasSubstr("check image_root"));
 }
 
 TEST_F(RecordsTest, RefusesBrokenInstructionTables) {
