@@ -16,7 +16,8 @@ install(TARGETS ${_modules} EXPORT trireme
 set(_libtorch_folder "${TORCH_WHEEL_DIR}/lib")
 if(TRIREME_INSTALL_LIBTORCH)
   # Beside each other, so that $ORIGIN finds them; libtorch_cpu's own rpath names the wheel's folders instead.
-  file(GLOB _cuda_stubs "${TORCH_WHEEL_DIR}/../nvidia/*/lib/libcudart.so.13" "${TORCH_WHEEL_DIR}/../nvidia/*/lib/libcupti.so.13")
+  file(GLOB _cuda_stubs "${TORCH_WHEEL_DIR}/../nvidia/*/lib/libcudart.so.13"
+    "${TORCH_WHEEL_DIR}/../nvidia/*/lib/libcupti.so.13")
   install(FILES "${TorchWheel_torch_cpu}" "${TorchWheel_c10}" "${TorchWheel_gomp}" ${_cuda_stubs}
     DESTINATION "${_private_libraries}")
   set(_program_rpath "$ORIGIN/../${_private_libraries}")

@@ -107,8 +107,9 @@ Checkpoint read_checkpoint(const std::filesystem::path& checkpoint_folder) {
   Checkpoint checkpoint;
   try {
     const auto state = nlohmann::ordered_json::parse(read_text_file(state_path));
-    TRIREME_CHECK(state.at("trireme_format") == kCheckpointFormat && state.at("format_version") == kCheckpointVersion, DataError,
-                  "checkpoint", "{} must be a {} of version {}; got {} of version {}; use the program that wrote it.",
+    TRIREME_CHECK(state.at("trireme_format") == kCheckpointFormat && state.at("format_version") == kCheckpointVersion,
+                  DataError, "checkpoint",
+                  "{} must be a {} of version {}; got {} of version {}; use the program that wrote it.",
                   quote_path(state_path), kCheckpointFormat, kCheckpointVersion, state.at("trireme_format").dump(),
                   state.at("format_version").dump());
     state.at("step").get_to(checkpoint.step);

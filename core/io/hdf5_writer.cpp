@@ -230,13 +230,13 @@ void Hdf5Writer::create(const std::string& name, c10::ScalarType dtype, const st
   const bool growing = shape[0] == kGrowingRows;
   const int64_t chunk_rows = shape[0] > 0 ? std::min(hdf5_chunk_rows(row_bytes), shape[0]) : hdf5_chunk_rows(row_bytes);
   WrittenDataset dataset{state_->create_dataset(name, hdf5_number_type(dtype), shape, chunk_rows),
-                  dtype,
-                  shape,
-                  growing,
-                  row_bytes,
-                  chunk_rows,
-                  {},
-                  {}};
+                         dtype,
+                         shape,
+                         growing,
+                         row_bytes,
+                         chunk_rows,
+                         {},
+                         {}};
   dataset.shape[0] = std::max<int64_t>(shape[0], 0);
   state_->number_datasets.emplace(name, std::move(dataset));
 }

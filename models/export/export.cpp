@@ -73,8 +73,7 @@ double write_adapter(Model& model, const fs::path& folder, const ExportOptions& 
   write_adapter_folder(folder, model, options.adapter);
   check_adapter_folder(folder, model);
   const SafetensorsFile adapter(folder / "adapter_model.safetensors");
-  for (const SafetensorsEntry& entry : adapter.entries())
-    tensors.written.emplace(entry.name, "LoRA");
+  for (const SafetensorsEntry& entry : adapter.entries()) tensors.written.emplace(entry.name, "LoRA");
   if (!has_weights(options.merged.source)) return 0;
   const PackedBatch probe = probe_batch(model.config);
   return compared(outputs_of_folder(options.merged.source, &folder, model, probe), outputs_of(model, probe), kTolerance,

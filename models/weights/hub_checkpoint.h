@@ -28,8 +28,8 @@ namespace trireme {
 /// different ones are two: config() then says that the head is not tied. Not tied: it must be in the files with shape
 /// [vocab_size, hidden_size], unless they are in base-model naming (saved without a head).
 /// throws DataError: see read_model_config and SafetensorsFolder; pytorch_model.bin only; two file names for one
-///        tensor; a dtype other than bfloat16, float16, float32 (files may mix these); the untied head absent. ShapeError: its
-///        shape.
+///        tensor; a dtype other than bfloat16, float16, float32 (files may mix these); the untied head absent.
+///        ShapeError: its shape.
 /// cost   headers and mmap only; a page is read when a tensor's values are. Where a head that is said to be tied lies
 ///        beside the embeddings, both are read to compare them.
 class HubCheckpoint {

@@ -92,8 +92,9 @@ std::string gallery_json(const Gallery& gallery) {
     tasks.push_back(
         {{"task", task.task}, {"label", task.label}, {"instruction", task.instruction}, {"cases", std::move(cases)}});
   }
-  const Json json = {{"trireme_format", "gallery"}, {"format_version", kGalleryFormatVersion}, {"depth", gallery.depth},
-                     {"notice", gallery.notice},    {"tasks", std::move(tasks)},        {"pictures", gallery.pictures}};
+  const Json json = {{"trireme_format", "gallery"}, {"format_version", kGalleryFormatVersion},
+                     {"depth", gallery.depth},      {"notice", gallery.notice},
+                     {"tasks", std::move(tasks)},   {"pictures", gallery.pictures}};
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
