@@ -121,7 +121,7 @@ TEST(Refusal, NamesWhatDoesNotFit) {
   const Model text_only = load_golden_model("qwen2_hub");
   PackedBatch batch = packed(golden_cases("qwen2_hub"), text_only.config);
   batch.patches = at::zeros({4, 1176});
-  batch.grid = at::tensor({{1, 2, 2}}, torch::kInt64);
+  batch.grid = at::tensor({1, 2, 2}, torch::kInt64).unsqueeze(0);
   EXPECT_THAT(message_of<ShapeError>([&] { embed(text_only, batch); }), HasSubstr("text"));
 }
 
