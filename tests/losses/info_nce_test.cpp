@@ -231,8 +231,8 @@ TEST(InfoNce, EqualityToOneRankFailsWhenACollectiveDoesNothing) {
 TEST(InfoNceMetrics, AreThoseOfTheScores) {
   // Unit rows in a plane: two pairs that agree, one whose candidate stands nearer to another query.
   Batch batch;
-  batch.rows.query = at::tensor({{1.0, 0.0}, {0.0, 1.0}, {-1.0, 0.0}}, torch::kFloat64);
-  batch.rows.candidate = at::tensor({{2.0, 0.0}, {0.0, 3.0}, {0.6, 0.8}}, torch::kFloat64);
+  batch.rows.query = at::tensor({1.0, 0.0, 0.0, 1.0, -1.0, 0.0}, torch::kFloat64).view({3, 2});
+  batch.rows.candidate = at::tensor({2.0, 0.0, 0.0, 3.0, 0.6, 0.8}, torch::kFloat64).view({3, 2});
   for (const ContrastCompute compute : kComputes) {
     const std::vector<double> metrics = evaluate_alone(batch, {.compute = compute, .tile_rows = 2}).metrics;
     EXPECT_NEAR(metrics[0], 2.0 / 3, 1e-12);                             // accuracy
