@@ -189,14 +189,15 @@ TEST_F(EvaluateTest, ValidationOfALiveModelTellsMeansAndRows) {
   ValidationConfig validation;
   validation.benchmark = config_;
   const Validation opened(validation);
-  const ValidationScores scores = opened.run(checkpoint.embedder({}), alone);
+  const auto finite = [](const std::string& where) { FAIL() << where << " is not finite"; };
+  const ValidationScores scores = opened.run(checkpoint.embedder({}), alone, finite);
   const auto& values = scores.values;
   std::vector<std::string> keys;
   for (const auto& [key, value] : values) keys.push_back(key);
   EXPECT_THAT(keys, ElementsAre("val/recall_at_1", "val/recall_at_5", "val/recall_at_10", "val_rows/names",
                                 "val_rows/pictures"));
   EXPECT_EQ(values[2].second, 1.0) << "every pool has fewer than ten";
-  EXPECT_EQ(opened.run(checkpoint.embedder({}), alone).values, values);
+  EXPECT_EQ(opened.run(checkpoint.embedder({}), alone, finite).values, values);
   EXPECT_EQ(scores.best_key, "val/recall_at_5") << "the headline of both tasks";
   EXPECT_EQ(scores.best_value, values[1].second);
 }
