@@ -128,7 +128,8 @@ MinedBlock mine_block(const torch::Tensor& vectors, std::span<const MiningQuery>
   ExcludedRows excluded;
   for (const MiningQuery& query : queries) {
     excluded.push_back(query.excluded);
-    TRIREME_ASSERT(depth <= pool.vectors.rows() - std::ssize(query.excluded), "depth {} for {}", depth, query.id);
+    TRIREME_ASSERT(query.excluded.empty() || depth <= pool.vectors.rows() - std::ssize(query.excluded),
+                   "depth {} for {}", depth, query.id);
   }
   const torch::Tensor rows = vectors.to(torch::kFloat32).contiguous();
   const Neighbours found = search(rows, pool.vectors, pool.ids, depth, options, communicator, excluded, progress);
