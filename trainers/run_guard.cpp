@@ -1,6 +1,8 @@
 #include "trainers/run_guard.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -19,17 +21,19 @@ nlohmann::json number(double value) {
   return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(fmt::format("{}", value));
 }
 
-/// The first tensor that holds NaN or infinity; nullptr when none does. Reads the device once.
-const std::string* not_finite(const NamedTensors& tensors) {
-  if (tensors.empty()) return nullptr;
+/// The first tensor that holds NaN or infinity; nullopt when none does. Reads the device once.
+std::optional<std::string> not_finite(const NamedTensors& tensors) {
+  NamedTensors filled;
+  std::ranges::copy_if(tensors, std::back_inserter(filled), [](const auto& each) { return each.second.numel() > 0; });
+  if (filled.empty()) return std::nullopt;
   const c10::NoGradGuard no_grad;
-  std::vector<torch::Tensor> largest = at::_foreach_norm(values_of(tensors), std::numeric_limits<double>::infinity());
+  std::vector<torch::Tensor> largest = at::_foreach_norm(values_of(filled), std::numeric_limits<double>::infinity());
   for (torch::Tensor& each : largest) each = each.to(torch::kFloat32);
   const torch::Tensor all = at::stack(largest).cpu();
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    if (!std::isfinite(all.const_data_ptr<float>()[i])) return &tensors[i].first;
+  for (std::size_t i = 0; i < filled.size(); ++i) {
+    if (!std::isfinite(all.const_data_ptr<float>()[i])) return filled[i].first;
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -50,7 +54,7 @@ void RunGuard::examine(const std::vector<StepHealth>& steps) {
 
 void RunGuard::examine(const std::vector<StepHealth>& steps, const NamedTensors& weights) {
   examine(steps);
-  if (const std::string* name = not_finite(weights)) {
+  if (const std::optional<std::string> name = not_finite(weights)) {
     end({"the weights must be finite", fmt::format("NaN or infinity in {} after the step's update", *name)});
   }
 }
