@@ -71,12 +71,12 @@ TEST_F(RunFolderTest, InspectTellsWhatARunHoldsAndWhichCheckpointsAreWhole) {
   EXPECT_THAT(told.out,
               AllOf(HasSubstr("run\n"), HasSubstr("started         1 time, last"), HasSubstr("steps done      4"),
                     HasSubstr("curves          to step 3"), HasSubstr("parameters of"), HasSubstr("AdamW"),
-                    HasSubstr("step_000002     valid\n"), HasSubstr("step_000004     valid, the newest\n")));
+                    HasSubstr("step_000002   valid\n"), HasSubstr("step_000004   valid, the newest\n")));
   std::ofstream(at("run/checkpoints/step_000004/state.json"), std::ios::app) << "x";
   const ProgramResult damaged = inspect(at("run"));
   EXPECT_EQ(damaged.exit_code, 0) << damaged.err;
-  EXPECT_THAT(damaged.out, AllOf(HasSubstr("steps done      2"), HasSubstr("step_000004     damaged: "),
-                                 HasSubstr("step_000002     valid, the newest")));
+  EXPECT_THAT(damaged.out, AllOf(HasSubstr("steps done      2"), HasSubstr("step_000004   damaged: "),
+                                 HasSubstr("step_000002   valid, the newest")));
   fs::remove_all(at("run/checkpoints"));
   EXPECT_THAT(inspect(at("run")).out, HasSubstr("checkpoints     none"));
 }

@@ -101,8 +101,8 @@ TEST_F(ValidationRun, KeepsTheBestCheckpointBesideTheNewestAndExportsIt) {
   EXPECT_THAT(newest.err, AllOf(HasSubstr("step_000060"), HasSubstr("the best by validation is step_000005")));
   EXPECT_THAT(numbered.err, HasSubstr("step_000060, as asked"));
   const auto inspected = [&](const fs::path& path) { return run_program({TRIREME_BINARY, "inspect", path}).out; };
-  EXPECT_THAT(inspected(at("run")), AllOf(HasSubstr("step_000005     valid, the best by its validation\n"),
-                                          HasSubstr("step_000060     valid, the newest\n")));
+  EXPECT_THAT(inspected(at("run")), AllOf(HasSubstr("step_000005   valid, the best by its validation\n"),
+                                          HasSubstr("step_000060   valid, the newest\n")));
   EXPECT_THAT(
       inspected(at("run/checkpoints/step_000060")),
       AllOf(HasSubstr("best            step_000005, "), HasSubstr("by its validation; 11 evaluations since were")));
