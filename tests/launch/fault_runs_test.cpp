@@ -172,7 +172,8 @@ TEST_F(FaultRun, ARunDirectoryOfAnotherRecipeIsRefused) {
 }
 
 TEST_F(FaultRun, ABatchSmallerThanTheRanksIsRefused) {
-  expect_refused(train({"data.sampler.pairs_global=1"}, 2), 2, {"pairs_global", "1 pairs and 2 ranks"});
+  expect_refused(train({"data.sampler.pairs_global=1", "data.hard_negatives=1"}, 2), 2,
+                 {"pairs_global", "1 pairs and 2 ranks"});
   EXPECT_FALSE(fs::exists(at("run")));
 }
 

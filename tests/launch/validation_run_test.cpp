@@ -132,7 +132,7 @@ TEST_F(ValidationRun, EndsWhenItsPatienceIsOverAndStaysEnded) {
 
 TEST_F(ValidationRun, EmbeddingsThatAreNotFiniteEndTheRunWithEvidence) {
   // The update is finite, and what the model makes of it is not.
-  const ProgramResult ran = train(validated(at("run"), {"train.steps=1", "optim.peak_lr=3e38", "optim.clip_norm=null",
+  const ProgramResult ran = train(validated(at("run"), {"train.steps=1", "optim.peak_lr=3e37", "optim.clip_norm=null",
                                                         "schedule.kind=constant", "schedule.warmup_steps=0"}));
   expect_refused(ran, 6, {"[step 0]", "the validation's embeddings must be finite", ".jsonl:1", "diverged.json"});
   EXPECT_EQ(nlohmann::json::parse(read_text_file(at("run/diverged.json"))).at("step"), 0);
