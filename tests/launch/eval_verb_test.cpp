@@ -164,7 +164,7 @@ TEST_F(EvalVerbTest, RefusesBeforeWeightsAreRead) {
   benchmark_.write("qrels/test/names.txt", "9:1 0 9:11\n");
   expect_refused(eval(), 3, {"names.txt:1"});
   expect_refused(eval({"benchmark.tasks=[nams_test]"}), 2, {"did you mean names_test?"});
-  expect_refused(eval({"metrics.depth=3"}), 2, {"metrics.depth", "recall@5"});
+  expect_refused(eval({"metrics.depth=3"}), 2, {"[metrics] depth", "recall@5"});
   expect_refused(eval({"embed.modl=x"}), 2, {"embed.modl", "embed.model"});
   expect_refused(eval({"benchmark.root=/nowhere"}), 3, {"tasks.yaml"});
   expect_refused(run_program({TRIREME_BINARY, "eval", at("none.yaml")}), 3, {"none.yaml"});
