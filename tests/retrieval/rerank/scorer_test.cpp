@@ -106,7 +106,7 @@ class RerankScorerTest : public testing::Test {
   const Model model_ = model_for(tokenizer_);
 };
 
-/// tolerance: 1e-5 in float32. In bfloat16 a processor without AVX-512 multiplies by another kernel for other numbers of
+/// tolerance: 1e-5 in float32. In bfloat16 a processor without AVX-512 takes another kernel for other numbers of
 /// rows, so a logit may round the other way: half a bfloat16 step of a logit below 4 is 0.008, of a probability 0.004.
 void expect_same_scores(const std::vector<double>& ours, const std::vector<double>& expected, bool bits,
                         double tolerance = 1e-5) {
