@@ -155,15 +155,16 @@ TEST_F(GenerateVerbTest, EndsAtTheCheckpointsEndTokens) {
 }
 
 TEST_F(GenerateVerbTest, AnEndTokenIsInNoTextWhetherSpecialOrNot) {
-  const json one = first_line("1"), two = first_line("2");
+  const json one = first_line("1", kSampled), two = first_line("2", kSampled);
   ASSERT_EQ(two.at("tokens").at(0), one.at("tokens").at(0));
+  ASSERT_NE(two.at("tokens").at(1), two.at("tokens").at(0));
   ASSERT_NE(two.at("text"), one.at("text")) << "the second token has a text of its own";
   const int64_t end = two.at("tokens").at(1);
   folder_.write("model/generation_config.json", fmt::format(R"({{"eos_token_id": {}}})", end));
   for (const bool special : {false, true}) {
     if (special) make_special(end);
     for (const char* keeps : {"--no-keep-special-tokens", "--keep-special-tokens"}) {
-      const json ended = first_line("6", {keeps});
+      const json ended = first_line("6", joined(kSampled, {keeps}));
       EXPECT_EQ(ended.at("tokens"), two.at("tokens"));
       EXPECT_EQ(ended.at("finish"), "stop");
       EXPECT_EQ(ended.at("text"), one.at("text")) << special << " " << keeps;
@@ -172,9 +173,9 @@ TEST_F(GenerateVerbTest, AnEndTokenIsInNoTextWhetherSpecialOrNot) {
 }
 
 TEST_F(GenerateVerbTest, OtherSpecialTokensAreInTheTextWhenAskedFor) {
-  const json before = first_line("3"), one = first_line("1");
+  const json before = first_line("3", kSampled), one = first_line("1", kSampled);
   make_special(before.at("tokens").at(1));
-  const json kept = first_line("3", {"--keep-special-tokens"}), without = first_line("3");
+  const json kept = first_line("3", joined(kSampled, {"--keep-special-tokens"})), without = first_line("3", kSampled);
   EXPECT_EQ(without.at("tokens"), before.at("tokens"));
   EXPECT_EQ(kept.at("tokens"), before.at("tokens"));
   EXPECT_EQ(kept.at("text"), before.at("text"));
