@@ -7,6 +7,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -305,7 +306,7 @@ TEST(InfoNce, CapsALearnedTemperature) {
   const Batch batch = random_batch(5, 0, 4, torch::kFloat64);
   for (const ContrastCompute compute : kComputes) {
     const InfoNceConfig config{.learn_temperature = true, .min_temperature = 0.1, .compute = compute};
-    const torch::Tensor below = at::tensor(std::log(1 / 0.02), torch::kFloat64).requires_grad_();
+    const torch::Tensor below = at::scalar_tensor(std::log(1 / 0.02), torch::kFloat64).requires_grad_();
     SelfCommunicator self;
     const torch::Tensor loss = info_nce(batch.rows, batch.labels, config, self, below).loss;
     loss.backward();
