@@ -128,8 +128,8 @@ MinedBlock mine_block(const torch::Tensor& vectors, std::span<const MiningQuery>
   ExcludedRows excluded;
   for (const MiningQuery& query : queries) {
     excluded.push_back(query.excluded);
-    TRIREME_ASSERT(query.excluded.empty() || depth <= pool.vectors.rows() - std::ssize(query.excluded),
-                   "depth {} for {}", depth, query.id);
+    TRIREME_ASSERT(depth > pool.vectors.rows() || depth <= pool.vectors.rows() - std::ssize(query.excluded),
+                   "depth {} for {}", depth, query.id);  // a depth beyond the pool is search's to refuse
   }
   const torch::Tensor rows = vectors.to(torch::kFloat32).contiguous();
   const Neighbours found = search(rows, pool.vectors, pool.ids, depth, options, communicator, excluded, progress);
