@@ -1,7 +1,7 @@
 # Compile settings shared by all of our targets, the precompiled header, and trireme_module().
 
-# A cache of compilations is for those who go to and fro between branches: it makes a first build a third dearer, for it
-# preprocesses each file and hashes the precompiled header.
+# A cache of compilations is for those who go to and fro between branches: it makes a first build a quarter dearer, for
+# it preprocesses each file and hashes the precompiled header.
 if(TRIREME_CCACHE)
   find_program(TRIREME_CCACHE_PROGRAM ccache REQUIRED)
   set(CMAKE_CXX_COMPILER_LAUNCHER

@@ -14,9 +14,7 @@ static_assert(field_count<MetricsFile>() == 1, "describe() must list every field
 
 void MetricsFile::write(const nlohmann::ordered_json& values, const Job& job) const {
   if (!metrics || job.communicator.rank() != 0) return;
-  AtomicFile file(*metrics);
-  file.write(values.dump(2) + "\n");
-  file.commit();
+  write_text_file(*metrics, values.dump(2) + "\n");
 }
 
 }  // namespace trireme

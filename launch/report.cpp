@@ -35,9 +35,7 @@ int report(const ReportVerb& verb) {
     if (!other_data.empty()) print(fmt::format("warning: {}\n", other_data));
   }
   const std::string html = report_html(content);
-  AtomicFile file(out);
-  file.write(html);
-  file.commit();
+  write_text_file(out, html);
   print(fmt::format("wrote {} ({:.1f} KB)\n", out.string(), static_cast<double>(html.size()) / 1000));
   return 0;
 }

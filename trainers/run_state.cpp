@@ -106,9 +106,7 @@ void RunState::checkpoint(int64_t step, const NamedTensors& leaves, const Optimi
 
 void RunState::write_file(std::string_view name, const std::string& text) {
   if (!directory_) return;
-  AtomicFile file(folder_ / name);
-  file.write(text);
-  file.commit();
+  write_text_file(folder_ / name, text);
 }
 
 void RunState::finish() {

@@ -24,12 +24,6 @@ constexpr std::string_view kCheckpointFormat = "checkpoint";
 constexpr int64_t kCheckpointVersion = 1;
 const std::array<std::string, 4> kFiles = {"weights.safetensors", "optimizer.safetensors", "state.json", "config.yaml"};
 
-void write_text(const std::filesystem::path& path, std::string_view text) {
-  AtomicFile file(path);
-  file.write(text);
-  file.commit();
-}
-
 std::string state_json(const Checkpoint& checkpoint) {
   for (const auto& [name, value] : checkpoint.counters) {
     TRIREME_ASSERT(std::isfinite(value), "counter {} is {}", name, value);
@@ -91,8 +85,8 @@ void write_checkpoint(const std::filesystem::path& folder, const Checkpoint& che
   const TemporaryFolder made(folder / fmt::format(".{}.{}.tmp", name, ::getpid()));
   write_safetensors(made.path() / kFiles[0], checkpoint.weights);
   write_safetensors(made.path() / kFiles[1], checkpoint.optimizer);
-  write_text(made.path() / kFiles[2], state_json(checkpoint));
-  write_text(made.path() / kFiles[3], checkpoint.config_yaml);
+  write_text_file(made.path() / kFiles[2], state_json(checkpoint));
+  write_text_file(made.path() / kFiles[3], checkpoint.config_yaml);
   write_manifest(made.path(), kFiles);
   sync_folder(made.path());
   // A run that went on from an older checkpoint, because this one was damaged, comes by here again.

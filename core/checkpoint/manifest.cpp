@@ -65,9 +65,7 @@ void write_manifest(const std::filesystem::path& folder, std::span<const std::st
                                            {"format_version", kVersion},
                                            {"xxh3_64_of_files", own},
                                            {"files", std::move(files)}};
-  AtomicFile file(folder / kName);
-  file.write(manifest.dump());
-  file.commit();
+  write_text_file(folder / kName, manifest.dump());
 }
 
 void check_manifest(const std::filesystem::path& folder) {

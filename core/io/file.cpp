@@ -144,4 +144,10 @@ std::string read_text_file(const std::filesystem::path& path, std::size_t max_by
   }
 }
 
+void write_text_file(const std::filesystem::path& path, std::string_view text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.commit();
+}
+
 }  // namespace trireme

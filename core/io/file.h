@@ -49,5 +49,7 @@ class AtomicFile {
 
 /// The file's text; throws DataError when it is missing, unreadable or above `max_bytes`.
 std::string read_text_file(const std::filesystem::path& path, std::size_t max_bytes = 1ull << 30);
+/// The text as the whole file, or no change: an AtomicFile of one piece. throws what it throws.
+void write_text_file(const std::filesystem::path& path, std::string_view text);
 
 }  // namespace trireme

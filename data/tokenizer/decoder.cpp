@@ -4,6 +4,7 @@
 #include <limits>
 #include <optional>
 
+#include "core/utf8.h"
 #include "data/tokenizer/byte_level.h"
 
 namespace trireme {
@@ -41,7 +42,7 @@ class ByteFallback : public Decoder {
     std::string bytes;
     const auto flush = [&] {
       if (bytes.empty()) return;
-      if (utf8::is_valid(bytes)) {
+      if (is_valid_utf8(bytes)) {
         parts.push_back(bytes);
       } else {
         parts.insert(parts.end(), bytes.size(), "\xEF\xBF\xBD");

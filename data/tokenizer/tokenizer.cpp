@@ -6,6 +6,7 @@
 #include "core/io/json_text.h"
 #include "core/io/quote.h"
 #include "core/io/text.h"
+#include "core/utf8.h"
 #include "data/tokenizer/added_tokens.h"
 #include "data/tokenizer/component.h"
 #include "data/tokenizer/decoder.h"
@@ -110,7 +111,7 @@ Tokenizer Tokenizer::from_json(std::string_view json, std::string_view name) {
 std::vector<int64_t> Tokenizer::encode(std::string_view text) const {
   TRIREME_CHECK(text.size() <= kMaxTextBytes, DataError, "tokenizer",
                 "a text must have at most {} bytes; got {}; cut it.", kMaxTextBytes, text.size());
-  TRIREME_CHECK(utf8::is_valid(text), DataError, "tokenizer",
+  TRIREME_CHECK(is_valid_utf8(text), DataError, "tokenizer",
                 "text must be valid UTF-8; got {} at byte {}; repair the text.",
                 quote_text(text.substr(utf8::valid_prefix(text), 8)), utf8::valid_prefix(text));
   std::vector<int64_t> ids;

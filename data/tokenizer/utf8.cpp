@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include <simdjson.h>
+#include "core/utf8.h"
 
 namespace trireme::utf8 {
 namespace {
@@ -48,8 +48,6 @@ bool is_ascii(std::string_view text) {
   return true;
 }
 
-bool is_valid(std::string_view text) { return simdjson::validate_utf8(text); }
-
 std::size_t valid_prefix(std::string_view text) {
   std::size_t i = 0;
   while (i < text.size()) {
@@ -61,7 +59,7 @@ std::size_t valid_prefix(std::string_view text) {
 }
 
 std::string lossy(std::string_view bytes) {
-  if (is_valid(bytes)) return std::string(bytes);
+  if (is_valid_utf8(bytes)) return std::string(bytes);
   std::string text;
   text.reserve(bytes.size() + 16);
   for (std::size_t i = 0; i < bytes.size();) {

@@ -47,7 +47,6 @@ inline void append(std::string& text, char32_t code_point) {
 }
 
 bool is_ascii(std::string_view text);
-bool is_valid(std::string_view text);
 /// Bytes in front of the first broken sequence: text.size() when there is none.
 std::size_t valid_prefix(std::string_view text);
 /// Every broken sequence becomes U+FFFD, one for each maximal part of a well-formed sequence (Unicode 16, section 3.9,

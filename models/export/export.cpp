@@ -108,9 +108,7 @@ void write_record(const fs::path& folder, ExportFormat format, const ExportOptio
       {"format", choice_name(format)},          {"created_by", created_by()},
       {"base", options.merged.source.string()}, {"largest_difference", exported.difference},
       {"tensors", exported.tensors.written},    {"left_out", exported.tensors.left_out}};
-  AtomicFile file(folder / kMarker);
-  file.write(json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
-  file.commit();
+  write_text_file(folder / kMarker, json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 /// "5 as in the base, 2 trained".

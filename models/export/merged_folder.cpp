@@ -112,12 +112,6 @@ std::string companion_text(const fs::path& file) {
   return text;
 }
 
-void write_text(const fs::path& path, const std::string& text) {
-  AtomicFile file(path);
-  file.write(text);
-  file.commit();
-}
-
 std::string shard_name(std::size_t index, std::size_t count) {
   return count == 1 ? "model.safetensors" : fmt::format("model-{:05}-of-{:05}.safetensors", index + 1, count);
 }
@@ -180,18 +174,18 @@ void write_merged_folder(const fs::path& folder, Model& model, const MergedExpor
   }
   if (shards.size() > 1) {
     const Json index{{"metadata", {{"total_size", total_bytes}}}, {"weight_map", weight_map}};
-    write_text(folder / "model.safetensors.index.json", index.dump(2) + "\n");
+    write_text_file(folder / "model.safetensors.index.json", index.dump(2) + "\n");
   }
 
   const std::string config_text = read_utf8_file(options.source / "config.json");
   Json config = Json::parse(with_odd_values_apart(config_text).value_or(config_text));
   set_dtype(config, dtype_name(options.dtype));
   set_tied(config, merged.decoder.tie_word_embeddings);
-  write_text(folder / "config.json", with_odd_values_back(config.dump(2)) + "\n");
+  write_text_file(folder / "config.json", with_odd_values_back(config.dump(2)) + "\n");
   for (const char* companion : kCompanions) {
     std::error_code error;
     if (!fs::exists(options.source / companion, error)) continue;
-    write_text(folder / companion, companion_text(options.source / companion));
+    write_text_file(folder / companion, companion_text(options.source / companion));
   }
 }
 

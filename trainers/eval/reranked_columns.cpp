@@ -79,12 +79,6 @@ nlohmann::ordered_json json_of(const PositionBias& bias) {
           {"consistency", bias.consistency}};
 }
 
-void write_file(const fs::path& path, const std::string& text) {
-  AtomicFile file(path);
-  file.write(text);
-  file.commit();
-}
-
 }  // namespace
 
 struct RerankedColumns::State {
@@ -240,7 +234,7 @@ void RerankedColumns::write() const {
   if (!state_->config.position_bias) return;
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   for (const auto& [task, bias] : state_->position_bias) json[task] = json_of(bias);
-  write_file(out / "position_bias.json", json.dump(2) + "\n");
+  write_text_file(out / "position_bias.json", json.dump(2) + "\n");
 }
 
 }  // namespace trireme

@@ -139,24 +139,18 @@ class FileEmbedder {
   std::map<fs::path, Fingerprint> fingerprints_;  ///< by the file's path in the benchmark
 };
 
-void write_file(const fs::path& path, const std::string& text) {
-  AtomicFile file(path);
-  file.write(text);
-  file.commit();
-}
-
 /// Each column's numbers and examples in a folder of its own, the first one's in `out`; all in one page.
 void write_outputs(const fs::path& out, const std::vector<EvalResults>& columns, std::vector<Gallery> galleries) {
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const fs::path folder = columns[i].reranked_by ? out / fmt::format("{}_{}", i, columns[i].reranked_by->mode) : out;
     fs::create_directories(folder);
-    write_file(folder / "results.json", results_json(columns[i]));
-    write_file(folder / "gallery.json", gallery_json(galleries[i]));
+    write_text_file(folder / "results.json", results_json(columns[i]));
+    write_text_file(folder / "gallery.json", gallery_json(galleries[i]));
   }
-  write_file(out / "report.html",
-             report_html({.results = columns,
-                          .curves = {},
-                          .gallery = LabelledGallery{columns.back().label, std::move(galleries.back())}}));
+  write_text_file(out / "report.html",
+                  report_html({.results = columns,
+                               .curves = {},
+                               .gallery = LabelledGallery{columns.back().label, std::move(galleries.back())}}));
 }
 
 }  // namespace

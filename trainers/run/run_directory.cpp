@@ -62,12 +62,6 @@ void check_writable(const std::filesystem::path& folder) {
   if (::access(there.c_str(), W_OK | X_OK) != 0) throw_write_failure(folder, errno);
 }
 
-void replace_file(const std::filesystem::path& path, std::string_view text) {
-  AtomicFile file(path);
-  file.write(text);
-  file.commit();
-}
-
 /// Of a run that has a config but no checkpoint: it may differ from `now` in what has no effect on values.
 void check_same_config(const std::filesystem::path& config_path, const RunIdentity& identity, const Checkpoint& now,
                        std::vector<std::string> allow) {
@@ -162,7 +156,7 @@ void add_environment(const std::filesystem::path& path, const RunIdentity& ident
                          {"sha256", identity.base.sha256},
                          {"fingerprint", nlohmann::ordered_json::parse(identity.base.fingerprint.json())}};
   starts.push_back(std::move(start));
-  replace_file(path, starts.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  write_text_file(path, starts.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 /// The run's own file, cut back to where the checkpoint stood; a new run's is empty.
@@ -233,7 +227,7 @@ RunDirectory::RunDirectory(std::filesystem::path folder, const RunIdentity& iden
   if (is_known) checkpoint_ = find_checkpoint(checkpoints(), now, resume, log);
   if (is_known && !checkpoint_) check_same_config(config_path, identity, now, resume.allow);
 
-  replace_file(config_path, identity.config_dump);
+  write_text_file(config_path, identity.config_dump);
   add_environment(path_ / kEnvironmentName, identity);
   constexpr uint64_t kKeepAll = std::numeric_limits<uint64_t>::max();
   files_ = std::make_unique<Files>(Files{open_growing(path_ / kMetricsName, checkpoint_, log),
