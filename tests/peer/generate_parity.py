@@ -115,7 +115,9 @@ class Comparison:
             worst = max(worst, abs(line["log_probability"] - wanted) / len(tokens))
             ended += line["finish"] == "stop"
             assert line["finish"] == ("stop" if tokens[-1] in stop else "length"), record["id"]
-            text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+            # The token that ended it is in no text, special or not.
+            kept = tokens[:-1] if tokens[-1] in stop else tokens
+            text = self.tokenizer.decode(kept, skip_special_tokens=True)
             assert line["text"] == text, f"{record['id']}: {line['text']!r} for {text!r}"
         return total, ties, ended, worst
 
