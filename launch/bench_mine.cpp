@@ -6,7 +6,7 @@
 #include <ATen/Parallel.h>
 
 #include "core/elapsed.h"
-#include "core/io/hard_negatives_file.h"
+#include "data/sources/hard_negatives_file.h"
 #include "launch/benches.h"
 #include "launch/environment.h"
 #include "launch/generated_corpus.h"

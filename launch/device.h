@@ -6,7 +6,7 @@
 
 #include <c10/core/Device.h>
 
-#include "core/dist/connect.h"
+#include "core/distributed/connect.h"
 
 namespace trireme {
 

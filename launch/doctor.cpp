@@ -11,7 +11,7 @@
 #include <ATen/Parallel.h>
 #include <torch/version.h>
 
-#include "core/dist/connect.h"
+#include "core/distributed/connect.h"
 #include "core/error.h"
 #include "core/io/hdf5.h"
 #include "core/version.h"

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "core/dist/connect.h"
+#include "core/distributed/connect.h"
 
 namespace trireme {
 

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "core/config/help.h"
+#include "evaluation/run_eval.h"
 #include "launch/config_arguments.h"
 #include "launch/job.h"
 #include "launch/options.h"
@@ -9,7 +10,6 @@
 #include "launch/verbs.h"
 #include "retrieval/checkpoint_inputs.h"
 #include "retrieval/report/text_table.h"
-#include "trainers/eval/run_eval.h"
 
 namespace trireme {
 namespace {

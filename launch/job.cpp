@@ -5,7 +5,7 @@
 #include <ATen/Parallel.h>
 
 #include "core/config/field_list.h"
-#include "core/dist/run_as_rank.h"
+#include "core/distributed/run_as_rank.h"
 #include "launch/environment.h"
 
 namespace trireme {

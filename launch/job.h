@@ -5,8 +5,8 @@
 #include <functional>
 #include <optional>
 
-#include "core/dist/communicator.h"
-#include "core/dist/connect.h"
+#include "core/distributed/communicator.h"
+#include "core/distributed/connect.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "launch/device.h"

@@ -1,7 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <map>
 
-#include "core/dist/run_as_rank.h"
+#include "core/distributed/run_as_rank.h"
 #include "core/version.h"
 #include "launch/benches.h"
 #include "launch/cpu_settings.h"

@@ -2,7 +2,7 @@
 
 #include <functional>
 
-#include "core/dist/connect.h"
+#include "core/distributed/connect.h"
 
 namespace CLI {
 class App;

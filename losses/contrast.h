@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/tensor.h"
 #include "losses/info_nce.h"
 #include "losses/pair_exclusion.h"

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/tensor.h"
 #include "losses/info_nce.h"
 #include "losses/row_layout.h"

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/tensor.h"
 
 namespace trireme {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/tensor.h"
 
 namespace trireme {

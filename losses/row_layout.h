@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/tensor.h"
 
 namespace trireme {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/io/embeddings_file.h"
 #include "data/sources/records.h"
 #include "retrieval/embedder.h"

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/dist/communicator.h"
-#include "core/dist/files_hash.h"
+#include "core/distributed/communicator.h"
+#include "core/distributed/files_hash.h"
 #include "core/io/fingerprint.h"
 #include "core/tensor.h"
 #include "data/image/preprocess.h"

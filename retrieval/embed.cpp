@@ -3,7 +3,7 @@
 #include <chrono>
 
 #include "core/config/field_list.h"
-#include "core/dist/agreement.h"
+#include "core/distributed/agreement.h"
 #include "retrieval/checkpoint_embedder.h"
 #include "retrieval/embeddings_output.h"
 #include "retrieval/fingerprint_of.h"

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "retrieval/embedder.h"
 
 namespace trireme {

@@ -9,7 +9,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "core/config/field_list.h"
-#include "core/dist/agreement.h"
+#include "core/distributed/agreement.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "models/batch_device.h"

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/io/embeddings_file.h"
 #include "core/tensor.h"
 #include "data/image/image.h"

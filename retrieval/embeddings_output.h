@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/io/embeddings_file.h"
 #include "core/tensor.h"
 

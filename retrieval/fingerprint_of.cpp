@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/config/field_count.h"
-#include "core/dist/agreement.h"
+#include "core/distributed/agreement.h"
 #include "core/io/file.h"
 #include "core/io/file_stamp.h"
 #include "core/io/hash.h"

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/io/fingerprint.h"
 #include "data/image/preprocess.h"
 #include "data/loader/picture_digest.h"
@@ -14,7 +14,7 @@
 namespace trireme {
 
 // The parts of a fingerprint, each in one place; docs/formats.md says the same in words. Weights are hashed elsewhere,
-// beside loading (core/dist/files_hash.h).
+// beside loading (core/distributed/files_hash.h).
 
 /// What a checkpoint's folder and an adapter's decide beside the bytes of weights. adapter: null when there is none.
 /// cost: reads tokenizer.json.

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "core/config/field_list.h"
-#include "core/dist/agreement.h"
+#include "core/distributed/agreement.h"
 #include "core/elapsed.h"
 #include "core/error.h"
 #include "core/io/file.h"

@@ -8,7 +8,7 @@
 
 #include <c10/core/Device.h>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "models/generation/sampling.h"
 #include "retrieval/embedder.h"
 

@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "core/dist/agreement.h"
+#include "core/distributed/agreement.h"
 #include "retrieval/embeddings_output.h"
 #include "retrieval/fingerprint_of.h"
 

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/io/embeddings_file.h"
 #include "data/sources/records.h"
 #include "retrieval/embed.h"

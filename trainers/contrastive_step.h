@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/dist/communicator.h"
-#include "core/dist/reducer.h"
+#include "core/distributed/communicator.h"
+#include "core/distributed/reducer.h"
 #include "core/tensor.h"
 #include "data/loader/pair_batch.h"
 #include "losses/info_nce.h"

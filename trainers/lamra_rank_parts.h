@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "core/dist/reducer.h"
+#include "core/distributed/reducer.h"
 #include "data/loader/training_set.h"
 #include "data/rerank/rerank_loader.h"
 #include "data/sources/mined_negatives.h"

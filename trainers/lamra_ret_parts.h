@@ -3,7 +3,7 @@
 #include <memory>
 #include <optional>
 
-#include "core/dist/reducer.h"
+#include "core/distributed/reducer.h"
 #include "data/loader/pair_loader.h"
 #include "data/loader/training_set.h"
 #include "data/sources/mined_negatives.h"

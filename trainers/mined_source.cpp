@@ -1,6 +1,6 @@
 #include "trainers/mined_source.h"
 
-#include "core/dist/files_hash.h"
+#include "core/distributed/files_hash.h"
 #include "core/error.h"
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"

@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/log.h"
 #include "data/loader/training_set.h"
 #include "data/sources/mined_config.h"

@@ -6,7 +6,7 @@
 #include <ATen/ops/empty.h>
 
 #include "core/config/field_list.h"
-#include "core/dist/files_hash.h"
+#include "core/distributed/files_hash.h"
 #include "core/error.h"
 #include "models/load_tensors.h"
 #include "models/lora.h"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/checkpoint/checkpoint.h"
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "data/image/preprocess.h"
 #include "data/loader/model_input.h"
 #include "data/tokenizer/tokenizer.h"

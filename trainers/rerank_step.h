@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "core/dist/communicator.h"
-#include "core/dist/reducer.h"
+#include "core/distributed/communicator.h"
+#include "core/distributed/reducer.h"
 #include "core/tensor.h"
 #include "data/rerank/rerank_batch.h"
 #include "losses/rerank.h"

@@ -7,7 +7,7 @@
 #include "core/checkpoint/checkpoint.h"
 #include "core/config/choice.h"
 #include "core/config/config.h"
-#include "core/dist/self.h"
+#include "core/distributed/self.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/quote.h"

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "core/dist/agreement.h"
+#include "core/distributed/agreement.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/mapping_fault.h"

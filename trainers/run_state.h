@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/checkpoint/checkpoint_writer.h"
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/log.h"
 #include "core/named_tensors.h"
 #include "core/tensor.h"

@@ -5,10 +5,10 @@
 #include <optional>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/log.h"
 #include "data/loader/data_config.h"
-#include "trainers/eval/validation.h"
+#include "evaluation/validation.h"
 #include "trainers/model_source.h"
 #include "trainers/run_guard.h"
 #include "trainers/run_state.h"

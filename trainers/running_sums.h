@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/log.h"
 #include "core/tensor.h"
 

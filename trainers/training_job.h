@@ -8,7 +8,7 @@
 #include <c10/core/Device.h>
 
 #include "core/console.h"
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/log.h"
 #include "core/progress.h"
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/io/hard_negatives_file.h"
+#include "data/sources/hard_negatives_file.h"
 #include "data/sources/pair_source.h"
 
 namespace trireme {

@@ -2,7 +2,7 @@
 #include <cstdio>
 #include <exception>
 
-#include "core/dist/self.h"
+#include "core/distributed/self.h"
 #include "retrieval/checkpoint_embedder.h"
 
 int main(int count, char** arguments) try {

@@ -5,8 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/io/hard_negatives_file.h"
 #include "core/rng.h"
+#include "data/sources/hard_negatives_file.h"
 
 namespace trireme {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/config/report.h"
-#include "core/io/hard_negatives_file.h"
+#include "data/sources/hard_negatives_file.h"
 #include "retrieval/mining/pool_facts.h"
 
 namespace trireme {

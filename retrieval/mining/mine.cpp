@@ -6,7 +6,7 @@
 #include <unordered_set>
 
 #include "core/config/choice.h"
-#include "core/dist/agreement.h"
+#include "core/distributed/agreement.h"
 #include "core/elapsed.h"
 #include "core/error.h"
 #include "core/io/hash.h"

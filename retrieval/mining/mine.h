@@ -9,8 +9,8 @@
 #include <c10/core/Device.h>
 
 #include "core/config/config.h"
-#include "core/dist/communicator.h"
-#include "core/io/hard_negatives_file.h"
+#include "core/distributed/communicator.h"
+#include "data/sources/hard_negatives_file.h"
 #include "retrieval/mining/mine_config.h"
 #include "retrieval/mining/split_source.h"
 
@@ -38,8 +38,8 @@ struct MineReport {
 };
 
 /// Mines hard negatives: embeds queries and pool with a retriever, gives each query its nearest documents by exact
-/// search, filters them, and writes config.out (core/io/hard_negatives_file.h). The same bytes for any number of ranks
-/// and any block_queries, where embeddings have the same bits (as many threads on every rank).
+/// search, filters them, and writes config.out (data/sources/hard_negatives_file.h). The same bytes for any number of
+/// ranks and any block_queries, where embeddings have the same bits (as many threads on every rank).
 /// LamRA (arXiv:2412.01720), sec. 3.3: a reranker is trained on the retriever's top 100 of every training query, in the
 /// pool of its task.
 /// OUT.work/ keeps what a killed job has done: embeddings, and lists block by block. What is there of the same config,

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/communicator.h"
-#include "core/io/hard_negatives_file.h"
+#include "core/distributed/communicator.h"
 #include "core/tensor.h"
+#include "data/sources/hard_negatives_file.h"
 #include "retrieval/mining/filters.h"
 #include "retrieval/search/search.h"
 

@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "data/sources/records.h"
 #include "retrieval/mining/picture_hash.h"
 

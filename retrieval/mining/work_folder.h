@@ -6,7 +6,7 @@
 #include <string>
 
 #include "core/config/config.h"
-#include "core/io/hard_negatives_file.h"
+#include "data/sources/hard_negatives_file.h"
 #include "retrieval/mining/mine_config.h"
 
 namespace trireme {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "data/sources/records.h"
 #include "retrieval/embedder.h"
 #include "retrieval/rerank/reranked_run.h"

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "retrieval/rerank/checkpoint_reranker.h"
 #include "retrieval/rerank/fusion.h"
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/tensor.h"
 #include "data/sources/records.h"
 #include "retrieval/rerank/position_bias.h"

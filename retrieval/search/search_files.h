@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "retrieval/search/hnsw.h"
 #include "retrieval/search/run_file.h"
 #include "retrieval/search/search.h"

@@ -6,7 +6,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "core/console.h"
-#include "core/dist/run_as_rank.h"
+#include "core/distributed/run_as_rank.h"
 #include "core/error.h"
 #include "core/log.h"
 

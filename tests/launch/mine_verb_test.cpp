@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "core/io/file.h"
-#include "core/io/hard_negatives_file.h"
+#include "data/sources/hard_negatives_file.h"
 #include "tests/support/run_program.h"
 #include "tests/support/toy_mining.h"
 

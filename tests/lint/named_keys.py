@@ -51,9 +51,10 @@ FIELD = re.compile(r"""\bfield\(\s*"(\w+)\"""")
 SHARED = ("train", "embed", "generate", "eval", "mine", "rerank")
 # Which verbs run through a file, by the longest prefix that fits; all of SHARED where none does.
 VERBS_OF_FILE = {
-    "launch/": (), "core/": (), "losses/": ("train",), "trainers/": ("train",), "trainers/eval/": ("eval", "train"),
-    "trainers/run_model": ("export",), "trainers/eval/validation": ("train",), "trainers/eval/rerank": ("eval",), "trainers/eval/eval_config": ("eval",),
-    "trainers/eval/run_eval": ("eval",), "trainers/eval/fit_fusion": ("eval",), "trainers/eval/references": ("eval",),
+    "launch/": (), "core/": (), "losses/": ("train",), "trainers/": ("train",), "evaluation/": ("eval", "train"),
+    "trainers/run_model": ("export",), "evaluation/validation": ("train",), "evaluation/rerank": ("eval",),
+    "evaluation/eval_config": ("eval",), "data/sources/hard_negatives_file": (),
+    "evaluation/run_eval": ("eval",), "evaluation/fit_fusion": ("eval",), "evaluation/references": ("eval",),
     "data/loader/": ("train",), "data/rerank/": ("train",), "data/sources/mbeir_source": ("train",),
     "data/sources/text_pairs": ("train",), "data/sources/picture_views": ("train",), "data/sources/mined": ("train",),
     "data/sources/source_config": ("train",), "models/trainable": ("train",), "models/random_init": ("train",),
@@ -293,7 +294,7 @@ def main() -> None:
         if text is None:
             continue
         if path.suffix in source_tree.CPP_SUFFIXES and ring in ("core", "data", "models", "losses", "retrieval",
-                                                                "trainers", "launch"):
+                                                                "evaluation", "trainers", "launch"):
             findings += check_source(name, text, known)
         elif ring == "docs" or name == "README.md":
             findings += check_document(name, text, known)

@@ -1,6 +1,7 @@
-"""Who may include whom: core <- {data, models, losses} <- retrieval <- trainers <- launch.
+"""Who may include whom: core <- {data, models, losses} <- retrieval <- evaluation <- trainers <-
+launch.
 
-Each line printed names the file, the include and the set that would have been allowed. Checked too: only core/dist/*.cpp
+Each line printed names the file, the include and the set that would have been allowed. Checked too: only core/distributed/*.cpp
 sees MPI or NCCL headers, only launch/ reads the environment, headers take libtorch from core/tensor.h, and nothing
 includes torch/torch.h, torch/types.h or another header that brings every operator.
 """
@@ -15,8 +16,9 @@ ALLOWED = {
     "models": ("core", "models"),
     "losses": ("core", "losses"),
     "retrieval": ("core", "data", "models", "losses", "retrieval"),
-    "trainers": ("core", "data", "models", "losses", "retrieval", "trainers"),
-    "launch": ("core", "data", "models", "losses", "retrieval", "trainers", "launch"),
+    "evaluation": ("core", "data", "models", "losses", "retrieval", "evaluation"),
+    "trainers": ("core", "data", "models", "losses", "retrieval", "evaluation", "trainers"),
+    "launch": ("core", "data", "models", "losses", "retrieval", "evaluation", "trainers", "launch"),
 }
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.MULTILINE)
 ENVIRONMENT = re.compile(r"\b(?:secure_)?getenv\b|\benviron\b|\b(?:un|put|set)?(?:setenv|putenv)\b")
@@ -30,7 +32,7 @@ def check(path: str, text: str) -> list[Finding]:
         return []
     findings = []
     is_header = path.endswith((".h", ".cuh"))
-    in_dist_source = path.startswith("core/dist/") and not is_header
+    in_dist_source = path.startswith("core/distributed/") and not is_header
     code = source_tree.without_comments(text, keep_strings=True)
     for match in INCLUDE.finditer(code):
         quoted, angled = match.groups()
@@ -42,7 +44,7 @@ def check(path: str, text: str) -> list[Finding]:
 
         if RANK_HEADER.match(included):
             if not in_dist_source:
-                found("allowed only in core/dist/*.cpp")
+                found("allowed only in core/distributed/*.cpp")
         elif quoted and included.split("/")[0] not in ALLOWED[ring]:
             # A path relative to the file, or a folder that is no ring, lands here as well.
             found(f"allowed: {', '.join(folder + '/' for folder in ALLOWED[ring])} by their path from the root")

@@ -40,8 +40,8 @@ class Rings(unittest.TestCase):
     def test_only_dist_sources_see_mpi_and_nccl(self):
         for header in ("<mpi.h>", '"mpi.h"', "<nccl.h>"):
             line = f"#include {header}\n"
-            self.assertEqual(rings.check("core/dist/mpi.cpp", line), [])
-            for path in ("core/dist/mpi.h", "core/io/a.cpp", "launch/main.cpp"):
+            self.assertEqual(rings.check("core/distributed/mpi.cpp", line), [])
+            for path in ("core/distributed/mpi.h", "core/io/a.cpp", "launch/main.cpp"):
                 self.assertEqual(len(rings.check(path, line)), 1, (path, header))
 
     def test_only_launch_reads_the_environment(self):
@@ -271,7 +271,7 @@ data:                     Data.
         known.verbs["eval"] = named_keys.Verb(set(), {"metrics", "metrics.depth"})
         known.keys |= known.verbs["eval"].keys
         for name, lacks in (("metrics.depth", "train"), ("optim.peak_lr", "eval")):
-            found = texts(named_keys.check_source("trainers/eval/a.cpp", f'f("raise {name}");', known))
+            found = texts(named_keys.check_source("evaluation/a.cpp", f'f("raise {name}");', known))
             self.assertEqual(len(found), 1, name)
             self.assertIn(f"is no key of {lacks}, which come here", found[0])
 

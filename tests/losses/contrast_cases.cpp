@@ -9,8 +9,8 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 
-#include "core/dist/self.h"
-#include "core/dist/thread.h"
+#include "core/distributed/self.h"
+#include "core/distributed/thread.h"
 #include "core/rng.h"
 
 namespace trireme::test {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/distributed/communicator.h"
 #include "core/tensor.h"
 #include "losses/info_nce.h"
 

@@ -10,9 +10,9 @@
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/mm.h>
 
-#include "core/dist/reducer.h"
-#include "core/dist/self.h"
-#include "core/dist/thread.h"
+#include "core/distributed/reducer.h"
+#include "core/distributed/self.h"
+#include "core/distributed/thread.h"
 #include "tests/losses/contrast_cases.h"
 #include "tests/support/expect_error.h"
 

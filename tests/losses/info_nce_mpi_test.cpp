@@ -5,8 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include "core/dist/connect.h"
-#include "core/dist/mpi.h"
+#include "core/distributed/connect.h"
+#include "core/distributed/mpi.h"
 #include "tests/losses/info_nce_suite.h"
 
 namespace trireme::test {

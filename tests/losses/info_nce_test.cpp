@@ -13,8 +13,8 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "core/config/config.h"
-#include "core/dist/self.h"
-#include "core/dist/thread.h"
+#include "core/distributed/self.h"
+#include "core/distributed/thread.h"
 #include "core/io/safetensors.h"
 #include "tests/losses/info_nce_suite.h"
 #include "tests/losses/silent_communicator.h"

@@ -8,8 +8,8 @@
 #include <ATen/ops/tensor.h>
 
 #include "core/config/config.h"
-#include "core/dist/self.h"
-#include "core/dist/thread.h"
+#include "core/distributed/self.h"
+#include "core/distributed/thread.h"
 #include "tests/losses/contrast_cases.h"
 #include "tests/support/expect_error.h"
 

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/dist/collective.h"
-#include "core/dist/communicator.h"
+#include "core/distributed/collective.h"
+#include "core/distributed/communicator.h"
 
 namespace trireme::test {
 

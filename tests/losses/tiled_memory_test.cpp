@@ -4,7 +4,7 @@
 #include <ATen/ops/randn.h>
 
 #include "core/config/choice.h"
-#include "core/dist/self.h"
+#include "core/distributed/self.h"
 #include "tests/losses/contrast_cases.h"
 #include "tests/losses/counted_memory.h"
 

@@ -68,7 +68,7 @@ class Comparison:
         return embedders.Reference(self.checkpoint.folder, model).embed_all(self.records, self.folder / "data", oned)
 
     def rounding(self, model: torch.nn.Module, wanted: np.ndarray, oned: bool = False) -> float:
-        """How far the reference moves when each of its weights is moved by half a unit in the last place, up or down."""
+        """How far the reference moves when each of its weights is moved by one rounding, up or down."""
         generator = torch.Generator().manual_seed(0)
         largest = 0.0
         for _ in range(3):

@@ -1,7 +1,7 @@
 #include <functional>
 
-#include "core/dist/self.h"
-#include "core/dist/thread.h"
+#include "core/distributed/self.h"
+#include "core/distributed/thread.h"
 #include "core/io/file.h"
 #include "retrieval/checkpoint_embedder.h"
 #include "retrieval/fingerprint_of.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/io/hard_negatives_file.h"
+#include "data/sources/hard_negatives_file.h"
 
 namespace trireme::test {
 

@@ -11,7 +11,7 @@
 #include <ATen/Parallel.h>
 
 #include "core/config/choice.h"
-#include "core/dist/self.h"
+#include "core/distributed/self.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/safetensors.h"

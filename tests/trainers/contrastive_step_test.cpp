@@ -10,8 +10,8 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/stack.h>
 
-#include "core/dist/self.h"
-#include "core/dist/thread.h"
+#include "core/distributed/self.h"
+#include "core/distributed/thread.h"
 #include "models/lora.h"
 #include "models/trainable.h"
 #include "tests/models/golden_cases.h"

@@ -3,8 +3,8 @@
 #include <sstream>
 
 #include "core/console.h"
-#include "core/dist/self.h"
-#include "core/dist/thread.h"
+#include "core/distributed/self.h"
+#include "core/distributed/thread.h"
 #include "core/io/file.h"
 #include "retrieval/checkpoint_embedder.h"
 #include "tests/support/editable_folder.h"

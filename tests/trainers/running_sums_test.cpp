@@ -8,11 +8,11 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
-#include "core/dist/collective.h"
-#include "core/dist/self.h"
-#include "core/dist/thread.h"
+#include "core/distributed/collective.h"
+#include "core/distributed/self.h"
+#include "core/distributed/thread.h"
 #include "core/error.h"
-#include "tests/core/dist/stubbed_communicator.h"
+#include "tests/core/distributed/stubbed_communicator.h"
 #include "tests/trainers/listener.h"
 #include "trainers/rerank_totals.h"
 #include "trainers/step_totals.h"

@@ -11,7 +11,7 @@
 #include <ATen/Version.h>
 #include <torch/version.h>
 
-#include "core/dist/connect.h"
+#include "core/distributed/connect.h"
 #include "core/version.h"
 #include "trainers/run/build_commit.h"
 

@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "core/config/config.h"
-#include "core/dist/self.h"
-#include "core/dist/thread.h"
+#include "core/distributed/self.h"
+#include "core/distributed/thread.h"
 #include "core/io/file.h"
 #include "data/sources/candidate_pool.h"
 #include "tests/support/expect_error.h"

@@ -6,8 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/dist/self.h"
-#include "core/dist/thread.h"
+#include "core/distributed/self.h"
+#include "core/distributed/thread.h"
 #include "core/io/embeddings_file.h"
 #include "core/io/file.h"
 #include "tests/losses/counted_memory.h"

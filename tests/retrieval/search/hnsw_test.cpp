@@ -8,7 +8,7 @@
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/randn.h>
 
-#include "core/dist/self.h"
+#include "core/distributed/self.h"
 #include "core/io/file.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"

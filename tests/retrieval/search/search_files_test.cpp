@@ -5,8 +5,8 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/randn.h>
 
-#include "core/dist/self.h"
-#include "core/dist/thread.h"
+#include "core/distributed/self.h"
+#include "core/distributed/thread.h"
 #include "core/io/file.h"
 #include "core/io/hdf5.h"
 #include "retrieval/search/run_file.h"

@@ -16,8 +16,8 @@
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
 
-#include "core/dist/self.h"
-#include "core/dist/thread.h"
+#include "core/distributed/self.h"
+#include "core/distributed/thread.h"
 #include "retrieval/search/kernels.h"
 #include "tests/support/expect_error.h"
 

@@ -12,8 +12,8 @@
 #include <ATen/ops/zeros.h>
 
 #include "core/checkpoint/checkpoint_writer.h"
-#include "core/dist/reducer.h"
-#include "core/dist/thread.h"
+#include "core/distributed/reducer.h"
+#include "core/distributed/thread.h"
 #include "core/rng.h"
 #include "trainers/optim/optimizer.h"
 #include "trainers/run/run_directory.h"

@@ -11,7 +11,7 @@
 #include <ATen/ops/full.h>
 
 #include "core/checkpoint/checkpoint_writer.h"
-#include "core/dist/thread.h"
+#include "core/distributed/thread.h"
 #include "core/io/file.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"
