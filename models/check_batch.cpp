@@ -2,7 +2,7 @@
 
 #include "core/error.h"
 #include "core/shape.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 
 namespace trireme {
 namespace {

@@ -71,7 +71,7 @@ torch::Tensor on_device(const std::vector<int64_t>& values, c10::Device device) 
 }
 
 /// Runs the decoder on new tokens whose rows are set out.
-torch::Tensor run(const Model& model, KvCache& cache, const torch::Tensor& position_ids, CachedSeqlens seqlens,
+torch::Tensor run(const Lmm& model, KvCache& cache, const torch::Tensor& position_ids, CachedSeqlens seqlens,
                   const torch::Tensor& rows, torch::Tensor hidden) {
   const DecoderConfig& c = model.config.decoder;
   const CachedPass pass{c, decoder_rotary_table(position_ids, c.mrope_section, c.head_dim, c.rope_theta),
@@ -81,7 +81,7 @@ torch::Tensor run(const Model& model, KvCache& cache, const torch::Tensor& posit
 
 }  // namespace
 
-KvCache make_kv_cache(const Model& model, int64_t rows) {
+KvCache make_kv_cache(const Lmm& model, int64_t rows) {
   const DecoderConfig& c = model.config.decoder;
   const auto options = at::TensorOptions(model.dtype).device(model.device);
   KvCache cache;
@@ -103,8 +103,8 @@ void truncate(KvCache& cache, int64_t sequences) {
   }
 }
 
-torch::Tensor extend_rows(const Model& model, KvCache& cache, const PackedBatch& batch,
-                          std::span<const int64_t> parents, const ExtendOptions& options) {
+torch::Tensor extend_rows(const Lmm& model, KvCache& cache, const PackedBatch& batch, std::span<const int64_t> parents,
+                          const ExtendOptions& options) {
   const at::NoGradGuard no_gradient;
   const bool kept = options.features.defined();
   if (kept) {
@@ -159,7 +159,7 @@ int64_t fork(KvCache& cache, int64_t parent, int64_t room) {
   return std::ssize(cache.sequences) - 1;
 }
 
-torch::Tensor advance_rows(const Model& model, KvCache& cache, std::span<const int64_t> sequences,
+torch::Tensor advance_rows(const Lmm& model, KvCache& cache, std::span<const int64_t> sequences,
                            const torch::Tensor& tokens) {
   constexpr int64_t kMoreRoom = 64;  // for a sequence that has none left
   const at::NoGradGuard no_gradient;

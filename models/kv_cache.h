@@ -6,8 +6,8 @@
 
 #include "core/packed_batch.h"
 #include "core/tensor.h"
+#include "models/lmm.h"
 #include "models/nn/cached_attention.h"
-#include "models/qwen2_vl.h"
 
 namespace trireme {
 
@@ -31,7 +31,7 @@ struct KvCache {
 };
 
 /// Empty; room for `rows` tokens at once, and growing by itself where more come.
-KvCache make_kv_cache(const Model& model, int64_t rows = 0);
+KvCache make_kv_cache(const Lmm& model, int64_t rows = 0);
 
 /// Forgets all but the first `sequences` and gives back the rows that only the others used.
 void truncate(KvCache& cache, int64_t sequences);
@@ -56,8 +56,8 @@ struct ExtendOptions {
 ///        layer ends at its keys and values.
 /// Tested: float32 rows have the bits of hidden_rows() on a CPU with AVX-512 and are within 1e-5 elsewhere; bfloat16
 /// keys are rounded in the cache.
-torch::Tensor extend_rows(const Model& model, KvCache& cache, const PackedBatch& batch,
-                          std::span<const int64_t> parents, const ExtendOptions& options = {});
+torch::Tensor extend_rows(const Lmm& model, KvCache& cache, const PackedBatch& batch, std::span<const int64_t> parents,
+                          const ExtendOptions& options = {});
 
 /// A further sequence that begins as `parent` does and goes on by itself; returns its index. room: rows kept for it.
 int64_t fork(KvCache& cache, int64_t parent, int64_t room);
@@ -65,7 +65,7 @@ int64_t fork(KvCache& cache, int64_t parent, int64_t room);
 /// One text token more for each of the named sequences, in place, at its next position: a step of decoding. -> [S, D]
 /// in the model's dtype, the new tokens' rows. Sequences that continue a named one keep their own, shorter view of it.
 /// tokens [S] int64 on the model's device. throws ShapeError: sequences not there or named twice.
-torch::Tensor advance_rows(const Model& model, KvCache& cache, std::span<const int64_t> sequences,
+torch::Tensor advance_rows(const Lmm& model, KvCache& cache, std::span<const int64_t> sequences,
                            const torch::Tensor& tokens);
 
 }  // namespace trireme

@@ -80,7 +80,7 @@ void require_free(const LinearModule& module) {
 
 }  // namespace
 
-LoraCount attach_lora(Model& model, const LoraConfig& config, uint64_t seed) {
+LoraCount attach_lora(Lmm& model, const LoraConfig& config, uint64_t seed) {
   const auto modules = linear_layers(model);
   const auto targets = named_modules(modules, config.target_modules, "target_modules");
   const auto excluded = named_modules(modules, config.exclude_modules, "exclude_modules");
@@ -110,7 +110,7 @@ LoraCount attach_lora(Model& model, const LoraConfig& config, uint64_t seed) {
   return count;
 }
 
-void set_lora_dropout(Model& model, double probability) {
+void set_lora_dropout(Lmm& model, double probability) {
   for (const LinearModule& module : lora_layers(model)) {
     for (LoraTerm& term : module.layer->lora) term.dropout = probability;
   }

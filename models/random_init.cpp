@@ -34,7 +34,7 @@ void require_positive(double value, const char* what) {
 
 }  // namespace
 
-Model random_model(const ModelConfig& config, const RandomInit& init, const LoadOptions& options) {
+Lmm random_model(const ModelConfig& config, const RandomInit& init, const LoadOptions& options) {
   require_positive(init.embedding_std, "the embedding's standard deviation");
   require_positive(init.linear_std.value_or(1), "the linear layers' standard deviation");
   const auto draw = [&](const std::string& name, at::IntArrayRef shape) {

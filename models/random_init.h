@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "models/lmm.h"
 #include "models/load_options.h"
-#include "models/qwen2_vl.h"
 
 namespace trireme {
 
@@ -21,6 +21,6 @@ struct RandomInit {
 /// drawn in float32 whatever options.dtype.
 /// throws ConfigError: a standard deviation that is not positive; a dtype that is not floating.
 /// cost   about 40 ns a weight, on one thread.
-Model random_model(const ModelConfig& config, const RandomInit& init, const LoadOptions& options);
+Lmm random_model(const ModelConfig& config, const RandomInit& init, const LoadOptions& options);
 
 }  // namespace trireme

@@ -88,13 +88,13 @@ std::string joined_name(const std::vector<std::string>& names) {
 
 }  // namespace
 
-void set_trainable(Model& model, const TrainableConfig& config) {
+void set_trainable(Lmm& model, const TrainableConfig& config) {
   const auto parameters = named_parameters(model);
   const auto train = wanted(parameters, config);
   for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].storage->set_requires_grad(train[i]);
 }
 
-std::vector<TensorStatus> tensor_statuses(Model& model) {
+std::vector<TensorStatus> tensor_statuses(Lmm& model) {
   std::vector<TensorStatus> statuses;
   for (const Parameter& parameter : named_parameters(model)) {
     TensorStatus status;
@@ -108,7 +108,7 @@ std::vector<TensorStatus> tensor_statuses(Model& model) {
   return statuses;
 }
 
-void require_trainable(Model& model, const TrainableConfig& config) {
+void require_trainable(Lmm& model, const TrainableConfig& config) {
   constexpr std::size_t kShownNames = 3;
   const auto parameters = named_parameters(model);
   const auto train = wanted(parameters, config);
@@ -127,7 +127,7 @@ void require_trainable(Model& model, const TrainableConfig& config) {
                                 count, fmt::join(wrong, ", "), count > kShownNames ? ", .." : ""));
 }
 
-std::vector<TrainableTensor> trainable_tensors(Model& model) {
+std::vector<TrainableTensor> trainable_tensors(Lmm& model) {
   std::vector<TrainableTensor> leaves;
   std::unordered_map<const torch::Tensor*, std::size_t> index_of;
   for (const Parameter& parameter : named_parameters(model)) {

@@ -58,7 +58,7 @@ PackOptions CheckpointModel::pack_options(RopeMode rope_mode) const {
   return pack;
 }
 
-const Model& CheckpointModel::model() const {
+const Lmm& CheckpointModel::model() const {
   TRIREME_ASSERT(model_.has_value(), "model() of {} before load()", source_.model.string());
   return *model_;
 }

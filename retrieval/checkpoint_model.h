@@ -15,7 +15,7 @@
 #include "data/prompt/chat.h"
 #include "data/sources/records.h"
 #include "data/tokenizer/tokenizer.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
 
@@ -66,7 +66,7 @@ class CheckpointModel {
   const ChatEncoder& encoder() const { return encoder_; }
   PackOptions pack_options(RopeMode rope_mode) const;
   /// After load().
-  const Model& model() const;
+  const Lmm& model() const;
   /// After load(): what of the files is harmless and not used, each with its reason.
   std::vector<std::string> unused() const;
   /// After load(). Waits for the hash. Collective: the same on every rank.
@@ -84,7 +84,7 @@ class CheckpointModel {
   std::optional<ImageProcessorConfig> image_processor_;
   Tokenizer tokenizer_;
   ChatEncoder encoder_;
-  std::optional<Model> model_;
+  std::optional<Lmm> model_;
   std::optional<FilesHash> hash_;
   std::optional<std::string> sha256_;  ///< once `hash_` was waited for
 };

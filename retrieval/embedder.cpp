@@ -50,7 +50,7 @@ c10::ScalarType torch_dtype(ComputeDtype dtype) {
 
 namespace {
 
-torch::Tensor embed_on_device(const Model& model, const PackedBatch& batch) {
+torch::Tensor embed_on_device(const Lmm& model, const PackedBatch& batch) {
   return embed(model, on_device(batch, model.device)).cpu();
 }
 

@@ -19,7 +19,7 @@
 #include "data/loader/picture_digest.h"
 #include "data/loader/record_loader.h"
 #include "data/prompt/embedding_prompt.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 
 namespace trireme {
 
@@ -54,7 +54,7 @@ struct EmbedderConfig {
 
 /// A model and all that turns records into its batches. Borrowed: a trainer passes the model that it is training.
 struct Embedder {
-  const Model& model;
+  const Lmm& model;
   const EmbeddingPrompt& prompt;
   RecordLoaderOptions loader;
 };

@@ -12,7 +12,7 @@
 #include "core/tensor.h"
 #include "data/loader/pair_batch.h"
 #include "losses/info_nce.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 
 namespace trireme {
 
@@ -39,7 +39,7 @@ struct StepConfig {
 
 /// What is not in the batch: the same for all steps of a run.
 struct ContrastiveTask {
-  const Model& model;
+  const Lmm& model;
   const StepConfig& step;
   const InfoNceConfig& loss;
   int64_t pairs_global = 0;

@@ -20,7 +20,7 @@ TrainingModel trainable_model(const LamraRankFiles& files, c10::Device device) {
 
 /// Checks what trains on the way.
 RerankSamplesConfig samples_for(const LamraRankConfig& config) {
-  Model outline = outline_of_trained(config.model, config.lora, config.trainable, {.head = true});
+  Lmm outline = outline_of_trained(config.model, config.lora, config.trainable, {.head = true});
   check_lr_factors(config.optim, trained_leaves(outline));
   RerankSamplesConfig samples = config.samples;
   samples.share_images = samples.share_images && !vision_trains(outline);

@@ -28,7 +28,7 @@ torch::Tensor learned_temperature(const InfoNceConfig& config, c10::Device devic
 }
 
 /// A learned temperature comes first, so its gradient leaves last: it is complete before the model's are begun.
-NamedTensors leaves_of(Model& model, const torch::Tensor& log_inverse_temperature) {
+NamedTensors leaves_of(Lmm& model, const torch::Tensor& log_inverse_temperature) {
   NamedTensors leaves;
   if (log_inverse_temperature.defined()) leaves.emplace_back("loss.log_inverse_temperature", log_inverse_temperature);
   std::ranges::move(trained_leaves(model), std::back_inserter(leaves));
@@ -48,7 +48,7 @@ LamraRetFiles::LamraRetFiles(const LamraRetConfig& run_config, TrainingJob& job)
       first_batches(loader(0)) {
   require_pictures_fit(set, config.data, inputs.model_input());
   check_widths(config.loss, inputs.shape.decoder.hidden_size);
-  Model outline = outline_of_trained(config.model, config.lora, config.trainable);
+  Lmm outline = outline_of_trained(config.model, config.lora, config.trainable);
   check_lr_factors(config.optim, leaves_of(outline, learned_temperature(config.loss, outline.device)));
 }
 

@@ -71,7 +71,7 @@ TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed
   std::optional<Adapter> adapter;
   if (config.adapter) adapter = read_adapter(*config.adapter, checkpoint.config());
   FilesHash hash(communicator, checkpoint.weight_files());
-  Model model = load_model(checkpoint, options);
+  Lmm model = load_model(checkpoint, options);
   TrainingModel out{std::move(model), base_of(config, checkpoint.config(), adapter, hash.get(communicator)),
                     checkpoint.unused()};
   if (adapter) attach_adapter(out.model, *adapter);
@@ -81,7 +81,7 @@ TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed
   return out;
 }
 
-Model outline_training_model(const ModelSourceConfig& config, LoadOptions options) {
+Lmm outline_training_model(const ModelSourceConfig& config, LoadOptions options) {
   check_init(config);
   options.dtype = torch_dtype(config.dtype);
   options.device = c10::kMeta;
@@ -98,7 +98,7 @@ Model outline_training_model(const ModelSourceConfig& config, LoadOptions option
     checkpoint.take(name, sizes);
     return without_values(sizes);
   };
-  Model model = assemble_model({checkpoint.config(), take}, options);
+  Lmm model = assemble_model({checkpoint.config(), take}, options);
   checkpoint.require_all_taken();
   if (config.adapter) attach_adapter(model, read_adapter(*config.adapter, checkpoint.config()));
   return model;

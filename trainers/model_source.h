@@ -14,8 +14,8 @@
 #include "data/image/preprocess.h"
 #include "data/loader/model_input.h"
 #include "data/tokenizer/tokenizer.h"
+#include "models/lmm.h"
 #include "models/load_options.h"
-#include "models/qwen2_vl.h"
 #include "retrieval/embedder.h"
 
 namespace trireme {
@@ -56,7 +56,7 @@ struct ModelInputs {
 
 /// The model a run trains.
 struct TrainingModel {
-  Model model;
+  Lmm model;
   BaseModel base;                        ///< named in checkpoints
   std::vector<std::string> unused = {};  ///< of the files: harmless, each with its reason
 };
@@ -70,6 +70,6 @@ TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed
 /// The same model without a value in it (on libtorch's meta device): its names and shapes are those of the files'
 /// headers, so what fits and what trains is known before weights are read or memory is taken. throws as
 /// load_training_model().
-Model outline_training_model(const ModelSourceConfig& config, LoadOptions options = {});
+Lmm outline_training_model(const ModelSourceConfig& config, LoadOptions options = {});
 
 }  // namespace trireme

@@ -24,7 +24,7 @@ std::string MemoryByCategory::text() const {
       static_cast<double>(optimizer) / kMebibyte, static_cast<double>(rest) / kMebibyte);
 }
 
-MemoryByCategory memory_by_category(Model& model, const Optimizer& optimizer, int64_t peak_bytes) {
+MemoryByCategory memory_by_category(Lmm& model, const Optimizer& optimizer, int64_t peak_bytes) {
   MemoryByCategory memory;
   for (const Parameter& parameter : named_parameters(model)) {
     memory.weights += static_cast<int64_t>(parameter.value.nbytes());

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 #include "trainers/optim/optimizer.h"
 
 namespace trireme {
@@ -19,7 +19,7 @@ struct MemoryByCategory {
 };
 
 /// Of tensors that live now; `peak_bytes`: the process's so far.
-MemoryByCategory memory_by_category(Model& model, const Optimizer& optimizer, int64_t peak_bytes);
+MemoryByCategory memory_by_category(Lmm& model, const Optimizer& optimizer, int64_t peak_bytes);
 
 /// The batch with the most tokens among the loader's next `steps`, on this rank.
 template <class Loader>

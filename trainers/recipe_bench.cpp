@@ -18,7 +18,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// See StepBenchResult::linear_flop.
-double linear_flop(Model& model, const PairBatchCounts& counts) {
+double linear_flop(Lmm& model, const PairBatchCounts& counts) {
   const auto tokens = static_cast<double>(counts.tokens), patches = static_cast<double>(counts.patches);
   constexpr double kPatchesPerMergedRow = 4;
   const bool tower_trains = vision_trains(model);

@@ -7,7 +7,7 @@
 #include "core/tensor.h"
 #include "data/rerank/rerank_batch.h"
 #include "losses/rerank.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 
 namespace trireme {
 
@@ -24,7 +24,7 @@ struct RerankStepConfig {
 
 /// What is not in the batch: the same for all steps of a run.
 struct RerankTask {
-  const Model& model;
+  const Lmm& model;
   const RerankStepConfig& step;
   const RerankLossConfig& loss;
   uint64_t seed = 0;  ///< of dropout

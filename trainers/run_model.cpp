@@ -57,7 +57,7 @@ FoundCheckpoint find_checkpoint(const fs::path& run, const CheckpointChoice& cho
   return newest;
 }
 
-void set_trained(Model& model, const FoundCheckpoint& found) {
+void set_trained(Lmm& model, const FoundCheckpoint& found) {
   std::map<std::string, torch::Tensor> saved(found.checkpoint.weights.begin(), found.checkpoint.weights.end());
   const torch::NoGradGuard no_gradient;
   for (TrainableTensor& leaf : trainable_tensors(model)) {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 
 namespace trireme {
 
@@ -25,7 +25,7 @@ std::optional<CheckpointChoice> checkpoint_choice(std::string_view text);
 
 /// The model that a run has trained, as one of its checkpoints has it.
 struct RunModel {
-  Model model;                       ///< float32; LoRA unmerged
+  Lmm model;                         ///< float32; LoRA unmerged
   std::filesystem::path base;        ///< hub folder that the run started from
   std::filesystem::path checkpoint;  ///< which checkpoint
   std::string standing;              ///< what the checkpoint is in its run: "the newest, and the best by .."

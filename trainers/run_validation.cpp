@@ -56,7 +56,7 @@ bool RunValidation::due(int64_t step, bool is_last) const {
   return state_ && (is_last || (step + 1) % state_->config.every_steps == 0);
 }
 
-StepRecord RunValidation::evaluate(int64_t step, const Model& trained, Communicator& communicator, Log& log,
+StepRecord RunValidation::evaluate(int64_t step, const Lmm& trained, Communicator& communicator, Log& log,
                                    RunGuard& guard) {
   const auto begin = std::chrono::steady_clock::now();
   State& state = *state_;

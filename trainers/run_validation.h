@@ -31,7 +31,7 @@ class RunValidation {
   /// Evaluates `trained`, LoRA included, as it is after step number `step`: a line under "val/" and "val_rows/".
   /// Collective; the same on every rank, and called on the same steps whatever the data.
   /// throws DivergedError as guard.end(): embeddings that are not finite.
-  StepRecord evaluate(int64_t step, const Model& trained, Communicator& communicator, Log& log, RunGuard& guard);
+  StepRecord evaluate(int64_t step, const Lmm& trained, Communicator& communicator, Log& log, RunGuard& guard);
 
   /// The evaluation after step number `step` was the best so far.
   bool best_is(int64_t step) const;

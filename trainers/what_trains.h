@@ -17,18 +17,17 @@ void check_what_trains(const ModelSourceConfig& model, const std::optional<LoraC
 
 /// Hangs fresh LoRA on the base, where there is a config for it, and makes what trains ask for gradients: the model
 /// before the first step. throws as attach_lora, set_trainable and require_trainable.
-void make_trainable(Model& base, const std::optional<LoraConfig>& lora, const TrainableConfig& trainable,
-                    uint64_t seed);
+void make_trainable(Lmm& base, const std::optional<LoraConfig>& lora, const TrainableConfig& trainable, uint64_t seed);
 
 /// outline_training_model() as make_trainable() leaves it: what trains, by name, before weights are read. Fresh LoRA
 /// has rank 1 in it, whatever the config's. throws as both.
-Model outline_of_trained(const ModelSourceConfig& source, const std::optional<LoraConfig>& lora,
-                         const TrainableConfig& trainable, LoadOptions options = {});
+Lmm outline_of_trained(const ModelSourceConfig& source, const std::optional<LoraConfig>& lora,
+                       const TrainableConfig& trainable, LoadOptions options = {});
 
 /// Whether any tensor of the vision tower trains.
-bool vision_trains(Model& model);
+bool vision_trains(Lmm& model);
 
 /// What trains, in the model's order.
-NamedTensors trained_leaves(Model& model);
+NamedTensors trained_leaves(Lmm& model);
 
 }  // namespace trireme

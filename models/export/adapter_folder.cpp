@@ -25,7 +25,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::map<std::string, const LoraTerm*> terms_of(Model& model) {
+std::map<std::string, const LoraTerm*> terms_of(Lmm& model) {
   std::map<std::string, const LoraTerm*> terms;
   for (const LinearModule& module : lora_layers(model)) {
     for (const LoraTerm& term : module.layer->lora) {
@@ -214,7 +214,7 @@ void require_selection(const std::filesystem::path& folder, const std::map<std::
 
 }  // namespace
 
-void write_adapter_folder(const std::filesystem::path& folder, Model& model, const AdapterExport& options) {
+void write_adapter_folder(const std::filesystem::path& folder, Lmm& model, const AdapterExport& options) {
   const auto terms = terms_of(model);
   TRIREME_CHECK(options.naming != AdapterNaming::kBaseModel || !terms.contains("lm_head"), ConfigError, "export",
                 "adapter_naming base_model is of the class without a head; got LoRA on lm_head, which it would leave "
@@ -235,7 +235,7 @@ void write_adapter_folder(const std::filesystem::path& folder, Model& model, con
   write_safetensors(folder / "adapter_model.safetensors", tensors);
 }
 
-void check_adapter_folder(const std::filesystem::path& folder, Model& model) {
+void check_adapter_folder(const std::filesystem::path& folder, Lmm& model) {
   const auto terms = terms_of(model);
   const Adapter adapter = read_adapter(folder, model.config);
   for (const auto& [path, term] : terms) {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 
 namespace trireme {
 
@@ -34,11 +34,11 @@ struct AdapterExport {
 /// needed), else of whole paths; ranks and scales that differ go to rank_pattern and alpha_pattern.
 /// throws ConfigError: no LoRA in the model, two terms on one layer, LoRA on lm_head in base_model naming. DataError:
 ///        disk full.
-void write_adapter_folder(const std::filesystem::path& folder, Model& model, const AdapterExport& options);
+void write_adapter_folder(const std::filesystem::path& folder, Lmm& model, const AdapterExport& options);
 
 /// Reads the folder back: every pair must be the model's, to the bit, and none more or less; and of all modules of the
 /// class that the naming is of, target_modules must select these by PEFT's rule.
 /// throws DataError: names the first module that is not, or whatever read_adapter finds.
-void check_adapter_folder(const std::filesystem::path& folder, Model& model);
+void check_adapter_folder(const std::filesystem::path& folder, Lmm& model);
 
 }  // namespace trireme

@@ -25,7 +25,7 @@ constexpr double kTolerance = 1e-5, kHalfTolerance = 2e-2;
 
 /// The head that the model was loaded without, where the base's files have one: scores are compared too, and LoRA on it
 /// is merged.
-void complete_head(Model& model, const fs::path& source) {
+void complete_head(Lmm& model, const fs::path& source) {
   constexpr std::string_view kHead = "lm_head.weight";
   if (model.head.weight.defined() || !has_weights(source)) return;
   HubCheckpoint checkpoint(source);
@@ -41,7 +41,7 @@ struct Outputs {
   torch::Tensor scores;      ///< of the vocabulary, over the largest of them; undefined without the head
 };
 
-Outputs outputs_of(const Model& model, const PackedBatch& batch) {
+Outputs outputs_of(const Lmm& model, const PackedBatch& batch) {
   Outputs out{embed(model, batch), {}};
   if (!model.head.weight.defined()) return out;
   const torch::Tensor scores = logits_rows(model, batch).to(torch::kFloat32);
@@ -50,10 +50,10 @@ Outputs outputs_of(const Model& model, const PackedBatch& batch) {
 }
 
 /// Of what was written, read with its head where `like` has one.
-Outputs outputs_of_folder(const fs::path& folder, const fs::path* adapter_folder, const Model& like,
+Outputs outputs_of_folder(const fs::path& folder, const fs::path* adapter_folder, const Lmm& like,
                           const PackedBatch& batch) {
   HubCheckpoint checkpoint(folder);
-  Model model = load_model(checkpoint, {.head = like.head.weight.defined()});
+  Lmm model = load_model(checkpoint, {.head = like.head.weight.defined()});
   if (adapter_folder != nullptr) attach_adapter(model, read_adapter(*adapter_folder, model.config));
   return outputs_of(model, batch);
 }
@@ -69,7 +69,7 @@ double compared(const Outputs& written, const Outputs& expected, double toleranc
   return std::max(difference, compared(written.scores, expected.scores, tolerance, path));
 }
 
-double write_adapter(Model& model, const fs::path& folder, const ExportOptions& options, TensorAccount& tensors) {
+double write_adapter(Lmm& model, const fs::path& folder, const ExportOptions& options, TensorAccount& tensors) {
   write_adapter_folder(folder, model, options.adapter);
   check_adapter_folder(folder, model);
   const SafetensorsFile adapter(folder / "adapter_model.safetensors");
@@ -80,7 +80,7 @@ double write_adapter(Model& model, const fs::path& folder, const ExportOptions& 
                   folder);
 }
 
-double write_merged(Model& model, const fs::path& folder, const ExportOptions& options, TensorAccount& tensors) {
+double write_merged(Lmm& model, const fs::path& folder, const ExportOptions& options, TensorAccount& tensors) {
   write_merged_folder(folder, model, options.merged);
   tensors = check_merged_folder(folder, model, options.merged);
   const PackedBatch probe = probe_batch(model.config);
@@ -88,7 +88,7 @@ double write_merged(Model& model, const fs::path& folder, const ExportOptions& o
                   options.merged.dtype == torch::kFloat32 ? kTolerance : kHalfTolerance, folder);
 }
 
-double write_torchscript(Model& model, const fs::path& folder, TensorAccount& tensors) {
+double write_torchscript(Lmm& model, const fs::path& folder, TensorAccount& tensors) {
   const fs::path file = folder / "embed_text.pt";
   write_text_embedder(file, model);
   for (const Parameter& parameter : named_parameters(model)) {
@@ -130,7 +130,7 @@ std::string text_of(const TensorAccount& tensors) {
   return text + fmt::format("; left out: {} ({})", tensors.left_out.size(), counted(tensors.left_out));
 }
 
-Exported export_model(Model& model, ExportFormat format, const fs::path& folder, const ExportOptions& options) {
+Exported export_model(Lmm& model, ExportFormat format, const fs::path& folder, const ExportOptions& options) {
   const torch::NoGradGuard no_gradient;
   NewFolder output(folder / choice_name(format), kMarker);
   const fs::path& temporary = output.temporary_path();

@@ -10,7 +10,7 @@
 #include "models/export/adapter_folder.h"
 #include "models/export/merged_check.h"
 #include "models/export/merged_folder.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 
 namespace trireme {
 
@@ -46,7 +46,7 @@ std::string text_of(const TensorAccount& tensors);
 ///   torchscript  text alone
 /// throws ConfigError: adapter of a model without LoRA. DataError: what was written differs; disk full; the folder
 ///        holds other files.
-Exported export_model(Model& model, ExportFormat format, const std::filesystem::path& folder,
+Exported export_model(Lmm& model, ExportFormat format, const std::filesystem::path& folder,
                       const ExportOptions& options);
 
 }  // namespace trireme

@@ -47,7 +47,7 @@ double difference_of_products(const torch::Tensor& written, const LinearModule& 
 
 class MergedCheck {
  public:
-  MergedCheck(const fs::path& folder, Model& model, const MergedExport& options)
+  MergedCheck(const fs::path& folder, Lmm& model, const MergedExport& options)
       : folder_(folder),
         options_(options),
         written_(folder),
@@ -137,7 +137,7 @@ class MergedCheck {
 
 }  // namespace
 
-TensorAccount check_merged_folder(const fs::path& folder, Model& model, const MergedExport& options) {
+TensorAccount check_merged_folder(const fs::path& folder, Lmm& model, const MergedExport& options) {
   return MergedCheck(folder, model, options).run();
 }
 

@@ -21,6 +21,6 @@ struct TensorAccount {
 ///   in float32, 2e-2 in bfloat16 and float16).
 /// throws DataError: names the first tensor that is missing, of another shape, dtype or value.
 /// cost   one read of both folders.
-TensorAccount check_merged_folder(const std::filesystem::path& folder, Model& model, const MergedExport& options);
+TensorAccount check_merged_folder(const std::filesystem::path& folder, Lmm& model, const MergedExport& options);
 
 }  // namespace trireme

@@ -44,7 +44,7 @@ constexpr std::array kCompanions{"generation_config.json",
 /// The tensors of the written checkpoint one by one, so that no more than a shard is held twice.
 class MergedTensors {
  public:
-  MergedTensors(Model& model, const MergedExport& options) : options_(options) {
+  MergedTensors(Lmm& model, const MergedExport& options) : options_(options) {
     for (Parameter& parameter : named_parameters(model)) value_of_.emplace(parameter.name, parameter.value);
     for (const LinearModule& module : lora_layers(model)) {
       if (module.layer->weight.defined()) module_of_.emplace(module.path + ".weight", module);
@@ -124,7 +124,7 @@ bool has_weights(const fs::path& folder) {
          fs::exists(folder / "model.safetensors.index.json", ignored);
 }
 
-ModelConfig merged_config(const Model& model) {
+ModelConfig merged_config(const Lmm& model) {
   ModelConfig config = model.config;
   if (!model.head.lora.empty()) config.decoder.tie_word_embeddings = false;
   return config;
@@ -140,7 +140,7 @@ torch::Tensor merged_weight(const LinearModule& module) {
   return weight;
 }
 
-void write_merged_folder(const fs::path& folder, Model& model, const MergedExport& options) {
+void write_merged_folder(const fs::path& folder, Lmm& model, const MergedExport& options) {
   MergedTensors tensors(model, options);
   TRIREME_CHECK(model.head.lora.empty() || model.head.weight.defined(), DataError, "export",
                 "LoRA on lm_head is merged into the head; got none in {}; export the adapter form.",

@@ -2,7 +2,7 @@
 
 #include "core/packed_batch.h"
 #include "core/tensor.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 
 namespace trireme {
 

@@ -131,7 +131,7 @@ class AtomicFileBuffer final : public std::streambuf {
 
 }  // namespace
 
-void write_text_embedder(const std::filesystem::path& file, Model& model) {
+void write_text_embedder(const std::filesystem::path& file, Lmm& model) {
   const DecoderConfig& c = model.config.decoder;
   const auto modules = linear_layers(model);
   Module embedder("__torch__.TextEmbedder");

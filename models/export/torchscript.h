@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "core/tensor.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 
 namespace trireme {
 
@@ -12,7 +12,7 @@ namespace trireme {
 /// The row of a sequence is the final norm's output at its last token with mask 1; padding may stand on either side.
 /// Images are not part of it: a vision-language model's merged folder is for that.
 /// throws DataError: disk full.
-void write_text_embedder(const std::filesystem::path& file, Model& model);
+void write_text_embedder(const std::filesystem::path& file, Lmm& model);
 
 /// Loads the archive and gives what it computes for the sequences of a text batch, [N, D].
 torch::Tensor run_text_embedder(const std::filesystem::path& file, const PackedBatch& batch);

@@ -81,13 +81,13 @@ void draw(const torch::Tensor& scores, std::span<Completion* const> completions,
   }
 }
 
-torch::Tensor wide_logits(const Model& model, const torch::Tensor& rows) {
+torch::Tensor wide_logits(const Lmm& model, const torch::Tensor& rows) {
   return vocabulary_logits(model, rows).to(torch::kFloat32);
 }
 
 }  // namespace
 
-std::vector<Generation> generate(const Model& model, const PackedBatch& prompts, std::span<const uint64_t> seeds,
+std::vector<Generation> generate(const Lmm& model, const PackedBatch& prompts, std::span<const uint64_t> seeds,
                                  const GenerateOptions& options) {
   const at::NoGradGuard no_gradient;
   const int64_t vocabulary = model.config.decoder.vocab_size;
@@ -137,7 +137,7 @@ std::vector<Generation> generate(const Model& model, const PackedBatch& prompts,
   return results;
 }
 
-torch::Tensor choice_log_probabilities(const Model& model, const PackedBatch& prompts,
+torch::Tensor choice_log_probabilities(const Lmm& model, const PackedBatch& prompts,
                                        std::span<const std::vector<int64_t>> choices) {
   const at::NoGradGuard no_gradient;
   TRIREME_CHECK(!choices.empty(), ConfigError, kWhere, "at least one choice required; got none; name the choices.");

@@ -7,7 +7,7 @@
 #include "core/packed_batch.h"
 #include "core/tensor.h"
 #include "models/generation/sampling.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 
 namespace trireme {
 
@@ -37,13 +37,13 @@ struct Generation {
 /// throws ConfigError: no head, max_new_tokens below 1, a stop or allowed token outside the vocabulary. ShapeError: as
 /// check_batch(), seeds that are no multiple of the prompts. DataError: scores that are not finite.
 /// memory: keys and values of the prompts once, and of max_new_tokens for each completion.
-std::vector<Generation> generate(const Model& model, const PackedBatch& prompts, std::span<const uint64_t> seeds,
+std::vector<Generation> generate(const Lmm& model, const PackedBatch& prompts, std::span<const uint64_t> seeds,
                                  const GenerateOptions& options);
 
 /// [B, C] float32: log p(choice c | prompt b), nats, over the whole vocabulary: the sum over the choice's tokens. The
 /// prompts are computed once, choices of several tokens as their continuations.
 /// throws ConfigError: no head, no choice, a choice without tokens.
-torch::Tensor choice_log_probabilities(const Model& model, const PackedBatch& prompts,
+torch::Tensor choice_log_probabilities(const Lmm& model, const PackedBatch& prompts,
                                        std::span<const std::vector<int64_t>> choices);
 
 }  // namespace trireme

@@ -29,7 +29,7 @@ ImagePatches read_picture(const RerankInput& input, const PictureUse& use) {
 }
 
 /// [image tokens, D]: a batch of nothing but image tokens.
-torch::Tensor features_of(const Model& model, const std::vector<ImagePatches>& pictures) {
+torch::Tensor features_of(const Lmm& model, const std::vector<ImagePatches>& pictures) {
   std::vector<const ImagePatches*> views;
   for (const ImagePatches& picture : pictures) views.push_back(&picture);
   const PackedImages packed = pack_images(views);
@@ -38,7 +38,7 @@ torch::Tensor features_of(const Model& model, const std::vector<ImagePatches>& p
 
 }  // namespace
 
-EncodedPictures encode_pictures(const Model& model, const RerankInput& input, std::span<const PictureUse> uses) {
+EncodedPictures encode_pictures(const Lmm& model, const RerankInput& input, std::span<const PictureUse> uses) {
   const at::NoGradGuard no_gradient;
   EncodedPictures encoded;
   std::vector<const PictureUse*> distinct;

@@ -8,7 +8,7 @@
 
 #include "core/tensor.h"
 #include "data/image/preprocess.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 #include "retrieval/rerank/scorer_config.h"
 
 namespace trireme {
@@ -34,6 +34,6 @@ struct PictureUse {
 /// Reads, resizes and encodes them. Without gradient. Memory: the features of all, D values an image token, and the
 /// patches of a few pictures at a time; a picture's features do not depend on the others.
 /// throws DataError naming the record and its picture: missing, unreadable, of an impossible size; a text-only model.
-EncodedPictures encode_pictures(const Model& model, const RerankInput& input, std::span<const PictureUse> uses);
+EncodedPictures encode_pictures(const Lmm& model, const RerankInput& input, std::span<const PictureUse> uses);
 
 }  // namespace trireme

@@ -34,7 +34,7 @@ SequenceView view_of(const ScoredPrompt& prompt, int64_t end) {
 /// Runs parts of prompts through the decoder, over one cache.
 class Runner {
  public:
-  Runner(const Model& model, const torch::Tensor& features, const PromptRowOptions& options)
+  Runner(const Lmm& model, const torch::Tensor& features, const PromptRowOptions& options)
       : model_(model), features_(features), options_(options), cache_(make_kv_cache(model, 2 * options.batch_tokens)) {}
 
   KvCache& cache() { return cache_; }
@@ -80,7 +80,7 @@ class Runner {
   }
 
  private:
-  const Model& model_;
+  const Lmm& model_;
   const torch::Tensor& features_;
   const PromptRowOptions& options_;
   KvCache cache_;
@@ -131,7 +131,7 @@ int64_t common_prefix(const PromptGroup& group) {
   return shared;
 }
 
-PromptRows prompt_rows(const Model& model, std::span<const PromptGroup> groups, const torch::Tensor& features,
+PromptRows prompt_rows(const Lmm& model, std::span<const PromptGroup> groups, const torch::Tensor& features,
                        const PromptRowOptions& options) {
   PromptRows result;
   Runner runner(model, features, options);

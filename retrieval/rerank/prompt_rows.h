@@ -6,7 +6,7 @@
 
 #include "core/tensor.h"
 #include "data/loader/packer.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 #include "retrieval/rerank/picture_features.h"
 #include "retrieval/rerank/rerank_counts.h"
 
@@ -41,7 +41,7 @@ struct PromptRows {
 /// goes through the decoder once, and each prompt continues it. Where the cache is exact to the bit (see kv_cache.h) a
 /// prompt's row depends on that prompt alone, whatever the group, the order and the switch.
 /// Records no gradient. cost: memory of keys and values, 2 batch_tokens at most but for a prompt longer than that.
-PromptRows prompt_rows(const Model& model, std::span<const PromptGroup> groups, const torch::Tensor& features,
+PromptRows prompt_rows(const Lmm& model, std::span<const PromptGroup> groups, const torch::Tensor& features,
                        const PromptRowOptions& options);
 
 }  // namespace trireme

@@ -19,7 +19,7 @@ namespace {
 
 /// One call of score(): its queries, and their pictures behind the vision tower.
 struct Call {
-  const Model& model;
+  const Lmm& model;
   const RerankPrompt& prompt;
   const RerankInput& input;
   const RerankScorerConfig& config;
@@ -247,7 +247,7 @@ void score_listwise(const Call& call, RerankResult& result) {
 
 }  // namespace
 
-RerankScorer::RerankScorer(const Model& model, const RerankPrompt& prompt, RerankInput input, RerankScorerConfig config)
+RerankScorer::RerankScorer(const Lmm& model, const RerankPrompt& prompt, RerankInput input, RerankScorerConfig config)
     : model_(model), prompt_(prompt), input_(std::move(input)), config_(config) {
   TRIREME_CHECK(model.head.weight.defined(), ConfigError, "rerank",
                 "a model with its vocabulary head required; got one loaded without; set LoadOptions::head.");

@@ -6,7 +6,7 @@
 
 #include "data/prompt/rerank_prompt.h"
 #include "data/sources/records.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 #include "retrieval/rerank/rerank_counts.h"
 #include "retrieval/rerank/rerank_modes.h"
 #include "retrieval/rerank/scorer_config.h"
@@ -48,7 +48,7 @@ class RerankScorer {
  public:
   /// model, loaded with its head, and prompt outlive the scorer.
   /// throws ConfigError: no head; window_step above window.
-  RerankScorer(const Model& model, const RerankPrompt& prompt, RerankInput input, RerankScorerConfig config);
+  RerankScorer(const Lmm& model, const RerankPrompt& prompt, RerankInput input, RerankScorerConfig config);
 
   /// Records no gradient. Several queries are computed together as far as batch_tokens goes; they share pictures.
   /// A query without candidates gets empty scores.
@@ -56,7 +56,7 @@ class RerankScorer {
   RerankResult score(std::span<const RerankQuery> queries, RerankModes modes) const;
 
  private:
-  const Model& model_;
+  const Lmm& model_;
   const RerankPrompt& prompt_;
   RerankInput input_;
   RerankScorerConfig config_;

@@ -40,8 +40,8 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-Model adapted_model(const std::string& checkpoint, std::vector<std::string> targets) {
-  Model model = load_golden_model(checkpoint);
+Lmm adapted_model(const std::string& checkpoint, std::vector<std::string> targets) {
+  Lmm model = load_golden_model(checkpoint);
   LoraConfig config;
   config.rank = 3;
   config.alpha = 5;
@@ -68,7 +68,7 @@ class ExportOf : public testing::TestWithParam<std::string> {};
 
 TEST_P(ExportOf, EveryFormGivesTheModelsEmbeddings) {
   const TempFolder folder;
-  Model model = adapted_model(GetParam(), {"model\\.layers\\..*"});
+  Lmm model = adapted_model(GetParam(), {"model\\.layers\\..*"});
   const torch::Tensor plain = embed(load_golden_model(GetParam()), probe_batch(model.config));
   EXPECT_GT(largest_difference(embed(model, probe_batch(model.config)), plain), 1e-2) << "LoRA does something";
   for (const auto format : {ExportFormat::kAdapter, ExportFormat::kMerged, ExportFormat::kTorchscript}) {
@@ -88,7 +88,7 @@ INSTANTIATE_TEST_SUITE_P(Families, ExportOf,
 TEST(ExportAdapter, TargetsSelectTheAdaptedModulesAlone) {
   const TempFolder folder;
   // Qwen2.5-VL's vision tower has gate_proj, up_proj and down_proj too.
-  Model model = adapted_model("qwen2_5_vl_hub", {"model\\.layers\\..*"});
+  Lmm model = adapted_model("qwen2_5_vl_hub", {"model\\.layers\\..*"});
   write_adapter_folder(folder.path(), model, {});
   auto config = json_of(folder.path() / "adapter_config.json");
   EXPECT_THAT(config["target_modules"].get<std::vector<std::string>>(),
@@ -97,7 +97,7 @@ TEST(ExportAdapter, TargetsSelectTheAdaptedModulesAlone) {
   EXPECT_EQ(config["r"], 3);
   EXPECT_EQ(config["lora_alpha"], 5);
 
-  Model partial = adapted_model("qwen2_5_vl_hub", {"layers\\.0\\..*q_proj", "visual\\.blocks\\.0\\.mlp\\.gate_proj"});
+  Lmm partial = adapted_model("qwen2_5_vl_hub", {"layers\\.0\\..*q_proj", "visual\\.blocks\\.0\\.mlp\\.gate_proj"});
   write_adapter_folder(folder.path(), partial, {});
   config = json_of(folder.path() / "adapter_config.json");
   EXPECT_THAT(config["target_modules"].get<std::vector<std::string>>(),
@@ -107,7 +107,7 @@ TEST(ExportAdapter, TargetsSelectTheAdaptedModulesAlone) {
 
 TEST(ExportAdapter, HoldsNothingButLoraInTheNamingAskedFor) {
   const TempFolder folder;
-  Model model = adapted_model("qwen2_vl_hub", {"q_proj"});
+  Lmm model = adapted_model("qwen2_vl_hub", {"q_proj"});
   const std::pair<AdapterNaming, std::string> spellings[] = {
       {AdapterNaming::kModern, "base_model.model.model.language_model.layers.0."},
       {AdapterNaming::kLegacy, "base_model.model.model.layers.0."},
@@ -127,7 +127,7 @@ TEST(ExportAdapter, HoldsNothingButLoraInTheNamingAskedFor) {
 
 TEST(ExportAdapter, RanksAndScalesThatDifferGoToPatterns) {
   const TempFolder folder;
-  Model model = adapted_model("qwen2_vl_hub", {"q_proj", "v_proj"});
+  Lmm model = adapted_model("qwen2_vl_hub", {"q_proj", "v_proj"});
   LoraTerm& odd = model.decoder.layers[1].qkv.lora[0];
   odd.a = at::randn({7, odd.a.size(1)});
   odd.b = at::randn({odd.b.size(0), 7});
@@ -153,7 +153,7 @@ void rename_tensor(const fs::path& file, const std::string& from, const std::str
 
 TEST(ExportAdapterRefusal, AnAlteredNameAndAnAlteredValue) {
   const TempFolder folder;
-  Model model = adapted_model("qwen2_vl_hub", {"q_proj", "k_proj"});
+  Lmm model = adapted_model("qwen2_vl_hub", {"q_proj", "k_proj"});
   const fs::path file = folder.path() / "adapter_model.safetensors";
   const std::string prefix = "base_model.model.model.language_model.layers.0.self_attn.";
   for (const char* half : {"A", "B"}) {
@@ -170,7 +170,7 @@ TEST(ExportAdapterRefusal, AnAlteredNameAndAnAlteredValue) {
 
 TEST(ExportAdapterRefusal, AModelWithoutLora) {
   const TempFolder folder;
-  Model model = load_golden_model("qwen2_hub");
+  Lmm model = load_golden_model("qwen2_hub");
   EXPECT_THAT(message_of<ConfigError>(
                   [&] { export_model(model, ExportFormat::kAdapter, folder.path(), options_for("qwen2_hub")); }),
               HasSubstr("got none"));
@@ -179,7 +179,7 @@ TEST(ExportAdapterRefusal, AModelWithoutLora) {
 
 TEST(ExportMerged, ShardsCarryAnIndexAndTheSourcesFilesGoAlong) {
   const TempFolder folder;
-  Model model = adapted_model("qwen2_vl_hub", {"model\\.layers\\..*"});
+  Lmm model = adapted_model("qwen2_vl_hub", {"model\\.layers\\..*"});
   ExportOptions options = options_for("qwen2_vl_hub");
   options.merged.max_shard_bytes = 40'000;
   options.merged.dtype = torch::kBFloat16;
@@ -199,9 +199,9 @@ TEST(ExportMerged, ShardsCarryAnIndexAndTheSourcesFilesGoAlong) {
 // --- a head of its own --------------------------------------------------------------------------------------
 
 /// A golden checkpoint's model with the golden adapter on its tied head, its convolution and more.
-Model with_golden_adapter(const fs::path& checkpoint) {
+Lmm with_golden_adapter(const fs::path& checkpoint) {
   HubCheckpoint files(checkpoint);
-  Model model = load_model(files, {});
+  Lmm model = load_model(files, {});
   attach_adapter(model, read_adapter(golden_checkpoint_path("adapters") / "qwen2_vl_proj", model.config));
   return model;
 }
@@ -222,7 +222,7 @@ TEST(ExportMerged, GivesATiedHeadWithLoraAHeadOfItsOwn) {
       });
     }
     const TempFolder folder;
-    Model model = with_golden_adapter(source.path());
+    Lmm model = with_golden_adapter(source.path());
     ExportOptions options;
     options.merged.source = source.path();
     const Exported exported = export_model(model, ExportFormat::kMerged, folder.path(), options);
@@ -251,7 +251,7 @@ TEST(ExportMerged, GivesATiedHeadWithLoraAHeadOfItsOwn) {
 
 TEST(ExportMerged, MergesLoraIntoAHeadThatTheModelWasLoadedWithout) {
   const TempFolder folder;
-  Model model = adapted_model("qwen2_5_vl_hub", {"lm_head", "q_proj"});
+  Lmm model = adapted_model("qwen2_5_vl_hub", {"lm_head", "q_proj"});
   ASSERT_FALSE(model.head.weight.defined());
   export_model(model, ExportFormat::kMerged, folder.path(), options_for("qwen2_5_vl_hub"));
   HubCheckpoint base(golden_checkpoint_path("qwen2_5_vl_hub")), merged(folder.path() / "merged");
@@ -266,7 +266,7 @@ TEST(ExportMerged, MergesLoraIntoAHeadThatTheModelWasLoadedWithout) {
 
 TEST(ExportMergedRefusal, LoraOnAHeadThatIsNowhere) {
   const TempFolder folder;
-  Model model = adapted_model("qwen2_base", {"lm_head"});  // untied, saved without a head
+  Lmm model = adapted_model("qwen2_base", {"lm_head"});  // untied, saved without a head
   EXPECT_THAT(message_of<DataError>(
                   [&] { export_model(model, ExportFormat::kMerged, folder.path(), options_for("qwen2_base")); }),
               AllOf(HasSubstr("LoRA on lm_head"), HasSubstr("got none"), HasSubstr("adapter form")));
@@ -277,7 +277,7 @@ TEST(ExportMergedRefusal, LoraOnAHeadThatIsNowhere) {
 TEST(ExportMerged, AccountsForEveryTensorOfTheBase) {
   for (const char* checkpoint : {"qwen2_vl_hub", "qwen2_vl_new", "qwen2_5_vl_hub", "qwen2_5_vl_base", "qwen2_base"}) {
     const TempFolder folder;
-    Model model = adapted_model(checkpoint, {"model\\.layers\\.0\\..*"});
+    Lmm model = adapted_model(checkpoint, {"model\\.layers\\.0\\..*"});
     const Exported exported = export_model(model, ExportFormat::kMerged, folder.path(), options_for(checkpoint));
     const SafetensorsFolder base(golden_checkpoint_path(checkpoint));
     EXPECT_EQ(exported.tensors.written.size() + exported.tensors.left_out.size(), base.names().size()) << checkpoint;
@@ -294,7 +294,7 @@ TEST(ExportMerged, LeavesOutWhatIsMadeAnewAndSaysSo) {
   });
   const TempFolder folder;
   HubCheckpoint files(source.path());
-  Model model = load_model(files, {});
+  Lmm model = load_model(files, {});
   ExportOptions options;
   options.merged.source = source.path();
   const Exported exported = export_model(model, ExportFormat::kMerged, folder.path(), options);
@@ -309,7 +309,7 @@ TEST(ExportMerged, KeepsAHeadThatConfigTiesAndFilesHaveApart) {
                       [](auto& tensors) { tensors["lm_head.weight"] = 1.5 * tensors["model.embed_tokens.weight"]; });
   const TempFolder folder;
   HubCheckpoint files(source.path());
-  Model model = load_model(files, {});
+  Lmm model = load_model(files, {});
   ExportOptions options;
   options.merged.source = source.path();
   const Exported exported = export_model(model, ExportFormat::kMerged, folder.path(), options);
@@ -340,7 +340,7 @@ TEST(CheckMergedFolder, FindsEveryKindOfDamage) {
       {"a shape", [&](Tensors& t) { t[norm] = t[norm].narrow(0, 0, 31).clone(); }, "must be [32]; got [31]"},
       {"a dtype", [&](Tensors& t) { t[norm] = t[norm].to(torch::kBFloat16); }, "must be float32; got bfloat16"},
   };
-  Model model = with_golden_adapter(golden_checkpoint_path("qwen2_vl_hub"));
+  Lmm model = with_golden_adapter(golden_checkpoint_path("qwen2_vl_hub"));
   const MergedExport options{.source = golden_checkpoint_path("qwen2_vl_hub")};
   const TempFolder whole;
   const torch::NoGradGuard no_gradient;
@@ -361,7 +361,7 @@ TEST(ExportMerged, NamesTheImageProcessorAsTransformersKnowsIt) {
                R"({"image_processor_type": "Qwen2_5_VLImageProcessor", "min_pixels": 3136})");
   source.write("tokenizer_config.json", R"({"note": "Qwen2_5_VLImageProcessor"})");
   const TempFolder folder;
-  Model model = load_golden_model("qwen2_5_vl_hub");
+  Lmm model = load_golden_model("qwen2_5_vl_hub");
   ExportOptions options;
   options.merged.source = source.path();
   const Exported exported = export_model(model, ExportFormat::kMerged, folder.path(), options);
@@ -385,13 +385,13 @@ TEST(ExportAdapter, TargetsNeverNameAModuleThatIsNotAdapted) {
   };
   for (const Case& one : cases) {
     const TempFolder folder;
-    Model model = adapted_model("qwen2_vl_hub", one.adapted);
+    Lmm model = adapted_model("qwen2_vl_hub", one.adapted);
     write_adapter_folder(folder.path(), model, {});
     check_adapter_folder(folder.path(), model);
     EXPECT_THAT(json_of(folder.path() / "adapter_config.json")["target_modules"].get<std::vector<std::string>>(),
                 testing::UnorderedElementsAreArray(one.targets));
   }
-  Model model = with_golden_adapter(golden_checkpoint_path("qwen2_vl_hub"));
+  Lmm model = with_golden_adapter(golden_checkpoint_path("qwen2_vl_hub"));
   const TempFolder folder;
   write_adapter_folder(folder.path(), model, {});
   check_adapter_folder(folder.path(), model);
@@ -406,7 +406,7 @@ TEST(ExportAdapter, TargetsNeverNameAModuleThatIsNotAdapted) {
 
 TEST(ExportAdapterRefusal, TargetsThatSelectMoreOrLess) {
   const TempFolder folder;
-  Model model = adapted_model("qwen2_vl_hub", {"q_proj"});
+  Lmm model = adapted_model("qwen2_vl_hub", {"q_proj"});
   write_adapter_folder(folder.path(), model, {});
   const test::EditableFolder edited(folder.path());
   edited.edit_json("adapter_config.json", [](auto& config) { config["target_modules"] = ".*"; });
@@ -416,7 +416,7 @@ TEST(ExportAdapterRefusal, TargetsThatSelectMoreOrLess) {
 
 TEST(ExportAdapterRefusal, AHeadInTheNamingOfTheClassWithoutOne) {
   const TempFolder folder;
-  Model model = with_golden_adapter(golden_checkpoint_path("qwen2_vl_hub"));
+  Lmm model = with_golden_adapter(golden_checkpoint_path("qwen2_vl_hub"));
   EXPECT_THAT(message_of<ConfigError>([&] {
                 write_adapter_folder(folder.path(), model, {AdapterNaming::kBaseModel, "", false});
               }),
@@ -427,7 +427,7 @@ TEST(ExportAdapter, KeepsTheDropoutOfItsTraining) {
   const TempFolder folder;
   const test::EditableFolder adapter(golden_checkpoint_path("adapters") / "qwen2_vl_proj");
   adapter.edit_json("adapter_config.json", [](auto& config) { config["lora_dropout"] = 0.25; });
-  Model model = load_golden_model("qwen2_vl_hub");
+  Lmm model = load_golden_model("qwen2_vl_hub");
   attach_adapter(model, read_adapter(adapter.path(), model.config));
   write_adapter_folder(folder.path(), model, {});
   EXPECT_EQ(json_of(folder.path() / "adapter_config.json")["lora_dropout"], 0.25);

@@ -65,7 +65,7 @@ std::vector<GoldenCase> golden_cases(const std::string& checkpoint) {
   return cases;
 }
 
-Model load_golden_model(const std::string& checkpoint, c10::ScalarType dtype) {
+Lmm load_golden_model(const std::string& checkpoint, c10::ScalarType dtype) {
   HubCheckpoint files(golden_checkpoint_path(checkpoint));
   return load_model(files, {.dtype = dtype});
 }

@@ -6,7 +6,7 @@
 
 #include "core/packed_batch.h"
 #include "core/tensor.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 
 namespace trireme::test {
 
@@ -23,7 +23,7 @@ std::filesystem::path golden_checkpoint_path(const std::string& checkpoint);
 /// All cases of one, sorted by name.
 std::vector<GoldenCase> golden_cases(const std::string& checkpoint);
 
-Model load_golden_model(const std::string& checkpoint, c10::ScalarType dtype = torch::kFloat32);
+Lmm load_golden_model(const std::string& checkpoint, c10::ScalarType dtype = torch::kFloat32);
 
 /// The cases end to end, the last row of each asked for; `oned`: positions 0, 1, .. on all axes.
 PackedBatch packed(const std::vector<GoldenCase>& cases, const ModelConfig& config, bool oned = false);

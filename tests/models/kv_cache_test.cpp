@@ -53,12 +53,12 @@ Piece piece_of(const PackedBatch& whole, const torch::Tensor& features, int64_t 
   return piece;
 }
 
-torch::Tensor features_of(const Model& model, const PackedBatch& batch) {
+torch::Tensor features_of(const Lmm& model, const PackedBatch& batch) {
   if (batch.patches.defined()) return image_features(model, batch);
   return at::empty({0, model.config.decoder.hidden_size}, model.dtype);
 }
 
-torch::Tensor extend(const Model& model, KvCache& cache, const Piece& piece, int64_t parent, int64_t room = 0) {
+torch::Tensor extend(const Lmm& model, KvCache& cache, const Piece& piece, int64_t parent, int64_t room = 0) {
   const int64_t parents[] = {parent};
   return extend_rows(model, cache, piece.batch, parents, {.features = piece.features, .room = room});
 }
@@ -73,7 +73,7 @@ void expect_same_rows(const torch::Tensor& ours, const torch::Tensor& expected, 
 
 class KvCacheTest : public testing::TestWithParam<std::string> {
  protected:
-  const Model model_ = load_golden_model(GetParam());
+  const Lmm model_ = load_golden_model(GetParam());
   const std::vector<GoldenCase> cases_ = golden_cases(GetParam());
   const torch::NoGradGuard no_gradient_;
 };
@@ -200,7 +200,7 @@ TEST_P(KvCacheTest, AContinuationKeepsItsViewOfAParentThatGrows) {
 
 TEST_P(KvCacheTest, Bfloat16IsCloseAndFloat64IsExact) {
   for (const auto dtype : {torch::kBFloat16, torch::kFloat64}) {
-    const Model model = load_golden_model(GetParam(), dtype);
+    const Lmm model = load_golden_model(GetParam(), dtype);
     for (const GoldenCase& one : cases_) {
       const PackedBatch whole = with_all_rows(packed({one}, model.config));
       const torch::Tensor expected = hidden_rows(model, whole), features = features_of(model, whole);
@@ -222,7 +222,7 @@ TEST_P(KvCacheTest, Bfloat16IsCloseAndFloat64IsExact) {
 }
 
 TEST_P(KvCacheTest, LoraTermsTakePart) {
-  Model model = load_golden_model(GetParam());
+  Lmm model = load_golden_model(GetParam());
   LoraConfig config;
   config.rank = 4;
   attach_lora(model, config, 1);
@@ -291,7 +291,7 @@ TEST(CachedAttention, ScatteredAndSharedRowsHaveTheBitsOfWholeSequences) {
 }
 
 TEST(KvCacheRefusal, NamesWhatIsNotThere) {
-  const Model model = load_golden_model("qwen2_hub");
+  const Lmm model = load_golden_model("qwen2_hub");
   const PackedBatch batch = packed({golden_cases("qwen2_hub").front()}, model.config);
   KvCache cache = make_kv_cache(model);
   const auto extended = [&](std::vector<int64_t> parents) {

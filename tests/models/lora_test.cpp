@@ -35,7 +35,7 @@ LoraConfig config_for(std::vector<std::string> targets) {
   return config;
 }
 
-std::set<std::string> adapted_paths(Model& model) {
+std::set<std::string> adapted_paths(Lmm& model) {
   std::set<std::string> paths;
   for (const TensorStatus& status : tensor_statuses(model)) {
     if (!status.lora_target.empty()) paths.insert(status.lora_target);
@@ -45,7 +45,7 @@ std::set<std::string> adapted_paths(Model& model) {
 
 TEST(Lora, DefaultTargetsAreTheSevenLinearsOfEveryDecoderLayer) {
   for (const char* checkpoint : {"qwen2_vl_hub", "qwen2_5_vl_hub", "qwen2_hub"}) {
-    Model model = load_golden_model(checkpoint);
+    Lmm model = load_golden_model(checkpoint);
     LoraConfig config;
     config.rank = 3;
     const LoraCount count = attach_lora(model, config, 1);
@@ -56,7 +56,7 @@ TEST(Lora, DefaultTargetsAreTheSevenLinearsOfEveryDecoderLayer) {
 }
 
 TEST(Lora, TargetsAreLeafNamesPathsOrExpressions) {
-  Model model = load_golden_model("qwen2_5_vl_hub");
+  Lmm model = load_golden_model("qwen2_5_vl_hub");
   LoraConfig config = config_for({"gate_proj", "visual\\.merger\\.mlp\\.0"});
   config.exclude_modules = {"visual\\.blocks\\..*", "layers\\.0\\.mlp\\.gate_proj"};
   attach_lora(model, config, 1);
@@ -67,7 +67,7 @@ TEST(Lora, TargetsAreLeafNamesPathsOrExpressions) {
 }
 
 TEST(Lora, BeginsAsPeftDoesAndLeavesTheModelAsItIs) {
-  Model model = load_golden_model("qwen2_vl_hub");
+  Lmm model = load_golden_model("qwen2_vl_hub");
   const PackedBatch batch = packed(golden_cases("qwen2_vl_hub"), model.config);
   const torch::Tensor before = embed(model, batch);
   attach_lora(model, config_for({"model\\.layers\\..*", "visual\\..*"}), 7);
@@ -86,7 +86,7 @@ TEST(Lora, BeginsAsPeftDoesAndLeavesTheModelAsItIs) {
 
 TEST(Lora, ValuesDependOnSeedAndPathAlone) {
   const auto value_of = [](const std::vector<std::string>& targets, uint64_t seed) {
-    Model model = load_golden_model("qwen2_vl_hub");
+    Lmm model = load_golden_model("qwen2_vl_hub");
     attach_lora(model, config_for(targets), seed);
     for (const Parameter& parameter : named_parameters(model)) {
       if (parameter.name == "model.layers.1.mlp.up_proj.lora_A.weight") return parameter.value.clone();
@@ -99,7 +99,7 @@ TEST(Lora, ValuesDependOnSeedAndPathAlone) {
 }
 
 TEST(Lora, RsloraScalesByTheRoot) {
-  Model model = load_golden_model("qwen2_hub");
+  Lmm model = load_golden_model("qwen2_hub");
   LoraConfig config = config_for({"q_proj"});
   config.rslora = true;
   attach_lora(model, config, 1);
@@ -107,7 +107,7 @@ TEST(Lora, RsloraScalesByTheRoot) {
 }
 
 TEST(LoraRefusal, NamesTheEntryThatMatchesNothing) {
-  Model model = load_golden_model("qwen2_vl_hub");
+  Lmm model = load_golden_model("qwen2_vl_hub");
   EXPECT_THAT(message_of<ConfigError>([&] {
                 attach_lora(model, config_for({"q_proj", "query"}), 1);
               }),
@@ -121,7 +121,7 @@ TEST(LoraRefusal, NamesTheEntryThatMatchesNothing) {
 }
 
 TEST(LoraRefusal, ASecondTermOnOneLayer) {
-  Model model = load_golden_model("qwen2_vl_hub");
+  Lmm model = load_golden_model("qwen2_vl_hub");
   attach_lora(model, config_for({"q_proj"}), 1);
   EXPECT_THAT(message_of<ConfigError>([&] {
                 attach_lora(model, config_for({"v_proj", "q_proj"}), 1);
@@ -130,7 +130,7 @@ TEST(LoraRefusal, ASecondTermOnOneLayer) {
 }
 
 TEST(Trainable, LoraAloneAsksForGradients) {
-  Model model = load_golden_model("qwen2_vl_hub");
+  Lmm model = load_golden_model("qwen2_vl_hub");
   const LoraCount count = attach_lora(model, config_for({"model\\.layers\\..*"}), 1);
   set_trainable(model, {});
   require_trainable(model, {});
@@ -144,7 +144,7 @@ TEST(Trainable, LoraAloneAsksForGradients) {
 
 TEST(Trainable, EveryTensorIsInExactlyOneLeaf) {
   for (const char* checkpoint : {"qwen2_vl_hub", "qwen2_5_vl_hub", "qwen2_base"}) {
-    Model model = load_golden_model(checkpoint);
+    Lmm model = load_golden_model(checkpoint);
     const TrainableConfig all{.parts = TrainableParts::kAll, .names = {}};
     set_trainable(model, all);
     std::multiset<std::string> in_leaves, in_model;
@@ -166,7 +166,7 @@ TEST(Trainable, EveryTensorIsInExactlyOneLeaf) {
 }
 
 TEST(Trainable, NamedTensorsAlone) {
-  Model model = load_golden_model("qwen2_vl_hub");
+  Lmm model = load_golden_model("qwen2_vl_hub");
   set_trainable(model, {.parts = TrainableParts::kNamed,
                         .names = {"visual\\.merger\\..*", "q_proj\\..*", "k_proj\\..*", "v_proj\\..*"}});
   for (const TensorStatus& status : tensor_statuses(model)) {
@@ -178,7 +178,7 @@ TEST(Trainable, NamedTensorsAlone) {
 }
 
 TEST(TrainableRefusal, SaysWhichTensorContradictsTheConfig) {
-  Model model = load_golden_model("qwen2_vl_hub");
+  Lmm model = load_golden_model("qwen2_vl_hub");
   const TrainableConfig lora;
   EXPECT_THAT(message_of<ConfigError>([&] { set_trainable(model, lora); }), HasSubstr("lora"));
   attach_lora(model, config_for({"q_proj"}), 1);
@@ -193,7 +193,7 @@ TEST(TrainableRefusal, SaysWhichTensorContradictsTheConfig) {
 }
 
 TEST(TrainableRefusal, HalfOfAFusedTensorAndANameThatMatchesNothing) {
-  Model model = load_golden_model("qwen2_vl_hub");
+  Lmm model = load_golden_model("qwen2_vl_hub");
   const auto named = [&](std::vector<std::string> names) {
     return message_of<ConfigError>([&] { set_trainable(model, {TrainableParts::kNamed, std::move(names)}); });
   };
@@ -203,7 +203,7 @@ TEST(TrainableRefusal, HalfOfAFusedTensorAndANameThatMatchesNothing) {
 
 TEST(RandomInit, StandardDeviationsAreTheOnesAskedFor) {
   const ModelConfig config = load_golden_model("qwen2_5_vl_hub").config;
-  Model model = random_model(config, {.seed = 5, .linear_std = {}, .embedding_std = 0.02}, {});
+  Lmm model = random_model(config, {.seed = 5, .linear_std = {}, .embedding_std = 0.02}, {});
   for (const Parameter& parameter : named_parameters(model)) {
     const std::string& name = parameter.name;
     const double spread = parameter.value.std(false).item<double>();

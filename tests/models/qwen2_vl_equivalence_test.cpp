@@ -31,7 +31,7 @@ using ::testing::HasSubstr;
 constexpr double kTolerance = 1e-6;
 constexpr double kAdapterTolerance = 5e-6;  // behind an adapter whose output outgrows the base's
 
-torch::Tensor one_by_one(const Model& model, const std::vector<GoldenCase>& cases) {
+torch::Tensor one_by_one(const Lmm& model, const std::vector<GoldenCase>& cases) {
   std::vector<torch::Tensor> rows;
   for (const GoldenCase& one : cases) rows.push_back(embed(model, packed({one}, model.config)));
   return at::cat(rows);
@@ -39,7 +39,7 @@ torch::Tensor one_by_one(const Model& model, const std::vector<GoldenCase>& case
 
 TEST(Equivalence, PackedEqualsOneByOne) {
   for (const std::string& checkpoint : golden_checkpoints()) {
-    const Model model = load_golden_model(checkpoint);
+    const Lmm model = load_golden_model(checkpoint);
     const auto cases = golden_cases(checkpoint);
     EXPECT_LT(largest_difference(embed(model, packed(cases, model.config)), one_by_one(model, cases)), kTolerance)
         << checkpoint;
@@ -48,7 +48,7 @@ TEST(Equivalence, PackedEqualsOneByOne) {
 
 TEST(Equivalence, OrderInTheBatchDoesNotMatter) {
   for (const std::string& checkpoint : golden_checkpoints()) {
-    const Model model = load_golden_model(checkpoint);
+    const Lmm model = load_golden_model(checkpoint);
     auto cases = golden_cases(checkpoint);
     const torch::Tensor forward = embed(model, packed(cases, model.config));
     std::reverse(cases.begin(), cases.end());
@@ -58,7 +58,7 @@ TEST(Equivalence, OrderInTheBatchDoesNotMatter) {
 
 TEST(Equivalence, RowsAskedForAreThoseOfAllRows) {
   for (const std::string& checkpoint : golden_checkpoints()) {
-    const Model model = load_golden_model(checkpoint);
+    const Lmm model = load_golden_model(checkpoint);
     PackedBatch batch = packed(golden_cases(checkpoint), model.config);
     const torch::Tensor asked = hidden_rows(model, batch);
     const torch::Tensor rows = std::exchange(batch.rows, at::arange(batch.tokens.size(0)));
@@ -68,7 +68,7 @@ TEST(Equivalence, RowsAskedForAreThoseOfAllRows) {
 
 TEST(Equivalence, ForwardWithGradientEqualsForwardWithout) {
   for (const std::string& checkpoint : golden_checkpoints()) {
-    Model model = load_golden_model(checkpoint);
+    Lmm model = load_golden_model(checkpoint);
     const PackedBatch batch = packed(golden_cases(checkpoint), model.config);
     torch::Tensor without;
     {
@@ -84,7 +84,7 @@ TEST(Equivalence, ForwardWithGradientEqualsForwardWithout) {
 
 TEST(Equivalence, AnAdapterEqualsItsMergedWeights) {
   const auto folder = std::filesystem::path(TRIREME_TEST_DIR) / "golden/checkpoints/adapters/qwen2_vl_modern";
-  Model adapted = load_golden_model("qwen2_vl_hub"), merged = load_golden_model("qwen2_vl_hub");
+  Lmm adapted = load_golden_model("qwen2_vl_hub"), merged = load_golden_model("qwen2_vl_hub");
   const Adapter adapter = read_adapter(folder, adapted.config);
   attach_adapter(adapted, adapter);
   const torch::NoGradGuard no_gradient;
@@ -102,7 +102,7 @@ TEST(Equivalence, AnAdapterEqualsItsMergedWeights) {
 
 /// Every batch that does not fit the model is refused with what is wrong.
 TEST(Refusal, NamesWhatDoesNotFit) {
-  const Model model = load_golden_model("qwen2_vl_hub");
+  const Lmm model = load_golden_model("qwen2_vl_hub");
   const auto cases = golden_cases("qwen2_vl_hub");
   const auto refused = [&](auto&& change) {
     PackedBatch batch = packed(cases, model.config);
@@ -118,7 +118,7 @@ TEST(Refusal, NamesWhatDoesNotFit) {
               HasSubstr("image_rows"));
   EXPECT_THAT(refused([](PackedBatch& b) { b.rows = b.rows + 100'000; }), HasSubstr("rows"));
 
-  const Model text_only = load_golden_model("qwen2_hub");
+  const Lmm text_only = load_golden_model("qwen2_hub");
   PackedBatch batch = packed(golden_cases("qwen2_hub"), text_only.config);
   batch.patches = at::zeros({4, 1176});
   batch.grid = at::tensor({1, 2, 2}, torch::kInt64).unsqueeze(0);

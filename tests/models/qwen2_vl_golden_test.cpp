@@ -26,7 +26,7 @@ TEST(Golden, ThereAreCheckpointsOfEveryFamily) { EXPECT_EQ(golden_checkpoints().
 
 TEST(Golden, EmbeddingsEqualTransformersInBothRopeModes) {
   for (const std::string& checkpoint : golden_checkpoints()) {
-    const Model model = load_golden_model(checkpoint);
+    const Lmm model = load_golden_model(checkpoint);
     const auto cases = golden_cases(checkpoint);
     EXPECT_LT(largest_difference(embed(model, packed(cases, model.config)), expected_embeddings(cases)), kTolerance)
         << checkpoint;
@@ -39,7 +39,7 @@ TEST(Golden, EmbeddingsEqualTransformersInBothRopeModes) {
 
 TEST(Golden, HiddenStatesOfEveryTokenEqualTransformers) {
   for (const std::string& checkpoint : golden_checkpoints()) {
-    const Model model = load_golden_model(checkpoint);
+    const Lmm model = load_golden_model(checkpoint);
     for (const auto& one : golden_cases(checkpoint)) {
       PackedBatch batch = packed({one}, model.config);
       batch.rows = at::arange(one.tokens.size(0));
@@ -54,7 +54,7 @@ TEST(Golden, HiddenStatesOfEveryTokenEqualTransformers) {
 
 TEST(Golden, Bfloat16StaysCloseToFloat32) {
   for (const std::string& checkpoint : golden_checkpoints()) {
-    const Model model = load_golden_model(checkpoint, torch::kBFloat16);
+    const Lmm model = load_golden_model(checkpoint, torch::kBFloat16);
     const auto cases = golden_cases(checkpoint);
     const torch::Tensor rows = embed(model, packed(cases, model.config));
     EXPECT_EQ(rows.scalar_type(), torch::kFloat32);
@@ -68,7 +68,7 @@ class GoldenAdapter : public ::testing::TestWithParam<std::pair<const char*, con
 TEST_P(GoldenAdapter, EqualsPeft) {
   const auto [name, checkpoint] = GetParam();
   const auto folder = std::filesystem::path(TRIREME_TEST_DIR) / "golden/checkpoints/adapters";
-  Model model = load_golden_model(checkpoint);
+  Lmm model = load_golden_model(checkpoint);
   const SafetensorsFile expected(folder / (std::string(name) + ".expected.safetensors"));
   ASSERT_FALSE(expected.entries().empty());
   const auto plain = [&](const test::GoldenCase& one) { return embed(model, packed({one}, model.config)); };
@@ -98,7 +98,7 @@ INSTANTIATE_TEST_SUITE_P(AllNamings, GoldenAdapter,
 
 TEST(GoldenHeadAdapter, GivesPeftsScoresOnATiedHead) {
   const auto folder = std::filesystem::path(TRIREME_TEST_DIR) / "golden/checkpoints/adapters";
-  Model model = load_golden_model("qwen2_vl_hub");
+  Lmm model = load_golden_model("qwen2_vl_hub");
   attach_adapter(model, read_adapter(folder / "qwen2_vl_proj", model.config));
   const SafetensorsFile expected(folder / "qwen2_vl_proj.logits.safetensors");
   int64_t compared = 0;
@@ -112,7 +112,7 @@ TEST(GoldenHeadAdapter, GivesPeftsScoresOnATiedHead) {
 }
 
 void attach_with_copy(const std::string& name, const torch::Tensor& copy) {
-  Model model = load_golden_model("qwen2_vl_hub");
+  Lmm model = load_golden_model("qwen2_vl_hub");
   const auto folder = std::filesystem::path(TRIREME_TEST_DIR) / "golden/checkpoints/adapters/qwen2_vl_proj";
   Adapter adapter = read_adapter(folder, model.config);
   adapter.base_copies = {{name, copy}};
@@ -120,7 +120,7 @@ void attach_with_copy(const std::string& name, const torch::Tensor& copy) {
 }
 
 TEST(AttachAdapter, TakesACopyOfTheBaseAndRefusesAnother) {
-  const Model model = load_golden_model("qwen2_vl_hub");
+  const Lmm model = load_golden_model("qwen2_vl_hub");
   const torch::Tensor own = model.decoder.embed_tokens;
   for (const char* name : {"lm_head.weight", "model.embed_tokens.weight"}) {
     for (const auto dtype : {torch::kFloat32, torch::kBFloat16, torch::kHalf}) {

@@ -6,7 +6,7 @@
 #include <ATen/ops/ones.h>
 
 #include "core/io/file.h"
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 #include "models/weights/hub_checkpoint.h"
 #include "tests/support/editable_folder.h"
 #include "tests/support/expect_error.h"
@@ -48,7 +48,7 @@ void apply(const Json& one, const EditableFolder& folder) {
   });
 }
 
-Model load(const EditableFolder& folder) {
+Lmm load(const EditableFolder& folder) {
   HubCheckpoint checkpoint(folder.path());
   return load_model(checkpoint, {.head = true});
 }
@@ -67,7 +67,7 @@ TEST(TiedHead, IsAsTransformersHasItWhateverConfigAndFilesSay) {
     } else if (head == "refused") {
       EXPECT_THROW(load(folder), ShapeError);
     } else {
-      const Model model = load(folder);
+      const Lmm model = load(folder);
       EXPECT_TRUE(at::equal(model.decoder.embed_tokens, rows));
       EXPECT_EQ(model.head.weight.is_same(model.decoder.embed_tokens), head == "tied");
       EXPECT_EQ(model.config.decoder.tie_word_embeddings, head == "tied");

@@ -24,9 +24,9 @@ using ::testing::HasSubstr;
 const TrainableConfig kTrainAll{.parts = TrainableParts::kAll, .names = {}};
 
 /// A model with LoRA on decoder and vision tower whose B are not zero, in which everything moves the result.
-Model adapted_model(const std::string& checkpoint, c10::ScalarType dtype, const TrainableConfig& trainable,
-                    double dropout = 0) {
-  Model model = load_golden_model(checkpoint, dtype);
+Lmm adapted_model(const std::string& checkpoint, c10::ScalarType dtype, const TrainableConfig& trainable,
+                  double dropout = 0) {
+  Lmm model = load_golden_model(checkpoint, dtype);
   LoraConfig config;
   config.rank = 4;
   config.alpha = 8;
@@ -45,14 +45,14 @@ Model adapted_model(const std::string& checkpoint, c10::ScalarType dtype, const 
   return model;
 }
 
-torch::Tensor loss_of(const Model& model, const PackedBatch& batch, const ForwardOptions& options = {}) {
+torch::Tensor loss_of(const Lmm& model, const PackedBatch& batch, const ForwardOptions& options = {}) {
   const auto rows = embed(model, batch, options);
   const auto generator = at::make_generator<at::CPUGeneratorImpl>(8);
   return (rows * at::randn(rows.sizes(), generator, torch::kFloat64).to(rows.scalar_type())).sum();
 }
 
 /// By name, of the leaves.
-std::map<std::string, torch::Tensor> gradients_of(Model& model, const PackedBatch& batch,
+std::map<std::string, torch::Tensor> gradients_of(Lmm& model, const PackedBatch& batch,
                                                   const ForwardOptions& options = {}) {
   const auto leaves = trainable_tensors(model);
   for (const auto& leaf : leaves) leaf.tensor.mutable_grad() = torch::Tensor();
@@ -79,7 +79,7 @@ void expect_equal_bits(const std::map<std::string, torch::Tensor>& ours,
 class Training : public testing::TestWithParam<std::string> {};
 
 TEST_P(Training, GradientInFloat64IsTheSlopeOfTheLoss) {
-  Model model = adapted_model(GetParam(), torch::kFloat64, kTrainAll);
+  Lmm model = adapted_model(GetParam(), torch::kFloat64, kTrainAll);
   const PackedBatch batch = packed(golden_cases(GetParam()), model.config);
   const auto gradients = gradients_of(model, batch);
   const auto generator = at::make_generator<at::CPUGeneratorImpl>(21);
@@ -103,8 +103,8 @@ TEST_P(Training, GradientInFloat64IsTheSlopeOfTheLoss) {
 
 TEST_P(Training, Float32GradientsAreThoseOfFloat64) {
   for (const TrainableConfig& trainable : {TrainableConfig{}, kTrainAll}) {
-    Model wide = adapted_model(GetParam(), torch::kFloat64, trainable, 0.3);
-    Model narrow = adapted_model(GetParam(), torch::kFloat32, trainable, 0.3);
+    Lmm wide = adapted_model(GetParam(), torch::kFloat64, trainable, 0.3);
+    Lmm narrow = adapted_model(GetParam(), torch::kFloat32, trainable, 0.3);
     const PackedBatch batch = packed(golden_cases(GetParam()), wide.config);
     const ForwardOptions options{.features = {}, .dropout = dropout_for(batch), .recompute_blocks = false};
     const auto expected = gradients_of(wide, batch, options), ours = gradients_of(narrow, batch, options);
@@ -120,7 +120,7 @@ TEST_P(Training, Float32GradientsAreThoseOfFloat64) {
 }
 
 TEST_P(Training, Bfloat16GradientsPointTheSameWay) {
-  Model wide = adapted_model(GetParam(), torch::kFloat64, {}), narrow = adapted_model(GetParam(), torch::kBFloat16, {});
+  Lmm wide = adapted_model(GetParam(), torch::kFloat64, {}), narrow = adapted_model(GetParam(), torch::kBFloat16, {});
   const PackedBatch batch = packed(golden_cases(GetParam()), wide.config);
   const auto expected = gradients_of(wide, batch), ours = gradients_of(narrow, batch);
   double product = 0, ours_squared = 0, expected_squared = 0;
@@ -137,7 +137,7 @@ TEST_P(Training, Bfloat16GradientsPointTheSameWay) {
 TEST_P(Training, RecomputedBlocksGiveTheBitsOfPlainOnes) {
   for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
     for (const TrainableConfig& trainable : {TrainableConfig{}, kTrainAll}) {
-      Model model = adapted_model(GetParam(), dtype, trainable, 0.2);
+      Lmm model = adapted_model(GetParam(), dtype, trainable, 0.2);
       const PackedBatch batch = packed(golden_cases(GetParam()), model.config);
       ForwardOptions options{.features = {}, .dropout = dropout_for(batch), .recompute_blocks = false};
       const auto plain = gradients_of(model, batch, options);
@@ -150,7 +150,7 @@ TEST_P(Training, RecomputedBlocksGiveTheBitsOfPlainOnes) {
 }
 
 TEST_P(Training, KeptFeaturesOfAFrozenTowerGiveTheSameGradients) {
-  Model model = load_golden_model(GetParam());
+  Lmm model = load_golden_model(GetParam());
   if (!model.vision) return;  // a text model has none
   attach_lora(model, {}, 1);
   set_trainable(model, {});
@@ -161,7 +161,7 @@ TEST_P(Training, KeptFeaturesOfAFrozenTowerGiveTheSameGradients) {
 }
 
 TEST_P(Training, DropoutDependsOnTheSequenceAndNotOnItsPack) {
-  const Model model = adapted_model(GetParam(), torch::kFloat32, {}, 0.3);
+  const Lmm model = adapted_model(GetParam(), torch::kFloat32, {}, 0.3);
   const torch::NoGradGuard no_gradient;
   const auto cases = golden_cases(GetParam());
   const PackedBatch all = packed(cases, model.config);
@@ -182,7 +182,7 @@ INSTANTIATE_TEST_SUITE_P(Families, Training, testing::Values("qwen2_vl_hub", "qw
                          [](const auto& tested) { return tested.param; });
 
 TEST(TrainingRefusal, SequenceIdsThatDoNotFit) {
-  const Model model = adapted_model("qwen2_hub", torch::kFloat32, {}, 0.3);
+  const Lmm model = adapted_model("qwen2_hub", torch::kFloat32, {}, 0.3);
   const PackedBatch batch = packed(golden_cases("qwen2_hub"), model.config);
   ForwardOptions options{.features = {}, .dropout = dropout_for(batch), .recompute_blocks = false};
   options.dropout->sequence_ids = options.dropout->sequence_ids.narrow(0, 1, 1);

@@ -47,7 +47,7 @@ int run(const std::vector<std::string>& arguments) {
   }
   at::set_num_threads(1);
   HubCheckpoint checkpoint(arguments[0]);
-  Model model = load_model(checkpoint, {.head = true});
+  Lmm model = load_model(checkpoint, {.head = true});
   attach_adapter(model, read_adapter(arguments[1], model.config));
   set_lora_dropout(model, 0);
   set_trainable(model, {TrainableParts::kLora, {}});

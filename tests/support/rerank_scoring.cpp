@@ -94,7 +94,7 @@ int run(int argc, char** argv) {
                     .pack = {.rope_mode = RopeMode::kMrope, .image_token_id = files.config().image_token_id}};
   if (files.config().vision) input.image_processor = read_image_processor_config(options.model);
   const auto dtype = options.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
-  const Model model = load_model(files, {.dtype = dtype, .head = true});
+  const Lmm model = load_model(files, {.dtype = dtype, .head = true});
   const RerankScorer scorer(model, prompt, std::move(input), {.share_prefix = !options.alone});
   const std::vector<RerankQuery> lists = read_lists(options.lists);
   std::cout << json{{"load_s", seconds_since(begin)}}.dump() << std::endl;

@@ -67,7 +67,7 @@ int run(const std::vector<std::string>& arguments) {
   }
   at::set_num_threads(std::stoi(options["threads"]));
   HubCheckpoint checkpoint(arguments[0]);
-  Model model = load_model(checkpoint, {.dtype = options["dtype"] == "bfloat16" ? torch::kBFloat16 : torch::kFloat32});
+  Lmm model = load_model(checkpoint, {.dtype = options["dtype"] == "bfloat16" ? torch::kBFloat16 : torch::kFloat32});
   const double dropout = std::stod(options["dropout"]);
   const bool all = options["trainable"] == "all";
   if (arguments[1] != "-") {

@@ -83,7 +83,7 @@ Outcome run(int64_t ranks, const Setting& setting) {
   Outcome out;
   std::mutex mutex;
   run_ranks(ranks, [&](Communicator& communicator) {
-    Model model = load_golden_model(kCheckpoint, torch::kFloat64);
+    Lmm model = load_golden_model(kCheckpoint, torch::kFloat64);
     LoraConfig lora;
     lora.rank = 4;
     lora.alpha = 8;

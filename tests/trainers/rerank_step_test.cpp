@@ -29,7 +29,7 @@ using test::RerankSet;
 constexpr int64_t kConcepts = 10, kQueries = 4, kStep = 2;
 
 /// A model in float64 whose vocabulary is that of the set's tokenizer, and LoRA that is not at its beginning.
-Model small_model(const Tokenizer& tokenizer) {
+Lmm small_model(const Tokenizer& tokenizer) {
   ModelConfig config = read_model_config(TRIREME_TEST_DIR "/golden/embed/model");
   config.decoder.vocab_size = tokenizer.vocab_size() + 7;
   config.image_token_id = tokenizer.token_to_id("<|image_pad|>").value();
@@ -39,7 +39,7 @@ Model small_model(const Tokenizer& tokenizer) {
   RandomInit init;
   init.seed = 3;
   init.embedding_std = 0.3;
-  Model model = random_model(config, init, {.dtype = torch::kFloat64, .head = true});
+  Lmm model = random_model(config, init, {.dtype = torch::kFloat64, .head = true});
   LoraConfig lora;
   lora.rank = 4;
   lora.alpha = 8;
@@ -71,7 +71,7 @@ Outcome run(int64_t ranks, const Setting& setting) {
   run_ranks(ranks, [&](Communicator& communicator) {
     RerankSet set(kConcepts, kQueries);
     set.samples.share_images = setting.share_images;
-    Model model = small_model(set.tokenizer());
+    Lmm model = small_model(set.tokenizer());
     const NamedTensors leaves = trained_leaves(model);
     GradientReducer reducer(values_of(leaves), communicator);
     const RerankBatch batch = set.load(1, {communicator.rank(), communicator.size()}, kStep)[0];
@@ -146,7 +146,7 @@ TEST(RerankStep, RecomputedBlocksChangeNothing) {
 
 /// The sequence's causal loss as it is usually written: scores of every row, labels shifted by one, those before the
 /// third <|im_start|> left out. Sums of nats, and how many.
-std::pair<torch::Tensor, int64_t> causal_loss(const Model& model, PackedBatch sequence, int64_t start_token) {
+std::pair<torch::Tensor, int64_t> causal_loss(const Lmm& model, PackedBatch sequence, int64_t start_token) {
   const int64_t length = sequence.tokens.size(0);
   sequence.rows = at::arange(length, at::kLong);
   const torch::Tensor starts = sequence.tokens.eq(start_token).nonzero().squeeze(1);
@@ -162,7 +162,7 @@ std::pair<torch::Tensor, int64_t> causal_loss(const Model& model, PackedBatch se
 TEST(RerankStep, IsTheCausalLossOverTheAnswersTurns) {
   RerankSet set(kConcepts, kQueries);
   set.samples.share_images = false;
-  Model model = small_model(set.tokenizer());
+  Lmm model = small_model(set.tokenizer());
   set_lora_dropout(model, 0);
   const NamedTensors leaves = trained_leaves(model);
   const RerankBatch batch = set.load(1, {}, kStep)[0];
@@ -194,7 +194,7 @@ TEST(RerankStep, IsTheCausalLossOverTheAnswersTurns) {
 TEST(RerankStep, CountsDecisionsThatAreRight) {
   RerankSet set(kConcepts, kQueries);
   set.samples.share_images = false;
-  Model model = small_model(set.tokenizer());
+  Lmm model = small_model(set.tokenizer());
   set_lora_dropout(model, 0);
   const RerankBatch batch = set.load(1, {}, kStep)[0];
   int64_t pairs_right = 0, lists_right = 0;

@@ -29,7 +29,7 @@ using ::testing::HasSubstr;
 constexpr int64_t kNewTokens = 6;
 const SamplingConfig kSampling{.temperature = 8, .top_k = 50, .top_p = 0.95};  // these weights give sharp scores
 
-Model load_with_head(const std::string& checkpoint, c10::ScalarType dtype = torch::kFloat32) {
+Lmm load_with_head(const std::string& checkpoint, c10::ScalarType dtype = torch::kFloat32) {
   HubCheckpoint files(test::golden_checkpoint_path(checkpoint));
   return load_model(files, {.dtype = dtype, .head = true});
 }
@@ -56,7 +56,7 @@ GoldenCase continued(GoldenCase one, const std::vector<int64_t>& tokens) {
 }
 
 /// The scores behind the prompt and each new token but the last, from a forward pass over everything.
-torch::Tensor forward_logits(const Model& model, const GoldenCase& prompt, const std::vector<int64_t>& tokens) {
+torch::Tensor forward_logits(const Lmm& model, const GoldenCase& prompt, const std::vector<int64_t>& tokens) {
   PackedBatch batch = packed({continued(prompt, tokens)}, model.config);
   const int64_t length = prompt.tokens.size(0);
   batch.rows = at::arange(length - 1, length - 1 + static_cast<int64_t>(tokens.size()));
@@ -65,7 +65,7 @@ torch::Tensor forward_logits(const Model& model, const GoldenCase& prompt, const
 
 class Generate : public testing::TestWithParam<std::string> {
  protected:
-  const Model model_ = load_with_head(GetParam());
+  const Lmm model_ = load_with_head(GetParam());
   const std::vector<GoldenCase> cases_ = golden_cases(GetParam());
   const torch::NoGradGuard no_gradient_;
 
@@ -169,7 +169,7 @@ TEST_P(Generate, ChoicesHaveTheLogProbabilitiesOfTheForward) {
 }
 
 TEST_P(Generate, Bfloat16FollowsItsOwnForward) {
-  const Model model = load_with_head(GetParam(), torch::kBFloat16);
+  const Lmm model = load_with_head(GetParam(), torch::kBFloat16);
   const auto results = generate(model, packed(cases_, model.config), seeds_for(cases_.size()), options_of());
   for (std::size_t i = 0; i < results.size(); ++i) {
     const auto expected = at::log_softmax(forward_logits(model, cases_[i], results[i].tokens).to(torch::kFloat32), 1)
@@ -183,7 +183,7 @@ INSTANTIATE_TEST_SUITE_P(Families, Generate, testing::Values("qwen2_vl_hub", "qw
                          [](const auto& tested) { return tested.param; });
 
 TEST(GenerateRefusal, NamesWhatIsWrong) {
-  const Model model = load_with_head("qwen2_hub");
+  const Lmm model = load_with_head("qwen2_hub");
   const PackedBatch batch = packed({golden_cases("qwen2_hub").front()}, model.config);
   const uint64_t seed[] = {1};
   const auto refused = [&](auto&& change) {
@@ -200,7 +200,7 @@ TEST(GenerateRefusal, NamesWhatIsWrong) {
   EXPECT_THAT(message_of<ConfigError>([&] { choice_log_probabilities(model, batch, no_choices); }), HasSubstr("none"));
   EXPECT_THAT(message_of<ConfigError>([&] { choice_log_probabilities(model, batch, empty_choice); }),
               HasSubstr("a token"));
-  Model broken = load_with_head("qwen2_hub");
+  Lmm broken = load_with_head("qwen2_hub");
   broken.decoder.norm.fill_(std::numeric_limits<float>::quiet_NaN());
   EXPECT_THAT(message_of<DataError>([&] { generate(broken, batch, seed, {}); }), HasSubstr("finite"));
   broken.head.weight = torch::Tensor();

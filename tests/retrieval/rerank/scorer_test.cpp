@@ -35,16 +35,16 @@ ModelConfig config_for(const Tokenizer& tokenizer) {
 }
 
 /// A Qwen2-VL with random weights, large enough that everything moves the scores.
-Model model_for(const Tokenizer& tokenizer, c10::ScalarType dtype = torch::kFloat32) {
-  Model model = random_model(config_for(tokenizer), {.seed = 3, .linear_std = 0.3, .embedding_std = 1.0},
-                             {.dtype = dtype, .head = true});
+Lmm model_for(const Tokenizer& tokenizer, c10::ScalarType dtype = torch::kFloat32) {
+  Lmm model = random_model(config_for(tokenizer), {.seed = 3, .linear_std = 0.3, .embedding_std = 1.0},
+                           {.dtype = dtype, .head = true});
   model.head.weight.mul_(6);
   return model;
 }
 
 class RerankScorerTest : public testing::Test {
  protected:
-  RerankScorer scorer(const Model& model, RerankScorerConfig config = {}, RopeMode rope_mode = RopeMode::kMrope) const {
+  RerankScorer scorer(const Lmm& model, RerankScorerConfig config = {}, RopeMode rope_mode = RopeMode::kMrope) const {
     return {model, prompt_, input(rope_mode), config};
   }
   RerankInput input(RopeMode rope_mode = RopeMode::kMrope) const {
@@ -70,8 +70,8 @@ class RerankScorerTest : public testing::Test {
   }
 
   /// softmax over the scores of `tokens` behind a prompt, by a forward pass over it alone with its own pictures.
-  std::vector<double> reference(const Model& model, const RerankQuery& query, std::vector<int64_t> numbers,
-                                bool listwise, RopeMode rope_mode = RopeMode::kMrope) const {
+  std::vector<double> reference(const Lmm& model, const RerankQuery& query, std::vector<int64_t> numbers, bool listwise,
+                                RopeMode rope_mode = RopeMode::kMrope) const {
     const RerankInput in = input(rope_mode);
     EncodedSequence sequence;
     const auto item = [&](const Record& record) -> RerankItem {
@@ -103,7 +103,7 @@ class RerankScorerTest : public testing::Test {
   const int64_t pad_ = tokenizer_.token_to_id("<|image_pad|>").value();
   const ChatEncoder encoder_{tokenizer_, pad_, std::string(kQwenSystemPrompt)};
   const RerankPrompt prompt_{tokenizer_, encoder_, {}};
-  const Model model_ = model_for(tokenizer_);
+  const Lmm model_ = model_for(tokenizer_);
 };
 
 /// tolerance: 1e-5 in float32. In bfloat16 a processor without AVX-512 takes another kernel for other numbers of
@@ -138,7 +138,7 @@ TEST_F(RerankScorerTest, PointwiseIsYesAgainstNoBehindEachPrompt) {
 
 TEST_F(RerankScorerTest, SharingThePrefixChangesNoScore) {
   for (const auto dtype : {torch::kFloat32, torch::kBFloat16}) {
-    const Model model = model_for(tokenizer_, dtype);
+    const Lmm model = model_for(tokenizer_, dtype);
     const auto all = queries();
     const auto alone = scorer(model, {.share_prefix = false}).score(all, RerankModes::kBoth);
     for (const int64_t batch_tokens : {8192, 300, 1}) {
@@ -223,9 +223,9 @@ TEST_F(RerankScorerTest, LongListsAreRankedWindowByWindowFromTheEnd) {
 
 /// A model whose next token follows from the last alone: what was embedded goes straight to the head, and the head's
 /// row for the wanted successor is that embedding.
-Model model_that_answers(const Tokenizer& tokenizer, const std::vector<int64_t>& open_turn,
-                         const std::vector<int64_t>& answer) {
-  Model model = model_for(tokenizer);
+Lmm model_that_answers(const Tokenizer& tokenizer, const std::vector<int64_t>& open_turn,
+                       const std::vector<int64_t>& answer) {
+  Lmm model = model_for(tokenizer);
   for (Qwen2Layer& layer : model.decoder.layers) {
     layer.o.weight.zero_();
     layer.down.weight.zero_();
@@ -244,7 +244,7 @@ TEST_F(RerankScorerTest, AReleasedAnswerMovesItsCandidateToTheTop) {
   const std::vector<int64_t> open(answers.open_turn().begin(), answers.open_turn().end());
   auto all = queries();
   all[0].candidates.resize(4);
-  const Model third = model_that_answers(tokenizer_, open, answers.listwise(3));
+  const Lmm third = model_that_answers(tokenizer_, open, answers.listwise(3));
   const RerankScorerConfig released{.listwise_answer = ListwiseAnswer::kReleased};
   const auto scores = scorer(third, released).score(all, RerankModes::kListwise).scores;
   EXPECT_THAT(scores[0].listwise_order, ElementsAre(2, 0, 1, 3));
@@ -280,9 +280,9 @@ TEST_F(RerankScorerTest, RefusesWhatCannotBeScored) {
 
   EXPECT_THAT(message_of<ConfigError>([&] { scorer(model_, {.window = 3, .window_step = 4}); }),
               AllOf(HasSubstr("window_step"), HasSubstr("4 and 3")));
-  const Model headless = random_model(config_for(tokenizer_), {}, {});
+  const Lmm headless = random_model(config_for(tokenizer_), {}, {});
   EXPECT_THAT(message_of<ConfigError>([&] { scorer(headless); }), HasSubstr("head"));
-  Model broken = model_for(tokenizer_);
+  Lmm broken = model_for(tokenizer_);
   broken.decoder.norm.fill_(std::numeric_limits<float>::quiet_NaN());
   EXPECT_THAT(message_of<DataError>([&] { scorer(broken).score(queries(), RerankModes::kPointwise); }),
               AllOf(HasSubstr("q0"), HasSubstr("finite")));

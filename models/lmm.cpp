@@ -1,4 +1,4 @@
-#include "models/qwen2_vl.h"
+#include "models/lmm.h"
 
 #include <unordered_map>
 
@@ -28,7 +28,7 @@ std::vector<int64_t> values_of(const torch::Tensor& cpu_int64) {
   return {data, data + dense.numel()};
 }
 
-void require_head(const Model& model) {
+void require_head(const Lmm& model) {
   TRIREME_CHECK(model.head.weight.defined(), ConfigError, "model",
                 "vocabulary scores need the head; got a model loaded without it; set LoadOptions::head.");
 }
@@ -64,7 +64,7 @@ std::optional<DropoutRows> token_rows(const ForwardOptions& options, const Packe
   return token_rows(*options.dropout, batch);
 }
 
-torch::Tensor encode(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
+torch::Tensor encode(const Lmm& model, const PackedBatch& batch, const ForwardOptions& options) {
   VisionOptions vision{token_rows(options, batch), options.recompute_blocks};
   if (vision.dropout) {
     vision.dropout->row_ids = vision.dropout->row_ids.index_select(0, batch.image_rows.cpu());
@@ -105,7 +105,7 @@ bool same_up_to_rounding(const torch::Tensor& a, const torch::Tensor& b) {
 }
 
 /// PEFT would put the copies in the base's place: they may be there, but not say anything else than the base.
-void require_same_base(const Model& model, const Adapter& adapter) {
+void require_same_base(const Lmm& model, const Adapter& adapter) {
   for (const auto& [name, copy] : adapter.base_copies) {
     const torch::Tensor& own = name == "lm_head.weight" ? model.head.weight : model.decoder.embed_tokens;
     if (!own.defined() || own.is_meta()) continue;  // an untied head that nothing asks for; a model without values
@@ -118,10 +118,10 @@ void require_same_base(const Model& model, const Adapter& adapter) {
 
 }  // namespace
 
-Model assemble_model(const WeightSource& source, const LoadOptions& options) {
+Lmm assemble_model(const WeightSource& source, const LoadOptions& options) {
   TRIREME_CHECK(c10::isFloatingType(options.dtype), ConfigError, "model",
                 "a floating-point dtype required; got {}; choose float32 or bfloat16.", dtype_name(options.dtype));
-  Model model;
+  Lmm model;
   model.config = source.config;
   model.dtype = options.dtype;
   model.device = options.device;
@@ -136,20 +136,20 @@ Model assemble_model(const WeightSource& source, const LoadOptions& options) {
   return model;
 }
 
-Model load_model(HubCheckpoint& checkpoint, const LoadOptions& options) {
+Lmm load_model(HubCheckpoint& checkpoint, const LoadOptions& options) {
   const WeightSource source{checkpoint.config(), [&](const std::string& name, at::IntArrayRef shape) {
                               return checkpoint.take(name, shape);
                             }};
-  Model model = assemble_model(source, options);
+  Lmm model = assemble_model(source, options);
   checkpoint.require_all_taken();
   return model;
 }
 
-c10::ScalarType lora_dtype(const Model& model) {
+c10::ScalarType lora_dtype(const Lmm& model) {
   return model.dtype == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
 }
 
-int64_t attach_adapter(Model& model, const Adapter& adapter) {
+int64_t attach_adapter(Lmm& model, const Adapter& adapter) {
   TRIREME_CHECK(!adapter.modules.empty(), DataError, "adapter",
                 "at least one LoRA pair required; got none; check adapter_model.safetensors.");
   require_same_base(model, adapter);
@@ -165,21 +165,21 @@ int64_t attach_adapter(Model& model, const Adapter& adapter) {
   return static_cast<int64_t>(adapter.modules.size());
 }
 
-torch::Tensor image_features(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
+torch::Tensor image_features(const Lmm& model, const PackedBatch& batch, const ForwardOptions& options) {
   check_batch(model.config, batch);
   TRIREME_CHECK(has_images(batch), ShapeError, "model",
                 "a batch with images required; got none; do not ask for features.");
   return encode(model, batch, options);
 }
 
-torch::Tensor embedded_tokens(const Model& model, const PackedBatch& batch, const torch::Tensor& features) {
+torch::Tensor embedded_tokens(const Lmm& model, const PackedBatch& batch, const torch::Tensor& features) {
   auto hidden = at::embedding(model.decoder.embed_tokens, batch.tokens);
   if (!features.defined()) return hidden;
   if (records_gradient(hidden, features)) return hidden.index_copy(0, batch.image_rows, features);
   return hidden.index_copy_(0, batch.image_rows, features);
 }
 
-torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
+torch::Tensor hidden_rows(const Lmm& model, const PackedBatch& batch, const ForwardOptions& options) {
   if (options.features.defined()) {
     check_batch_with_features(model.config, batch, options.features);
   } else {
@@ -197,12 +197,12 @@ torch::Tensor hidden_rows(const Model& model, const PackedBatch& batch, const Fo
   return decode_rows(model.decoder, pass, embedded_tokens(model, batch, features));
 }
 
-torch::Tensor vocabulary_logits(const Model& model, const torch::Tensor& rows) {
+torch::Tensor vocabulary_logits(const Lmm& model, const torch::Tensor& rows) {
   require_head(model);
   return linear(rows, model.head);
 }
 
-torch::Tensor vocabulary_logits(const Model& model, const torch::Tensor& rows, std::span<const int64_t> tokens) {
+torch::Tensor vocabulary_logits(const Lmm& model, const torch::Tensor& rows, std::span<const int64_t> tokens) {
   constexpr std::size_t kMinColumns = 16;  // a product of fewer may depend, in its last bits, on the rows beside it
   require_head(model);
   std::vector<int64_t> ids(tokens.begin(), tokens.end());
@@ -214,19 +214,19 @@ torch::Tensor vocabulary_logits(const Model& model, const torch::Tensor& rows, s
   return linear(rows, {model.head.weight.index_select(0, index), {}, {}}).narrow(1, 0, count);
 }
 
-torch::Tensor logits_rows(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
+torch::Tensor logits_rows(const Lmm& model, const PackedBatch& batch, const ForwardOptions& options) {
   require_head(model);
   return vocabulary_logits(model, hidden_rows(model, batch, options));
 }
 
-torch::Tensor embed(const Model& model, const PackedBatch& batch, const ForwardOptions& options) {
+torch::Tensor embed(const Lmm& model, const PackedBatch& batch, const ForwardOptions& options) {
   constexpr double kMinNorm = 1e-12;
   auto rows = hidden_rows(model, batch, options);
   if (rows.scalar_type() != torch::kFloat64) rows = rows.to(torch::kFloat32);
   return rows / at::linalg_vector_norm(rows, 2, {-1}, /*keepdim=*/true).clamp_min(kMinNorm);
 }
 
-std::vector<LinearModule> linear_layers(Model& model) {
+std::vector<LinearModule> linear_layers(Lmm& model) {
   const DecoderConfig& c = model.config.decoder;
   auto modules = linear_layers(model.decoder, c);
   if (model.vision) {
@@ -237,13 +237,13 @@ std::vector<LinearModule> linear_layers(Model& model) {
   return modules;
 }
 
-std::vector<LinearModule> lora_layers(Model& model) {
+std::vector<LinearModule> lora_layers(Lmm& model) {
   auto modules = linear_layers(model);
   if (model.vision) modules.push_back(patch_embedding(*model.vision, *model.config.vision));
   return modules;
 }
 
-std::vector<Parameter> named_parameters(Model& model) {
+std::vector<Parameter> named_parameters(Lmm& model) {
   const DecoderConfig& c = model.config.decoder;
   auto parameters = named_parameters(model.decoder, c);
   if (model.vision) {
