@@ -44,10 +44,6 @@ void EmbedderConfig::describe(FieldList& v) {
 }
 static_assert(field_count<EmbedderConfig>() == 13, "describe() must list every field");
 
-c10::ScalarType torch_dtype(ComputeDtype dtype) {
-  return dtype == ComputeDtype::kFloat32 ? torch::kFloat32 : torch::kBFloat16;
-}
-
 namespace {
 
 torch::Tensor embed_on_device(const Lmm& model, const PackedBatch& batch) {

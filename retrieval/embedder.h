@@ -1,14 +1,11 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include "core/distributed/communicator.h"
@@ -19,19 +16,12 @@
 #include "data/loader/picture_digest.h"
 #include "data/loader/record_loader.h"
 #include "data/prompt/embedding_prompt.h"
+#include "models/compute_dtype.h"
 #include "models/lmm.h"
 
 namespace trireme {
 
 class FieldList;
-
-/// Of weights and activations; norms, softmax and everything after the last hidden state are float32 in both.
-enum class ComputeDtype { kFloat32, kBfloat16 };
-constexpr auto choice_names(ComputeDtype) {
-  return std::to_array<std::pair<ComputeDtype, std::string_view>>(
-      {{ComputeDtype::kFloat32, "float32"}, {ComputeDtype::kBfloat16, "bfloat16"}});
-}
-c10::ScalarType torch_dtype(ComputeDtype dtype);
 
 /// Which weights embed, and how: what embed and eval have in common.
 struct EmbedderConfig {
