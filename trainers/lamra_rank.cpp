@@ -46,7 +46,7 @@ using Clock = std::chrono::steady_clock;
 /// The longest of the run's first batches goes forward and back once; nothing of it is kept. Before anything is
 /// written: what is wrong with the batches is found here.
 void fly_ahead(LamraRankFiles& files, LamraRankParts& parts, TrainingJob& job) {
-  const std::unique_ptr<RerankLoader> loader = std::move(files.first_batches);
+  const std::unique_ptr<BatchStream<RerankBatch>> loader = std::move(files.first_batches);
   const int64_t steps = files.config.train.preflight_steps;
   if (steps == 0) return;
   const RerankBatch longest = longest_batch(*loader, steps);
@@ -134,7 +134,7 @@ TrainingEnd train_lamra_rank(const Resolved<LamraRankConfig>& resolved, Training
     write_checkpoint(steps_done);
   });
   const int64_t steps = files.steps;
-  const std::unique_ptr<RerankLoader> loader = files.loader(first_step);
+  const std::unique_ptr<BatchStream<RerankBatch>> loader = files.loader(first_step);
   Progress progress(job.console, job.progress("train", "steps", steps - first_step));
   Clock::time_point line_begin = Clock::now();
   for (int64_t step = first_step; step < steps; ++step) {

@@ -42,10 +42,10 @@ LamraRankFiles::LamraRankFiles(const LamraRankConfig& run_config, TrainingJob& j
   require_pictures_fit(set, config.data, inputs.model_input());
 }
 
-std::unique_ptr<RerankLoader> LamraRankFiles::loader(int64_t first_step) const {
-  return std::make_unique<RerankLoader>(set, config.data, samples, negatives, inputs.model_input(),
-                                        static_cast<uint64_t>(config.seed),
-                                        LoaderRank{communicator.rank(), communicator.size()}, first_step);
+std::unique_ptr<BatchStream<RerankBatch>> LamraRankFiles::loader(int64_t first_step) const {
+  return std::make_unique<BatchStream<RerankBatch>>(
+      rerank_batches(set, config.data, samples, negatives, inputs.model_input(), static_cast<uint64_t>(config.seed),
+                     {communicator.rank(), communicator.size()}, first_step));
 }
 
 LamraRankParts::LamraRankParts(const LamraRankFiles& files, TrainingJob& job)

@@ -4,7 +4,7 @@
 
 #include "core/distributed/reducer.h"
 #include "data/loader/training_set.h"
-#include "data/rerank/rerank_loader.h"
+#include "data/rerank/rerank_batches.h"
 #include "data/sources/mined_negatives.h"
 #include "trainers/lamra_rank.h"
 #include "trainers/optim/optimizer.h"
@@ -19,7 +19,7 @@ struct LamraRankFiles {
   LamraRankFiles(const LamraRankFiles&) = delete;
   LamraRankFiles& operator=(const LamraRankFiles&) = delete;
 
-  std::unique_ptr<RerankLoader> loader(int64_t first_step) const;
+  std::unique_ptr<BatchStream<RerankBatch>> loader(int64_t first_step) const;
 
   const LamraRankConfig& config;
   Communicator& communicator;
@@ -28,8 +28,8 @@ struct LamraRankFiles {
   TrainingSet set;
   int64_t steps;  ///< of the whole run
   Schedule schedule;
-  RerankSamplesConfig samples;                  ///< the config's; pictures shared only where the vision tower is frozen
-  std::unique_ptr<RerankLoader> first_batches;  ///< loader(0), begun while weights are read; for one taker
+  RerankSamplesConfig samples;  ///< the config's; pictures shared only where the vision tower is frozen
+  std::unique_ptr<BatchStream<RerankBatch>> first_batches;  ///< loader(0), begun while weights are read; for one taker
 };
 
 /// What is built of them with the weights.

@@ -47,7 +47,7 @@ using Clock = std::chrono::steady_clock;
 /// The longest of the run's first batches goes forward and back once; nothing of it is kept. Before anything is
 /// written: what is wrong with the batches is found here.
 void fly_ahead(LamraRetFiles& files, LamraRetParts& parts, TrainingJob& job) {
-  const std::unique_ptr<PairLoader> loader = std::move(files.first_batches);
+  const std::unique_ptr<BatchStream<PairBatch>> loader = std::move(files.first_batches);
   const int64_t steps = files.config.train.preflight_steps;
   if (steps == 0) return;
   const PairBatch longest = longest_batch(*loader, steps);
@@ -136,7 +136,7 @@ TrainingEnd train_lamra_ret(const Resolved<LamraRetConfig>& resolved, TrainingJo
     write_checkpoint(steps_done);
   });
   const int64_t steps = files.steps;
-  const std::unique_ptr<PairLoader> loader = files.loader(first_step);
+  const std::unique_ptr<BatchStream<PairBatch>> loader = files.loader(first_step);
   Progress progress(job.console, job.progress("train", "steps", steps - first_step));
   Clock::time_point line_begin = Clock::now();
   for (int64_t step = first_step; step < steps && !validation.exhausted(); ++step) {

@@ -52,9 +52,10 @@ LamraRetFiles::LamraRetFiles(const LamraRetConfig& run_config, TrainingJob& job)
   check_lr_factors(config.optim, leaves_of(outline, learned_temperature(config.loss, outline.device)));
 }
 
-std::unique_ptr<PairLoader> LamraRetFiles::loader(int64_t first_step) const {
-  return std::make_unique<PairLoader>(set, config.data, inputs.model_input(), static_cast<uint64_t>(config.seed),
-                                      LoaderRank{communicator.rank(), communicator.size()}, first_step);
+std::unique_ptr<BatchStream<PairBatch>> LamraRetFiles::loader(int64_t first_step) const {
+  return std::make_unique<BatchStream<PairBatch>>(pair_batches(set, config.data, inputs.model_input(),
+                                                               static_cast<uint64_t>(config.seed),
+                                                               {communicator.rank(), communicator.size()}, first_step));
 }
 
 LamraRetParts::LamraRetParts(const LamraRetFiles& files, TrainingJob& job)

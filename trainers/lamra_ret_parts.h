@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "core/distributed/reducer.h"
-#include "data/loader/pair_loader.h"
+#include "data/loader/pair_batches.h"
 #include "data/loader/training_set.h"
 #include "data/sources/mined_negatives.h"
 #include "trainers/lamra_ret.h"
@@ -21,7 +21,7 @@ struct LamraRetFiles {
   LamraRetFiles(const LamraRetFiles&) = delete;
   LamraRetFiles& operator=(const LamraRetFiles&) = delete;
 
-  std::unique_ptr<PairLoader> loader(int64_t first_step) const;
+  std::unique_ptr<BatchStream<PairBatch>> loader(int64_t first_step) const;
 
   const LamraRetConfig& config;
   Communicator& communicator;
@@ -30,7 +30,7 @@ struct LamraRetFiles {
   TrainingSet set;
   int64_t steps;  ///< of the whole run
   Schedule schedule;
-  std::unique_ptr<PairLoader> first_batches;  ///< loader(0), begun while weights are read; for one taker
+  std::unique_ptr<BatchStream<PairBatch>> first_batches;  ///< loader(0), begun while weights are read; for one taker
 };
 
 /// What is built of them with the weights.

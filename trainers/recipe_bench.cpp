@@ -107,8 +107,9 @@ LoaderSpeed bench_loader(const LamraRetConfig& config, int64_t steps, const Trai
   const ModelInputs input(config.model.path);
   const std::optional<MinedNegatives> negatives = open_mined(config.mined, job.communicator, job.log);
   const TrainingSet set(config.data, negatives ? &*negatives : nullptr);
-  PairLoader loader(set, config.data, input.model_input(), static_cast<uint64_t>(config.seed),
-                    {job.communicator.rank(), job.communicator.size()});
+  BatchStream<PairBatch> loader =
+      pair_batches(set, config.data, input.model_input(), static_cast<uint64_t>(config.seed),
+                   {job.communicator.rank(), job.communicator.size()});
   return measure_loader(loader, config.data, steps);
 }
 
@@ -116,8 +117,9 @@ LoaderSpeed bench_loader(const LamraRankConfig& config, int64_t steps, const Tra
   const ModelInputs input(config.model.path);
   const MinedNegatives negatives = open_mined(config.mined, job.communicator, job.log);
   const TrainingSet set(config.data, &negatives);
-  RerankLoader loader(set, config.data, config.samples, negatives, input.model_input(),
-                      static_cast<uint64_t>(config.seed), {job.communicator.rank(), job.communicator.size()});
+  BatchStream<RerankBatch> loader =
+      rerank_batches(set, config.data, config.samples, negatives, input.model_input(),
+                     static_cast<uint64_t>(config.seed), {job.communicator.rank(), job.communicator.size()});
   return measure_loader(loader, config.data, steps);
 }
 

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "core/elapsed.h"
+#include "data/loader/batch_stream.h"
 #include "data/loader/data_config.h"
 
 namespace trireme {
@@ -18,15 +19,15 @@ struct LoaderSpeed {
   double records_per_s() const { return static_cast<double>(records) / seconds; }
 };
 
-/// Takes `steps` batches from a PairLoader or RerankLoader as fast as they come. The steps that are queued already when
-/// it begins are taken first and not counted.
-template <class Loader>
-LoaderSpeed measure_loader(Loader& loader, const DataConfig& config, int64_t steps) {
-  for (int64_t i = 0; i <= config.queued_steps; ++i) loader.next();
+/// Takes `steps` batches from a training stream as fast as they come. The steps that are queued already when it begins
+/// are taken first and not counted.
+template <class Batch>
+LoaderSpeed measure_loader(BatchStream<Batch>& batches, const DataConfig& config, int64_t steps) {
+  for (int64_t i = 0; i <= config.queued_steps; ++i) batches.next();
   LoaderSpeed speed;
   const auto begin = std::chrono::steady_clock::now();
   for (; speed.steps < steps; ++speed.steps) {
-    const auto batch = loader.next();
+    const Batch batch = batches.next();
     const auto counts = counts_of(batch);
     speed.records += counts.sequences;
     speed.images += counts.images;

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "core/packed_batch.h"
@@ -19,8 +17,7 @@ struct SequenceRange {
 /// One rank's share of one step's global batch: B = pairs_global / ranks pairs, and H hard negatives of each query.
 /// Row b of every tensor is pair b; rows are in ascending order of their number in the global batch. Everything is on
 /// the CPU.
-struct PairBatch {
-  int64_t step = 0;
+struct PairBatch : StepBatch {
   /// The B queries, then the target of each, then B * H hard negatives, those of query b at b * H .. (b + 1) * H - 1:
   /// one pack, so that a model may take them in one pass.
   PackedBatch sequences;
@@ -41,11 +38,6 @@ struct PairBatch {
   torch::Tensor positive_offset, positive_id;
   torch::Tensor hard_negative_id;       ///< [B, H] int64; H = 0 when there are none
   torch::Tensor hard_negative_concept;  ///< [B, H] int64: what each is about, to be compared with concept_id
-
-  std::vector<std::string> query_ids, target_ids;  ///< [B] as the files have them, for messages
-  std::vector<SkippedPair> skipped;                ///< this rank's, in order of their rows; empty under on_error: stop
-  int64_t clashes_global = 0;                      ///< GlobalBatch::clashes
-  double waited_s = 0;                             ///< how long next() waited for this batch
 };
 
 /// What a rank's share amounts to, queries, targets and hard negatives together: the measure of its work and memory.

@@ -3,18 +3,12 @@
 #include <algorithm>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
 
 #include "core/error.h"
 
 namespace trireme {
 namespace {
-
-torch::Tensor int64_tensor(const std::vector<int64_t>& values) {
-  torch::Tensor tensor = at::empty({std::ssize(values)}, torch::kInt64);
-  std::ranges::copy(values, tensor.mutable_data_ptr<int64_t>());
-  return tensor;
-}
 
 int64_t value(const torch::Tensor& tensor, int64_t i) { return tensor.const_data_ptr<int64_t>()[i]; }
 
@@ -38,12 +32,12 @@ class LabelWriter {
   }
 
   void write(RerankSequences& out) const {
-    out.packed.rows = int64_tensor(rows_);
-    out.label = int64_tensor(labels_);
-    out.listwise = int64_tensor(listwise_).to(torch::kBool);
-    out.label_begin = int64_tensor(label_begins_);
-    out.decision = int64_tensor(decisions_);
-    out.options = int64_tensor(options_).view({-1, RerankAnswers::kMaxListLength});
+    out.packed.rows = at::tensor(rows_, torch::kInt64);
+    out.label = at::tensor(labels_, torch::kInt64);
+    out.listwise = at::tensor(listwise_, torch::kInt64).to(torch::kBool);
+    out.label_begin = at::tensor(label_begins_, torch::kInt64);
+    out.decision = at::tensor(decisions_, torch::kInt64);
+    out.options = at::tensor(options_, torch::kInt64).view({-1, RerankAnswers::kMaxListLength});
   }
 
  private:
@@ -99,11 +93,11 @@ RerankBatch pack_rerank(std::span<const EncodedRerank> queries, std::span<const 
   RerankSequences& sequences = batch.sequences;
   sequences.packed = share_images ? pack_without_images(views, options) : pack(views, options);
   if (share_images) {
-    sequences.feature_rows = int64_tensor(feature_rows);
+    sequences.feature_rows = at::tensor(feature_rows, torch::kInt64);
     batch.images = pack_images(images);
   }
   labels.write(sequences);
-  sequences.sequence_id = int64_tensor(sequence_ids);
+  sequences.sequence_id = at::tensor(sequence_ids, torch::kInt64);
   return batch;
 }
 

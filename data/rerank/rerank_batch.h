@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "core/packed_batch.h"
@@ -29,14 +28,9 @@ struct RerankSequences {
 };
 
 /// One rank's share of one step's global batch: three sequences a query, in ascending order of their numbers.
-struct RerankBatch {
-  int64_t step = 0;
+struct RerankBatch : StepBatch {
   RerankSequences sequences;
   PackedImages images;  ///< shared: each picture of a query once; without: empty, the sequences have their own
-  std::vector<std::string> query_ids, target_ids;  ///< as the files have them, for messages
-  std::vector<SkippedPair> skipped;
-  int64_t clashes_global = 0;
-  double waited_s = 0;
 };
 
 /// images: those that are encoded.

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "data/loader/training_set.h"
-#include "data/rerank/rerank_loader.h"
+#include "data/rerank/rerank_batches.h"
 #include "tests/data/loader/small_benchmark.h"
 #include "tests/support/mined_file.h"
 
@@ -40,7 +40,7 @@ class RerankSet {
   std::vector<RerankBatch> load(int64_t steps, LoaderRank rank = {}, int64_t first = 0) const {
     const MinedNegatives negatives(mined);
     const TrainingSet set(config, &negatives);
-    RerankLoader loader(set, config, samples, negatives, model, kSeed, rank, first);
+    BatchStream<RerankBatch> loader = rerank_batches(set, config, samples, negatives, model, kSeed, rank, first);
     std::vector<RerankBatch> out;
     for (int64_t i = 0; i < steps; ++i) out.push_back(loader.next());
     return out;

@@ -1,4 +1,4 @@
-#include "data/loader/pair_loader.h"
+#include "data/loader/pair_batches.h"
 
 #include <map>
 
@@ -67,9 +67,9 @@ void expect_equal(const Rows& a, const Rows& b) {
   }
 }
 
-class PairLoaderTest : public ::testing::Test {
+class PairBatchesTest : public ::testing::Test {
  protected:
-  PairLoaderTest() {
+  PairBatchesTest() {
     config_.sampler.distinct = Distinct::kConcept;
     config_.augment = {.rotate_degrees = 12, .scale = 0.2, .shift = 0.1, .aspect = 0.12, .colour = 0.4, .grey = 0.15};
     model_.image_token_id = tokenizer_.token_to_id("<|image_pad|>").value();
@@ -78,7 +78,7 @@ class PairLoaderTest : public ::testing::Test {
   /// Batches of steps first .. first + steps - 1 of one rank.
   std::vector<PairBatch> load(int64_t steps, LoaderRank rank = {}, int64_t first = 0) {
     const TrainingSet set(config_);
-    PairLoader loader(set, config_, model_, kSeed, rank, first);
+    BatchStream<PairBatch> loader = pair_batches(set, config_, model_, kSeed, rank, first);
     std::vector<PairBatch> out;
     for (int64_t i = 0; i < steps; ++i) out.push_back(loader.next());
     return out;
@@ -89,7 +89,7 @@ class PairLoaderTest : public ::testing::Test {
   ModelInput model_{tokenizer_, -1, std::nullopt};
 };
 
-TEST_F(PairLoaderTest, RanksShareTheBatchOfOne) {
+TEST_F(PairBatchesTest, RanksShareTheBatchOfOne) {
   constexpr int64_t kSteps = 10;  // over an epoch of 7
   const auto one = load(kSteps);
   for (int64_t ranks : {2, 4}) {
@@ -106,7 +106,7 @@ TEST_F(PairLoaderTest, RanksShareTheBatchOfOne) {
   }
 }
 
-TEST_F(PairLoaderTest, ResumesAtAnyStepAndAnyNumberOfRanks) {
+TEST_F(PairBatchesTest, ResumesAtAnyStepAndAnyNumberOfRanks) {
   const auto unbroken = load(10);
   for (int64_t first : {3, 7, 9}) {
     const auto resumed = load(1, {}, first);
@@ -118,7 +118,7 @@ TEST_F(PairLoaderTest, ResumesAtAnyStepAndAnyNumberOfRanks) {
   }
 }
 
-TEST_F(PairLoaderTest, ThreadsAndQueuesChangeNothing) {
+TEST_F(PairBatchesTest, ThreadsAndQueuesChangeNothing) {
   const auto one = load(12);
   for (int64_t threads : {1, 5}) {
     config_.loader_threads = threads;
@@ -132,7 +132,7 @@ TEST_F(PairLoaderTest, ThreadsAndQueuesChangeNothing) {
   }
 }
 
-TEST_F(PairLoaderTest, PicturesKeptInMemoryChangeNoBatch) {
+TEST_F(PairBatchesTest, PicturesKeptInMemoryChangeNoBatch) {
   config_.augment.rotate_degrees = 10;
   const auto decoded = load(4);
   config_.picture_cache_mib = 1;
@@ -140,7 +140,7 @@ TEST_F(PairLoaderTest, PicturesKeptInMemoryChangeNoBatch) {
   for (std::size_t step = 0; step < decoded.size(); ++step) expect_equal(rows_of(kept[step]), rows_of(decoded[step]));
 }
 
-TEST_F(PairLoaderTest, RanksGetLikeNumbersOfTokens) {
+TEST_F(PairBatchesTest, RanksGetLikeNumbersOfTokens) {
   for (int64_t step = 0; step < 7; ++step) {
     int64_t least = std::numeric_limits<int64_t>::max(), most = 0;
     for (int64_t rank : {0, 1}) {
@@ -152,7 +152,7 @@ TEST_F(PairLoaderTest, RanksGetLikeNumbersOfTokens) {
   }
 }
 
-TEST_F(PairLoaderTest, RowsCarryWhatLossesNeed) {
+TEST_F(PairBatchesTest, RowsCarryWhatLossesNeed) {
   const PairBatch batch = load(1)[0];
   EXPECT_EQ(batch.clashes_global, 0);
   EXPECT_EQ(batch.pairs(), 16);
@@ -166,7 +166,7 @@ TEST_F(PairLoaderTest, RowsCarryWhatLossesNeed) {
   }
 }
 
-TEST_F(PairLoaderTest, HardNegativesLieByTheirQueries) {
+TEST_F(PairBatchesTest, HardNegativesLieByTheirQueries) {
   config_.sources[0].tasks = {1};
   config_.hard_negatives = 2;
   const PairBatch batch = load(1)[0];
@@ -192,7 +192,7 @@ TEST_F(PairLoaderTest, HardNegativesLieByTheirQueries) {
   }
 }
 
-TEST_F(PairLoaderTest, ViewsAreTwoPicturesOfOne) {
+TEST_F(PairBatchesTest, ViewsAreTwoPicturesOfOne) {
   config_.sources = {SmallBenchmark::of_kind(SourceKind::kViews, "pool.jsonl")};
   config_.prompt = PromptForm::kBare;
   const auto batch = load(1)[0];
@@ -202,14 +202,14 @@ TEST_F(PairLoaderTest, ViewsAreTwoPicturesOfOne) {
   }
 }
 
-TEST_F(PairLoaderTest, ABadImageStopsAtItsStepWithItsId) {
+TEST_F(PairBatchesTest, ABadImageStopsAtItsStepWithItsId) {
   const auto good = load(7);
   std::filesystem::resize_file(benchmark_.picture(5), 20);
   const TrainingSet set(config_);
   std::string first;
   for (int64_t threads : {1, 4}) {
     config_.loader_threads = threads;
-    PairLoader loader(set, config_, model_, kSeed, {});
+    BatchStream<PairBatch> loader = pair_batches(set, config_, model_, kSeed, {});
     int64_t step = 0;
     const std::string message = message_of<DataError>([&] {
       for (; step < 7; ++step) expect_equal(rows_of(good[static_cast<std::size_t>(step)]), rows_of(loader.next()));
@@ -222,7 +222,7 @@ TEST_F(PairLoaderTest, ABadImageStopsAtItsStepWithItsId) {
   }
 }
 
-TEST_F(PairLoaderTest, SkipReplacesAndListsTheSameForAnyRanksAndThreads) {
+TEST_F(PairBatchesTest, SkipReplacesAndListsTheSameForAnyRanksAndThreads) {
   const auto good = load(7);
   std::filesystem::resize_file(benchmark_.picture(5), 20);
   std::filesystem::remove(benchmark_.picture(9));
@@ -253,14 +253,14 @@ TEST_F(PairLoaderTest, SkipReplacesAndListsTheSameForAnyRanksAndThreads) {
   }
 }
 
-TEST_F(PairLoaderTest, SkipGivesUpWhenNothingCanBeRead) {
+TEST_F(PairBatchesTest, SkipGivesUpWhenNothingCanBeRead) {
   config_.sources[0].tasks = {3};
   config_.on_error = OnDataError::kSkip;
   std::filesystem::remove_all(benchmark_.path() / "img");
   EXPECT_THAT(message_of<DataError>([&] { load(1); }), HasSubstr("must find a replacement in 16 tries"));
 }
 
-TEST_F(PairLoaderTest, RefusesWhatDoesNotDivide) {
+TEST_F(PairBatchesTest, RefusesWhatDoesNotDivide) {
   EXPECT_THAT(message_of<ConfigError>([&] {
                 load(1, {0, 3});
               }),
@@ -269,14 +269,14 @@ TEST_F(PairLoaderTest, RefusesWhatDoesNotDivide) {
   EXPECT_THAT(message_of<ConfigError>([&] { load(1); }), HasSubstr("min_pixels"));
 }
 
-TEST_F(PairLoaderTest, ATextModelRefusesPictures) {
+TEST_F(PairBatchesTest, ATextModelRefusesPictures) {
   model_.image_processor.reset();
   EXPECT_THAT(message_of<DataError>([&] { load(1); }), HasSubstr("text-only model"));
 }
 
-TEST_F(PairLoaderTest, MeasuresItself) {
+TEST_F(PairBatchesTest, MeasuresItself) {
   const TrainingSet set(config_);
-  PairLoader loader(set, config_, model_, kSeed, {});
+  BatchStream<PairBatch> loader = pair_batches(set, config_, model_, kSeed, {});
   const LoaderSpeed speed = measure_loader(loader, config_, 5);
   EXPECT_EQ(speed.pairs, 80);
   EXPECT_EQ(speed.records, 160);

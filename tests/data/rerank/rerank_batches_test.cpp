@@ -1,4 +1,4 @@
-#include "data/rerank/rerank_loader.h"
+#include "data/rerank/rerank_batches.h"
 
 #include <map>
 
@@ -60,9 +60,9 @@ void expect_equal(const Sequences& a, const Sequences& b) {
   }
 }
 
-class RerankLoaderTest : public ::testing::Test {
+class RerankBatchesTest : public ::testing::Test {
  protected:
-  RerankLoaderTest() { set_.samples.share_images = false; }  // each sequence has its own patches, to be compared
+  RerankBatchesTest() { set_.samples.share_images = false; }  // each sequence has its own patches, to be compared
   std::string text(const torch::Tensor& tokens) const {
     const torch::Tensor dense = tokens.contiguous();
     return set_.tokenizer().decode({dense.const_data_ptr<int64_t>(), static_cast<std::size_t>(dense.numel())});
@@ -70,7 +70,7 @@ class RerankLoaderTest : public ::testing::Test {
   RerankSet set_{kConcepts, kQueries};
 };
 
-TEST_F(RerankLoaderTest, AQueryBecomesAYesANoAndAList) {
+TEST_F(RerankBatchesTest, AQueryBecomesAYesANoAndAList) {
   const RerankBatch batch = set_.load(1)[0];
   ASSERT_EQ(batch.sequences.sequence_id.size(0), kSamples * kQueries);
   for (const auto& [number, sequence] : sequences_of(batch)) {
@@ -95,7 +95,7 @@ TEST_F(RerankLoaderTest, AQueryBecomesAYesANoAndAList) {
   }
 }
 
-TEST_F(RerankLoaderTest, TheAnswerIsTheGoldCandidate) {
+TEST_F(RerankBatchesTest, TheAnswerIsTheGoldCandidate) {
   set_.config.sources[0].tasks = {1};
   std::map<std::string, int64_t> answers;
   for (const RerankBatch& batch : set_.load(2)) {
@@ -120,7 +120,7 @@ TEST_F(RerankLoaderTest, TheAnswerIsTheGoldCandidate) {
   EXPECT_GT(answers.size(), 4u) << "gold stands in different places";
 }
 
-TEST_F(RerankLoaderTest, RanksShareTheBatchOfOne) {
+TEST_F(RerankBatchesTest, RanksShareTheBatchOfOne) {
   constexpr int64_t kSteps = 6;  // over an epoch of 5
   const auto one = set_.load(kSteps);
   for (const int64_t ranks : {2, 4}) {
@@ -136,7 +136,7 @@ TEST_F(RerankLoaderTest, RanksShareTheBatchOfOne) {
   }
 }
 
-TEST_F(RerankLoaderTest, ResumesAtAnyStepWithAnyThreads) {
+TEST_F(RerankBatchesTest, ResumesAtAnyStepWithAnyThreads) {
   const auto unbroken = set_.load(8);
   set_.config.loader_threads = 5;
   for (const int64_t first : {3, 7}) {
@@ -146,7 +146,7 @@ TEST_F(RerankLoaderTest, ResumesAtAnyStepWithAnyThreads) {
   }
 }
 
-TEST_F(RerankLoaderTest, DrawsAnewInEachEpoch) {
+TEST_F(RerankBatchesTest, DrawsAnewInEachEpoch) {
   constexpr int64_t kPerEpoch = kConcepts * RerankSet::kQueriesPerConcept / kQueries;
   std::map<std::string, std::vector<std::string>> lists;
   for (const RerankBatch& batch : set_.load(2 * kPerEpoch)) {
@@ -162,7 +162,7 @@ TEST_F(RerankLoaderTest, DrawsAnewInEachEpoch) {
   EXPECT_LT(same, std::ssize(lists) / 4);
 }
 
-TEST_F(RerankLoaderTest, SharedPicturesAreEachSequencesOwn) {
+TEST_F(RerankBatchesTest, SharedPicturesAreEachSequencesOwn) {
   set_.config.augment.rotate_degrees = 10;
   const auto own = set_.load(3);
   set_.samples.share_images = true;
@@ -188,7 +188,7 @@ TEST_F(RerankLoaderTest, SharedPicturesAreEachSequencesOwn) {
   }
 }
 
-TEST_F(RerankLoaderTest, LeavesOutQueriesThatWereNotMinedFor) {
+TEST_F(RerankBatchesTest, LeavesOutQueriesThatWereNotMinedFor) {
   set_.mine(kConcepts, 20);
   const MinedNegatives negatives(set_.mined);
   const TrainingSet set(set_.config, &negatives);
@@ -200,7 +200,7 @@ TEST_F(RerankLoaderTest, LeavesOutQueriesThatWereNotMinedFor) {
   }
 }
 
-TEST_F(RerankLoaderTest, RefusesNegativesOfAnotherPool) {
+TEST_F(RerankBatchesTest, RefusesNegativesOfAnotherPool) {
   test::write_mined_file(set_.mined, {{"9:0", {"9:1001", "7:1"}, {"9:1000"}}});
   set_.config.sampler.pairs_global = 1;
   std::string message;
@@ -214,7 +214,7 @@ TEST_F(RerankLoaderTest, RefusesNegativesOfAnotherPool) {
   EXPECT_THAT(message, AllOf(HasSubstr("must be in the candidate pool"), HasSubstr("7:1")));
 }
 
-TEST_F(RerankLoaderTest, SkipsAQueryThatCannotBeRead) {
+TEST_F(RerankBatchesTest, SkipsAQueryThatCannotBeRead) {
   std::filesystem::resize_file(set_.benchmark().picture(5), 20);
   EXPECT_THAT(message_of<DataError>([&] { set_.load(5); }), HasSubstr("img/5.png"));
   set_.config.on_error = OnDataError::kSkip;
