@@ -2,7 +2,7 @@
 
 namespace trireme {
 
-std::map<std::string, VerbAction> add_benches(CLI::App& program) {
+std::map<std::string, VerbAction> add_benches(Program& program) {
   return {
       {"loader", add_bench_loader(program)},
       {"mine", add_bench_mine(program)},

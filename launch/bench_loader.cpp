@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "launch/benches.h"
@@ -54,13 +53,12 @@ int run_bench_loader(const BenchLoaderVerb& verb, Job& job) {
 
 }  // namespace
 
-VerbAction add_bench_loader(CLI::App& program) {
-  CLI::App* command = program.add_subcommand(
-      "loader",
-      "A run's batches, loaded with nothing to wait for: records read, decoded, tokenised and packed a second, "
-      "of rank 0. No weights are read.");
+VerbAction add_bench_loader(Program& program) {
   auto verb = std::make_shared<BenchLoaderVerb>();
-  bind_options(*command, verb->arguments, verb->options, verb->job);
+  program.add("loader",
+              "A run's batches, loaded with nothing to wait for: records read, decoded, tokenised and packed a second, "
+              "of rank 0. No weights are read.",
+              verb->arguments, verb->options, verb->job);
   return [verb](const LaunchInfo& launch) {
     return run_job(launch, verb->job, [verb](Job& job) { return run_bench_loader(*verb, job); });
   };

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -114,11 +113,11 @@ int bench_mine(const BenchMineVerb& verb, Job& job) {
 
 }  // namespace
 
-VerbAction add_bench_mine(CLI::App& program) {
-  CLI::App* command = program.add_subcommand(
-      "mine", "Mining with a relative margin in generated unit vectors, beside the float32 GEMM rate of the same run.");
+VerbAction add_bench_mine(Program& program) {
   auto verb = std::make_shared<BenchMineVerb>();
-  bind_options(*command, verb->corpus, verb->bench, verb->search, verb->job);
+  program.add("mine",
+              "Mining with a relative margin in generated unit vectors, beside the float32 GEMM rate of the same run.",
+              verb->corpus, verb->bench, verb->search, verb->job);
   return [verb](const LaunchInfo& launch) {
     return run_job(launch, verb->job, [verb](Job& job) { return bench_mine(*verb, job); });
   };

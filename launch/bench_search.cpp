@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -83,11 +82,10 @@ int bench_search(const BenchSearchVerb& verb, Job& job) {
 
 }  // namespace
 
-VerbAction add_bench_search(CLI::App& program) {
-  CLI::App* command = program.add_subcommand(
-      "search", "Exact search in generated unit vectors, beside the float32 GEMM rate of the same run.");
+VerbAction add_bench_search(Program& program) {
   auto verb = std::make_shared<BenchSearchVerb>();
-  bind_options(*command, verb->corpus, verb->bench, verb->search, verb->job);
+  program.add("search", "Exact search in generated unit vectors, beside the float32 GEMM rate of the same run.",
+              verb->corpus, verb->bench, verb->search, verb->job);
   return [verb](const LaunchInfo& launch) {
     return run_job(launch, verb->job, [verb](Job& job) { return bench_search(*verb, job); });
   };

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include <ATen/Parallel.h>
@@ -78,11 +77,10 @@ int run_bench_step(const BenchStepVerb& verb, Job& job) {
 
 }  // namespace
 
-VerbAction add_bench_step(CLI::App& program) {
-  CLI::App* command = program.add_subcommand(
-      "step", "Steps of a training run, without a run directory, beside the GEMM rate of the same run.");
+VerbAction add_bench_step(Program& program) {
   auto verb = std::make_shared<BenchStepVerb>();
-  bind_options(*command, verb->arguments, verb->options, verb->job, verb->device);
+  program.add("step", "Steps of a training run, without a run directory, beside the GEMM rate of the same run.",
+              verb->arguments, verb->options, verb->job, verb->device);
   return [verb](const LaunchInfo& launch) {
     return run_job(
         launch, verb->job, [verb](Job& job) { return run_bench_step(*verb, job); }, verb->device.device);

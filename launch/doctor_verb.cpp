@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include <ATen/Parallel.h>
 
 #include "core/error.h"
@@ -11,8 +9,8 @@
 
 namespace trireme {
 
-VerbAction add_doctor(CLI::App& program) {
-  bind_options(*program.add_subcommand("doctor", "What this machine offers: CPU, GPUs, ranks, libraries."));
+VerbAction add_doctor(Program& program) {
+  program.add("doctor", "What this machine offers: CPU, GPUs, ranks, libraries.");
   return [](const LaunchInfo& launch) {
     if (launch.rank != 0) return 0;
     at::set_num_threads(static_cast<int>(compute_threads(0, launch)));

@@ -1,6 +1,5 @@
 #include "retrieval/embed.h"
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "core/config/config.h"
@@ -59,10 +58,10 @@ int embed(const EmbedVerb& verb, Job& job) {
 
 }  // namespace
 
-VerbAction add_embed(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("embed", "Records to embeddings, in one HDF5 file.");
+VerbAction add_embed(Program& program) {
   auto verb = std::make_shared<EmbedVerb>();
-  bind_options(*command, verb->config.embedder, verb->config.embed, verb->metrics, verb->job, verb->device);
+  program.add("embed", "Records to embeddings, in one HDF5 file.", verb->config.embedder, verb->config.embed,
+              verb->metrics, verb->job, verb->device);
   return [verb](const LaunchInfo& launch) {
     return run_job(
         launch, verb->job, [verb](Job& job) { return embed(*verb, job); }, verb->device.device);

@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include "core/config/help.h"
 #include "evaluation/run_eval.h"
 #include "launch/config_arguments.h"
@@ -90,12 +88,12 @@ int eval(const EvalVerb& verb, Job& job) {
 
 }  // namespace
 
-VerbAction add_eval(CLI::App& program) {
-  CLI::App* command =
-      program.add_subcommand("eval", "Embed, search and score every task of a benchmark; table, JSON and report.");
-  command->footer("Keys of CONFIG:\n\n" + config_help<EvalConfig>());
+VerbAction add_eval(Program& program) {
   auto verb = std::make_shared<EvalVerb>();
-  bind_options(*command, verb->arguments, verb->job, verb->device);
+  program
+      .add("eval", "Embed, search and score every task of a benchmark; table, JSON and report.", verb->arguments,
+           verb->job, verb->device)
+      .config_keys = "Keys of CONFIG:\n\n" + config_help<EvalConfig>();
   return [verb](const LaunchInfo& launch) {
     return run_job(
         launch, verb->job, [verb](Job& job) { return eval(*verb, job); }, verb->device.device);

@@ -1,7 +1,5 @@
 #include "models/export/export.h"
 
-#include <CLI/CLI.hpp>
-
 #include "core/config/config.h"
 #include "core/error.h"
 #include "launch/job.h"
@@ -128,11 +126,10 @@ int run_export(const ExportVerb::Options& options, Job& job) {
 
 }  // namespace
 
-VerbAction add_export(CLI::App& program) {
-  CLI::App* command =
-      program.add_subcommand("export", "Weights for inference: PEFT adapter, merged checkpoint, TorchScript.");
+VerbAction add_export(Program& program) {
   auto verb = std::make_shared<ExportVerb>();
-  bind_options(*command, verb->options, verb->job);
+  program.add("export", "Weights for inference: PEFT adapter, merged checkpoint, TorchScript.", verb->options,
+              verb->job);
   return [verb](const LaunchInfo& launch) {
     return run_job(launch, verb->job, [verb](Job& job) { return run_export(verb->options, job); });
   };

@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include "launch/job.h"
 #include "launch/options.h"
 #include "launch/phase_progress.h"
@@ -40,10 +38,10 @@ int generate(const GenerateVerb& verb, Job& job) {
 
 }  // namespace
 
-VerbAction add_generate(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("generate", "Records continued by a model, as lines of JSON.");
+VerbAction add_generate(Program& program) {
   auto verb = std::make_shared<GenerateVerb>();
-  bind_options(*command, verb->model, verb->records, verb->sampling, verb->job, verb->device);
+  program.add("generate", "Records continued by a model, as lines of JSON.", verb->model, verb->records, verb->sampling,
+              verb->job, verb->device);
   return [verb](const LaunchInfo& launch) {
     return run_job(
         launch, verb->job, [verb](Job& job) { return generate(*verb, job); }, verb->device.device);

@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include "core/config/field_count.h"
 #include "core/error.h"
 #include "core/io/embeddings_file.h"
@@ -187,11 +185,9 @@ std::string inspect(const InspectOptions& options) {
 
 }  // namespace
 
-VerbAction add_inspect(CLI::App& program) {
+VerbAction add_inspect(Program& program) {
   auto options = std::make_shared<InspectOptions>();
-  bind_options(*program.add_subcommand(
-                   "inspect", "What a checkpoint, adapter, training run, embedding, weight or record file holds."),
-               *options);
+  program.add("inspect", "What a checkpoint, adapter, training run, embedding, weight or record file holds.", *options);
   return [options](const LaunchInfo& launch) {
     if (launch.rank == 0) print(inspect(*options));
     return 0;

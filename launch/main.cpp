@@ -1,4 +1,4 @@
-#include <CLI/CLI.hpp>
+#include <iostream>
 #include <map>
 
 #include "core/distributed/run_as_rank.h"
@@ -15,7 +15,7 @@ namespace {
 
 using Arguments = std::span<const char* const>;
 
-int run_verb(CLI::App& program, const std::map<std::string, VerbAction>& verbs, const LaunchInfo& launch,
+int run_verb(const Program& program, const std::map<std::string, VerbAction>& verbs, const LaunchInfo& launch,
              Arguments arguments) {
   const CommandLine line = parse_command_line(program, arguments);
   if (!line.verb.empty()) return verbs.at(line.verb)(launch);
@@ -24,19 +24,20 @@ int run_verb(CLI::App& program, const std::map<std::string, VerbAction>& verbs, 
 }
 
 int run(const LaunchInfo& launch, Arguments arguments) {
-  CLI::App bench{"Measurements, each printed as one JSON line.", "trireme bench"};
+  Program bench{.name = "trireme bench", .purpose = "Measurements, each printed as one JSON line."};
   if (!arguments.empty() && std::string_view(arguments[0]) == "bench")
     return run_verb(bench, add_benches(bench), launch, arguments.subspan(1));
 
-  CLI::App program{"Trireme: training and serving multimodal retrievers", "trireme"};
-  program.set_version_flag("--version", std::string(version()));
+  Program program{.name = "trireme",
+                  .purpose = "Trireme: training and serving multimodal retrievers",
+                  .version = std::string(version())};
   const std::map<std::string, VerbAction> verbs = {
       {"train", add_train(program)},   {"embed", add_embed(program)},     {"search", add_search(program)},
       {"eval", add_eval(program)},     {"report", add_report(program)},   {"inspect", add_inspect(program)},
       {"doctor", add_doctor(program)}, {"prepare", add_prepare(program)}, {"export", add_export(program)},
       {"mine", add_mine(program)},     {"rerank", add_rerank(program)},   {"generate", add_generate(program)},
   };
-  program.add_subcommand("bench", bench.get_description());
+  program.add("bench", bench.purpose);
   return run_verb(program, verbs, launch, arguments);
 }
 

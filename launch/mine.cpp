@@ -1,7 +1,5 @@
 #include "retrieval/mining/mine.h"
 
-#include <CLI/CLI.hpp>
-
 #include "core/config/help.h"
 #include "launch/config_arguments.h"
 #include "launch/job.h"
@@ -71,12 +69,13 @@ int mine(const MineVerb& verb, Job& job) {
 
 }  // namespace
 
-VerbAction add_mine(CLI::App& program) {
-  CLI::App* command = program.add_subcommand(
-      "mine", "Hard negatives: a retriever's nearest documents of every training query; started again, it goes on.");
-  command->footer("Keys of CONFIG:\n\n" + config_help<MineConfig>());
+VerbAction add_mine(Program& program) {
   auto verb = std::make_shared<MineVerb>();
-  bind_options(*command, verb->arguments, verb->job, verb->device);
+  program
+      .add("mine",
+           "Hard negatives: a retriever's nearest documents of every training query; started again, it goes on.",
+           verb->arguments, verb->job, verb->device)
+      .config_keys = "Keys of CONFIG:\n\n" + config_help<MineConfig>();
   return [verb](const LaunchInfo& launch) {
     return run_job(
         launch, verb->job, [verb](Job& job) { return mine(*verb, job); }, verb->device.device);

@@ -1,8 +1,6 @@
 #include "launch/options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -18,7 +16,10 @@
 namespace trireme {
 namespace {
 
+using namespace std::string_view_literals;
+
 bool is_option_like(std::string_view argument) { return argument.size() > 1 && argument[0] == '-'; }
+bool asks_for_help(std::string_view argument) { return argument == "--help" || argument == "-h"; }
 
 std::string in_capitals(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](char c) {
@@ -65,31 +66,59 @@ void put(YamlNode& root, std::string_view path, YamlNode value) {
   }
 }
 
-/// The options of one verb: CLI11 splits the arguments, and gets no types, as its own conversions are not as strict as
-/// those of configs. Positional arguments are what CLI11 leaves over.
+/// The options of one verb, and what a command line gives for them.
 class VerbOptions {
  public:
-  VerbOptions(CLI::App& verb, std::vector<std::shared_ptr<FieldList>> lists) : verb_(&verb), lists_(std::move(lists)) {
-    for (const auto& list : lists_) {
+  explicit VerbOptions(const Verb& verb) : verb_(&verb) {
+    for (const auto& list : verb.options) {
       add_fields(list->descriptions(), "", fields_);
       end_of_list_.push_back(fields_.size());
     }
-    std::set<std::string> options;
+    std::set<std::string> names;
     for (const VerbField& field : fields_)
-      TRIREME_ASSERT(options.insert(field.option).second, "{} {} is described twice", verb.get_name(), field.option);
-    for (const VerbField& field : fields_)
-      if (!field.description.positional) add(field);
+      TRIREME_ASSERT(names.insert(field.option).second, "{} {} is described twice", verb.name, field.option);
+    for (const VerbField& field : fields_) {
+      if (field.description.positional) continue;
+      const bool flag = field.description.kind == FieldKind::kFlag;
+      known_[field.option].flag = flag;
+      if (flag) known_[negated(field.option)].flag = true;
+    }
   }
 
-  /// The verb's footer, where it has one, tells the keys of the file that it reads.
-  std::string help(const std::string& command) const {
-    const std::string keys = verb_->get_footer();
-    return verb_help(command, verb_->get_description(), fields_) + (keys.empty() ? "" : "\n" + keys);
+  std::string help(const std::string& program) const {
+    return verb_help(program + " " + verb_->name, verb_->purpose, fields_) +
+           (verb_->config_keys.empty() ? "" : "\n" + verb_->config_keys);
   }
 
-  /// Called when CLI11 has gone through the arguments.
+  /// Sorts the arguments into options with their values and what is left over. false: help is asked for.
+  bool sort(std::span<const char* const> arguments) {
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+      const std::string argument = arguments[i];
+      const std::size_t equals = argument.find('=');
+      const std::string name = argument.substr(0, equals);
+      if (asks_for_help(name)) return false;
+      const auto known = known_.find(name);
+      if (known == known_.end()) {
+        leftovers_.push_back(argument);
+      } else if (equals != std::string::npos) {
+        known->second.values.push_back(argument.substr(equals + 1));
+      } else if (known->second.flag) {
+        known->second.values.emplace_back("true");
+      } else if (i + 1 < arguments.size()) {
+        known->second.values.emplace_back(arguments[++i]);
+      } else {
+        ConfigReport report(verb_->name);
+        report.add(kNoLine, "",
+                   fmt::format("{0} must be followed by its value; got nothing; write {0} VALUE", shown(name)));
+        report.throw_if_any();
+      }
+    }
+    return true;
+  }
+
+  /// Fills the verb's structs with what sort() found.
   void take() const {
-    ConfigReport report(verb_->get_name());
+    ConfigReport report(verb_->name);
     for (const VerbField& field : fields_) report.set_name(field.path, field.option);
     YamlNode root = YamlNode::map();
     for (const VerbField& field : fields_) {
@@ -102,25 +131,18 @@ class VerbOptions {
     }
     take_leftovers(root, report);
     const ConfigPlace top{"", report};
-    for (std::size_t i = 0; i < lists_.size(); ++i) {
-      lists_[i]->read(share_of(i, root), top);
-      lists_[i]->check(top);
+    for (std::size_t i = 0; i < verb_->options.size(); ++i) {
+      verb_->options[i]->read(share_of(i, root), top);
+      verb_->options[i]->check(top);
     }
     report.throw_if_any();
   }
 
  private:
-  void add(const VerbField& field) {
-    if (field.description.kind == FieldKind::kFlag) {
-      for (const std::string& name : {field.option, negated(field.option)})
-        known_[name] = verb_->add_flag(name)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    } else {
-      known_[field.option] = verb_->add_option(field.option)
-                                 ->expected(1)
-                                 ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-                                 ->type_name(value_placeholder(field.description));
-    }
-  }
+  struct Given {
+    bool flag = false;
+    std::vector<std::string> values;  ///< in their order; of a flag "true", unless a value was attached
+  };
 
   /// The entries of `root` that belong to list i.
   YamlNode share_of(std::size_t i, const YamlNode& root) const {
@@ -134,15 +156,15 @@ class VerbOptions {
   }
 
   void take_flag(const VerbField& field, YamlNode& root, ConfigReport& report) const {
-    const std::vector<std::string> yes = known_.at(field.option)->results();
-    const std::vector<std::string> no = known_.at(negated(field.option))->results();
+    const std::vector<std::string>& yes = known_.at(field.option).values;
+    const std::vector<std::string>& no = known_.at(negated(field.option)).values;
     if (yes.size() + no.size() == 0) return;
     const std::string& result = yes.empty() ? no[0] : yes[0];
     if (yes.size() + no.size() > 1) {
       report.refuse(field.path, "given once",
                     fmt::format("{} of it and {} of {}", yes.size(), no.size(), negated(field.option)), "keep one");
     } else if (result != "true") {
-      report.refuse(field.path, "without a value", shown(result),
+      report.refuse(field.path, "without a value", result.empty() ? "\"\"" : shown(result),
                     fmt::format("write {} or {}", field.option, negated(field.option)));
     } else {
       put(root, field.path, YamlNode::plain(yes.empty() ? "false" : "true"));
@@ -150,15 +172,15 @@ class VerbOptions {
   }
 
   void take_value(const VerbField& field, YamlNode& root, ConfigReport& report) const {
-    const std::vector<std::string> results = known_.at(field.option)->results();
-    if (results.empty()) return;
-    if (results.size() > 1) {
-      report.refuse(field.path, "given once", fmt::format("it {} times", results.size()), "keep one");
-    } else if (known_.contains(results[0])) {
-      report.refuse(field.path, "followed by its value", results[0],
+    const std::vector<std::string>& values = known_.at(field.option).values;
+    if (values.empty()) return;
+    if (values.size() > 1) {
+      report.refuse(field.path, "given once", fmt::format("it {} times", values.size()), "keep one");
+    } else if (known_.contains(values[0])) {
+      report.refuse(field.path, "followed by its value", values[0],
                     fmt::format("write {} {}", field.option, value_placeholder(field.description)));
     } else {
-      std::optional<YamlNode> value = value_of(field, results[0], report);
+      std::optional<YamlNode> value = value_of(field, values[0], report);
       if (value) put(root, field.path, *std::move(value));
     }
   }
@@ -184,7 +206,7 @@ class VerbOptions {
   void take_leftovers(YamlNode& root, ConfigReport& report) const {
     bool out_of_step = report.any();
     std::vector<std::string> arguments;
-    for (const std::string& argument : verb_->remaining()) {
+    for (const std::string& argument : leftovers_) {
       if (is_option_like(argument)) {
         out_of_step = true;
         refuse_unknown(argument, report);
@@ -225,106 +247,62 @@ class VerbOptions {
 
   static std::string negated(const std::string& option) { return "--no-" + option.substr(2); }
 
-  CLI::App* verb_;
-  std::vector<std::shared_ptr<FieldList>> lists_;
-  std::vector<std::size_t> end_of_list_;  ///< in fields_, of each list
+  const Verb* verb_;
+  std::vector<std::size_t> end_of_list_;  ///< in fields_, of each struct of options
   std::vector<VerbField> fields_;
-  std::map<std::string, CLI::Option*> known_;
+  std::map<std::string, Given> known_;
+  std::vector<std::string> leftovers_;  ///< unknown options, and what is given by its place
 };
 
-class VerbFormatter : public CLI::Formatter {
- public:
-  explicit VerbFormatter(std::shared_ptr<const VerbOptions> options) : options_(std::move(options)) {}
-  std::string make_help(const CLI::App* app, std::string, CLI::AppFormatMode) const override {
-    const std::string program = app->get_parent() == nullptr ? "" : app->get_parent()->get_name() + " ";
-    return options_->help(program + app->get_name());
-  }
-
- private:
-  std::shared_ptr<const VerbOptions> options_;
-};
-
-std::vector<const CLI::App*> verbs_of(const CLI::App& program) {
-  return program.get_subcommands([](const CLI::App*) { return true; });
-}
-
-std::string help_of(const CLI::App& program) {
-  if (const auto chosen = program.get_subcommands(); !chosen.empty()) return chosen[0]->help();
+std::string help_of(const Program& program) {
   std::vector<std::pair<std::string, std::string>> verbs;
-  for (const CLI::App* verb : verbs_of(program)) verbs.emplace_back(verb->get_name(), verb->get_description());
-  return program_help(program.get_name(), program.get_description(), verbs);
+  for (const Verb& verb : program.verbs) verbs.emplace_back(verb.name, verb.purpose);
+  return program_help(program.name, program.purpose, verbs);
 }
 
-/// CLI11 takes `--out=` for --out without a value and goes on to the next argument; here it is an empty value.
-/// In reverse, which is how CLI11 wants them.
-std::vector<std::string> reversed_arguments(std::span<const char* const> arguments) {
-  std::vector<std::string> result;
-  for (const std::string argument : arguments) {
-    const bool empty_value = argument.starts_with("--") && argument.find('=') == argument.size() - 1;
-    result.push_back(empty_value ? argument.substr(0, argument.size() - 1) : argument);
-    if (empty_value) result.emplace_back();
-  }
-  std::reverse(result.begin(), result.end());
-  return result;
-}
-
-/// What the program itself could not make sense of: its verb, and options before it.
-void refuse_leftovers(const CLI::App& program) {
-  ConfigReport report(program.get_name());
-  std::vector<std::string> names;
-  for (const CLI::App* verb : verbs_of(program)) names.push_back(verb->get_name());
-  bool verb_found = !program.get_subcommands().empty();
-  for (const std::string& argument : program.remaining()) {
-    if (is_option_like(argument)) {
-      report.add(kNoLine, "",
-                 fmt::format("options must follow the verb; got {}; remove it, or put it behind", shown(argument)));
-    } else if (!verb_found) {
-      verb_found = true;
-      const std::optional<std::string> near = nearest(argument, names);
-      report.add(kNoLine, "",
-                 fmt::format("the verb must be one of {}; got {}; {}", fmt::join(names, ", "), shown(argument),
-                             near ? fmt::format("did you mean {}?", *near) : "choose one of them"));
-      break;  // whatever follows belongs to the verb that was meant
-    } else {
-      report.add(
-          kNoLine, "",
-          fmt::format("arguments must be given without --; got \"{}\" behind it; leave -- out", shown(argument)));
-    }
-  }
-  if (!verb_found)
-    report.add(kNoLine, "", fmt::format("a verb must be given; got none; choose one of {}", fmt::join(names, ", ")));
-  report.throw_if_any();
+std::string unknown_verb(std::string_view name, const std::vector<std::string>& verbs) {
+  const std::optional<std::string> near = nearest(name, verbs);
+  return fmt::format("the verb must be one of {}; got {}; {}", fmt::join(verbs, ", "), shown(name),
+                     near ? fmt::format("did you mean {}?", *near) : "choose one of them");
 }
 
 }  // namespace
 
-void bind_fields(CLI::App& verb, std::vector<std::shared_ptr<FieldList>> fields) {
-  const auto options = std::make_shared<VerbOptions>(verb, std::move(fields));
-  verb.allow_extras();
-  verb.formatter(std::make_shared<VerbFormatter>(options));
-  verb.parse_complete_callback([options] { options->take(); });
-}
+CommandLine parse_command_line(const Program& program, std::span<const char* const> arguments) {
+  const auto place = std::find_if_not(arguments.begin(), arguments.end(), is_option_like);
+  const auto options = arguments.first(static_cast<std::size_t>(place - arguments.begin()));
+  const auto verb = std::find_if(program.verbs.begin(), program.verbs.end(), [&](const Verb& candidate) {
+    return place != arguments.end() && candidate.name == *place;
+  });
+  const bool known = verb != program.verbs.end();
+  // Of a verb that nobody knows, nobody knows the options either: what it is followed by may ask the program.
+  const auto questions = known ? options : arguments;
+  if (!program.version.empty() && std::find(questions.begin(), questions.end(), "--version"sv) != questions.end())
+    return {"", program.version + "\n"};
+  const bool help = std::any_of(questions.begin(), questions.end(), asks_for_help);
+  if (help && !known) return {"", help_of(program)};
 
-CommandLine parse_command_line(CLI::App& program, std::span<const char* const> arguments) {
-  program.allow_extras();
-  program.require_subcommand(0, 1);
-  std::vector<std::string> reversed = reversed_arguments(arguments);
-  const std::string last = reversed.empty() ? "" : reversed.front();
-  try {
-    program.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    return {"", help_of(program)};
-  } catch (const CLI::CallForVersion& version) {
-    return {"", fmt::format("{}\n", version.what())};
-  } catch (const CLI::ArgumentMismatch&) {
-    const auto chosen = program.get_subcommands();
-    ConfigReport report(chosen.empty() ? program.get_name() : chosen[0]->get_name());
+  ConfigReport report(program.name);
+  for (const char* option : options)
     report.add(kNoLine, "",
-               fmt::format("{0} must be followed by its value; got nothing; write {0} VALUE", shown(last)));
-    report.throw_if_any();
+               fmt::format("options must follow the verb; got {}; remove it, or put it behind", shown(option)));
+  std::vector<std::string> names;
+  for (const Verb& candidate : program.verbs) names.push_back(candidate.name);
+  if (known) {
+    VerbOptions own(*verb);
+    const auto end = std::find(place, arguments.end(), "--"sv);
+    if (help || !own.sort({place + 1, end})) return {"", own.help(program.name)};
+    own.take();
+    for (auto behind = end; behind != arguments.end() && ++behind != arguments.end();)
+      report.add(kNoLine, "",
+                 fmt::format("arguments must be given without --; got \"{}\" behind it; leave -- out", shown(*behind)));
+  } else if (place != arguments.end()) {
+    report.add(kNoLine, "", unknown_verb(*place, names));
+  } else {
+    report.add(kNoLine, "", fmt::format("a verb must be given; got none; choose one of {}", fmt::join(names, ", ")));
   }
-  refuse_leftovers(program);
-  return {program.get_subcommands()[0]->get_name(), ""};
+  report.throw_if_any();
+  return {verb->name, ""};
 }
 
 }  // namespace trireme

@@ -1,15 +1,13 @@
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/config/field_list.h"
-
-namespace CLI {
-class App;
-}
 
 namespace trireme {
 
@@ -26,9 +24,9 @@ namespace trireme {
 ///   };
 ///   static_assert(field_count<EmbedOptions>() == 3, "describe() must list every field");
 ///
-///   CLI::App program{"..", "trireme"};
+///   Program program{.name = "trireme", .purpose = ".."};
 ///   EmbedOptions embed;
-///   bind_options(*program.add_subcommand("embed", "Records to embeddings."), embed);
+///   program.add("embed", "Records to embeddings.", embed);
 ///   const CommandLine line = parse_command_line(program, arguments);
 ///   if (line.verb == "embed") run_embed(embed);
 ///
@@ -37,15 +35,26 @@ namespace trireme {
 /// marked positional() are given by their place, a list among them takes what is left.
 /// Values obey the same rules as those of config files, and all problems come in one ConfigError: unknown options (with
 /// the nearest one), options without a value or given twice, missing and wrong values, arguments too many.
-/// `options` must outlive the parse; its values at the time of binding are the defaults that --help shows.
-/// A verb that reads a config file tells its keys after its options: verb.footer(config_help<EvalConfig>()).
-/// A verb's options may come from several structs (what it computes, how it runs), whose names must differ; a verb
-/// without options binds none.
-void bind_fields(CLI::App& verb, std::vector<std::shared_ptr<FieldList>> fields);
-template <Section... T>
-void bind_options(CLI::App& verb, T&... options) {
-  bind_fields(verb, {std::make_shared<FieldList>(options)...});
-}
+/// A verb's options may come from several structs (what it computes, how it runs), whose names must differ.
+struct Verb {
+  std::string name, purpose;
+  std::vector<std::unique_ptr<FieldList>> options;
+  std::string config_keys = {};  ///< what its help ends with: config_help<EvalConfig>() of the file that it reads
+};
+
+struct Program {
+  std::string name, purpose;
+  std::string version = {};  ///< what --version tells; "" = there is no such option
+  std::deque<Verb> verbs = {};
+
+  /// `options` must outlive the parse; their values now are the defaults that --help shows.
+  template <Section... T>
+  Verb& add(std::string verb, std::string verb_purpose, T&... options) {
+    Verb& added = verbs.emplace_back(Verb{std::move(verb), std::move(verb_purpose), {}});
+    (added.options.push_back(std::make_unique<FieldList>(options)), ...);
+    return added;
+  }
+};
 
 /// What the user asked for.
 struct CommandLine {
@@ -54,7 +63,7 @@ struct CommandLine {
 };
 
 /// Parses the arguments after the program's name, and fills the options of the verb that they name.
-/// throws ConfigError: no verb, an unknown verb (suggests the nearest), and all that bind_options() refuses.
-CommandLine parse_command_line(CLI::App& program, std::span<const char* const> arguments);
+/// throws ConfigError: no verb, an unknown verb (suggests the nearest), and all that is said of options above.
+CommandLine parse_command_line(const Program& program, std::span<const char* const> arguments);
 
 }  // namespace trireme

@@ -1,6 +1,5 @@
 #include "data/preparation/prepare.h"
 
-#include <CLI/CLI.hpp>
 #include <mutex>
 #include <optional>
 
@@ -51,10 +50,10 @@ void report(const PreparedPictograms& prepared, const PrepareVerb& verb, Log& lo
 
 }  // namespace
 
-VerbAction add_prepare(CLI::App& program) {
+VerbAction add_prepare(Program& program) {
   auto verb = std::make_shared<PrepareVerb>();
-  bind_options(*program.add_subcommand("prepare", "A dataset out of installed packages, ready to train on."),
-               verb->what, verb->pictograms, verb->job);
+  program.add("prepare", "A dataset out of installed packages, ready to train on.", verb->what, verb->pictograms,
+              verb->job);
   return [verb](const LaunchInfo& launch) {
     return run_job(launch, verb->job, [verb](Job& job) {
       // One folder, one writer: the work is short, and the other ranks wait for it.

@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include "core/error.h"
 #include "core/io/file.h"
 #include "launch/options.h"
@@ -42,10 +40,9 @@ int report(const ReportVerb& verb) {
 
 }  // namespace
 
-VerbAction add_report(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("report", "Curves, tables and galleries of runs, in one HTML file.");
+VerbAction add_report(Program& program) {
   auto verb = std::make_shared<ReportVerb>();
-  bind_options(*command, *verb);
+  program.add("report", "Curves, tables and galleries of runs, in one HTML file.", *verb);
   return [verb](const LaunchInfo& launch) { return launch.rank == 0 ? report(*verb) : 0; };
 }
 

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "core/config/config.h"
@@ -70,10 +69,10 @@ int rerank(RerankVerb& verb, Job& job) {
 
 }  // namespace
 
-VerbAction add_rerank(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("rerank", "The head of every list in a new order, by LamRA-Rank.");
+VerbAction add_rerank(Program& program) {
   auto verb = std::make_shared<RerankVerb>();
-  bind_options(*command, verb->config.reranker, verb->config.rerank, verb->metrics, verb->job, verb->device);
+  program.add("rerank", "The head of every list in a new order, by LamRA-Rank.", verb->config.reranker,
+              verb->config.rerank, verb->metrics, verb->job, verb->device);
   return [verb](const LaunchInfo& launch) {
     return run_job(
         launch, verb->job, [verb](Job& job) { return rerank(*verb, job); }, verb->device.device);

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "core/config/config.h"
@@ -50,10 +49,9 @@ int search_with(const SearchVerb& verb, Job& job) {
 
 }  // namespace
 
-VerbAction add_search(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("search", "Nearest documents of every query, as ranked lists.");
+VerbAction add_search(Program& program) {
   auto verb = std::make_shared<SearchVerb>();
-  bind_options(*command, verb->search, verb->metrics, verb->job);
+  program.add("search", "Nearest documents of every query, as ranked lists.", verb->search, verb->metrics, verb->job);
   return [verb](const LaunchInfo& launch) {
     return run_job(launch, verb->job, [verb](Job& job) { return search_with(*verb, job); });
   };

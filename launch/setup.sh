@@ -67,7 +67,7 @@ cpu_wheels=("$torch" nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)  #
 packages=(
   g++ cmake ninja-build mold pkg-config python3-venv
   libopenmpi-dev openmpi-bin libhdf5-dev libssl-dev libxxhash-dev
-  libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsimdjson-dev
+  libyaml-cpp-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsimdjson-dev
   libpcre2-dev libutf8proc-dev libjpeg-dev libpng-dev libwebp-dev libhnswlib-dev
   libfreetype-dev libharfbuzz-dev libpugixml-dev
   libgtest-dev libgmock-dev librapidcheck-dev clang-format-14 procps

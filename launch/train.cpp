@@ -1,5 +1,3 @@
-#include <CLI/CLI.hpp>
-
 #include "core/config/help.h"
 #include "launch/job.h"
 #include "launch/options.h"
@@ -33,12 +31,13 @@ int train(const TrainVerb& verb, Job& job) {
 
 }  // namespace
 
-VerbAction add_train(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("train", "A recipe, from its config file; started again, it goes on.");
-  command->footer("Keys of CONFIG under recipe: lamra_ret:\n\n" + config_help<LamraRetConfig>() +
-                  "\n\nKeys of CONFIG under recipe: lamra_rank:\n\n" + config_help<LamraRankConfig>());
+VerbAction add_train(Program& program) {
   auto verb = std::make_shared<TrainVerb>();
-  bind_options(*command, verb->arguments, verb->job, verb->device);
+  program
+      .add("train", "A recipe, from its config file; started again, it goes on.", verb->arguments, verb->job,
+           verb->device)
+      .config_keys = "Keys of CONFIG under recipe: lamra_ret:\n\n" + config_help<LamraRetConfig>() +
+                     "\n\nKeys of CONFIG under recipe: lamra_rank:\n\n" + config_help<LamraRankConfig>();
   return [verb](const LaunchInfo& launch) {
     return run_job(
         launch, verb->job, [verb](Job& job) { return train(*verb, job); }, verb->device.device);

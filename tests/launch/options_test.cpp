@@ -1,6 +1,5 @@
 #include "launch/options.h"
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <filesystem>
 #include <map>
@@ -73,21 +72,20 @@ struct TrainOptions {
 static_assert(field_count<TrainOptions>() == 2, "describe() must list every field");
 
 /// A program with two verbs, the way main() makes it.
-struct Program {
-  CLI::App app{"Training and serving multimodal retrievers.", "trireme"};
+struct TwoVerbs {
+  Program app{.name = "trireme", .purpose = "Training and serving multimodal retrievers.", .version = "trireme 0.1.0"};
   EmbedOptions embed;
   TrainOptions train;
 
-  Program() {
-    bind_options(*app.add_subcommand("embed", "Records to embeddings."), embed);
-    bind_options(*app.add_subcommand("train", "Trains any recipe."), train);
-    app.set_version_flag("--version", "trireme 0.1.0");
+  TwoVerbs() {
+    app.add("embed", "Records to embeddings.", embed);
+    app.add("train", "Trains any recipe.", train);
   }
   CommandLine parse(const std::vector<const char*>& arguments) { return parse_command_line(app, arguments); }
 };
 
 std::string refusal(const std::vector<const char*>& arguments) {
-  Program program;
+  TwoVerbs program;
   return message_of<ConfigError>([&] { program.parse(arguments); });
 }
 
@@ -98,7 +96,7 @@ std::string embed_refusal(std::vector<const char*> arguments) {
 }
 
 EmbedOptions embed_options(std::vector<const char*> arguments) {
-  Program program;
+  TwoVerbs program;
   arguments.insert(arguments.begin(), {"embed", "--model", "m", "--out", "o.h5"});
   EXPECT_EQ(program.parse(arguments).verb, "embed");
   return program.embed;
@@ -135,7 +133,7 @@ TEST(Options, TakeTextToTheLetter) {
 }
 
 TEST(Options, GivenByPlaceTakeTheirTurn) {
-  Program program;
+  TwoVerbs program;
   EXPECT_EQ(program.parse({"train", "run.yaml", "optim.peak_lr=1", "tags=[a, b]", "embed"}).verb, "train");
   EXPECT_EQ(program.train.config, "run.yaml");
   EXPECT_EQ(program.train.overrides, (std::vector<std::string>{"optim.peak_lr=1", "tags=[a, b]", "embed"}));
@@ -214,15 +212,25 @@ TEST(CommandLine, RefusesOptionsBeforeTheVerbAndTheDoubleDash) {
             "[trireme] arguments must be given without --; got \"a=1\" behind it; leave -- out.");
 }
 
+TEST(CommandLine, BehindTheDoubleDashTakesNoOptionsEither) {
+  EXPECT_EQ(refusal({"train", "c.yaml", "--", "--k"}),
+            "[trireme] arguments must be given without --; got \"--k\" behind it; leave -- out.");
+}
+
+TEST(CommandLine, BeginsWithTheVerb) {
+  EXPECT_EQ(refusal({"fly", "train", "c.yaml"}),
+            "[trireme] the verb must be one of embed, train; got fly; choose one of them.");
+}
+
 TEST(CommandLine, TellsItsVersion) {
-  Program program;
+  TwoVerbs program;
   const CommandLine line = program.parse({"--version"});
   EXPECT_EQ(line.verb, "");
   EXPECT_EQ(line.text, "trireme 0.1.0\n");
 }
 
 TEST(Help, OfTheProgramListsItsVerbs) {
-  Program program;
+  TwoVerbs program;
   EXPECT_EQ(program.parse({"--help"}).text, R"(Usage: trireme VERB [OPTIONS]
 
 Training and serving multimodal retrievers.
@@ -236,7 +244,7 @@ trireme VERB --help tells the options of one.
 }
 
 TEST(Help, OfAVerbIsCompleteAt100Columns) {
-  Program program;
+  TwoVerbs program;
   EXPECT_EQ(program.parse({"embed", "--help"}).text, R"(Usage: trireme embed --model DIR --out FILE.h5 [OPTIONS]
 
 Records to embeddings.
@@ -260,7 +268,7 @@ Options:
 }
 
 TEST(Help, OfAVerbWithArgumentsShowsTheirPlaces) {
-  Program program;
+  TwoVerbs program;
   EXPECT_EQ(program.parse({"train", "-h"}).text, R"(Usage: trireme train [OPTIONS] CONFIG [section.key=value ..]
 
 Trains any recipe.
@@ -274,8 +282,13 @@ Options:
 )");
 }
 
+TEST(Help, AskedForBeforeTheVerbIsTheVerbs) {
+  TwoVerbs program;
+  EXPECT_THAT(program.parse({"--help", "train"}).text, testing::StartsWith("Usage: trireme train"));
+}
+
 TEST(Help, IsGivenWhateverElseIsWrong) {
-  Program program;
+  TwoVerbs program;
   EXPECT_THAT(program.parse({"embed", "--k", "x", "--help"}).text, testing::StartsWith("Usage: trireme embed"));
 }
 

@@ -84,7 +84,7 @@ class Comparison:
         out = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
         rows = [f"{path}\t{size[0]}x{size[1]}" for path, size in zip(paths, sizes)]
         (out / "list").write_text("\n".join(rows) + "\n", encoding="utf-8")
-        command = [self.tool, out / "list", "--out", out, *options]
+        command = [self.tool, "dump", out / "list", "--out", out, *options]
         command += ["--min-pixels", str(self.limits[0]), "--max-pixels", str(self.limits[1])]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         return out, done.stdout.splitlines()

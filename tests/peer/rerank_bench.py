@@ -95,8 +95,8 @@ class Side:
 
 
 def compare(options: argparse.Namespace, checkpoint: pathlib.Path, lists: pathlib.Path, dtype: str) -> bool:
-    ours = [options.build / "bin" / "rerank_scoring", "--model", checkpoint, "--lists", lists, "--dtype", dtype,
-            "--threads", options.threads]
+    ours = [options.build / "bin" / "rerank_scoring", "score", "--model", checkpoint, "--lists", lists,
+            "--dtype", dtype, "--threads", options.threads]
     theirs = [sys.executable, embedders.ROOT / "tests" / "peer" / "rerank_bench_reference.py", "--checkpoint",
               checkpoint, "--lists", lists, "--dtype", dtype, "--threads", options.threads]
     plain, settings = (bench.environment(options.threads, given) for given in (False, True))

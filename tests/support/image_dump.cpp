@@ -1,6 +1,5 @@
 // Decodes and preprocesses the images that a list names, and writes what came out for another program to compare
 // (tests/peer/image_parity.py), or times it.
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
@@ -15,6 +14,7 @@
 #include "data/image/image.h"
 #include "data/image/preprocess.h"
 #include "launch/cpu_settings.h"
+#include "launch/options.h"
 
 namespace trireme {
 namespace {
@@ -38,8 +38,17 @@ void write_array(const std::string& path, int64_t first, int64_t second, const s
 struct Options {
   std::string list, out;
   bool drop_alpha = false;
-  int repeats = 0;
+  int64_t repeats = 0;
   ImageProcessorConfig config;
+
+  void describe(FieldList& v) {
+    v.field("list", list, "File with one image path a line.").required().positional();
+    v.field("out", out, "Folder for INDEX.rgb, INDEX.resized, INDEX.patches.");
+    v.field("drop_alpha", drop_alpha, "Forget alpha instead of compositing on white.");
+    v.field("repeats", repeats, "Time this many rounds instead of writing.");
+    v.field("min_pixels", config.min_pixels, "As in preprocessor_config.json.");
+    v.field("max_pixels", config.max_pixels, "As in preprocessor_config.json.");
+  }
 };
 
 /// A line of the list: a path, or a path, a tab and HEIGHTxWIDTH for a plain resize besides.
@@ -88,7 +97,7 @@ void time_all(const Options& options, const std::vector<Entry>& entries) {
   std::vector<std::vector<char>> files;
   for (const Entry& entry : entries) files.push_back(read_bytes(entry.path));
   double decoding = 0.0, preprocessing = 0.0;
-  for (int repeat = 0; repeat < options.repeats; ++repeat) {
+  for (int64_t repeat = 0; repeat < options.repeats; ++repeat) {
     for (std::size_t i = 0; i < files.size(); ++i) {
       const double start = cpu_ms();
       const RgbImage image = decode_image(std::as_bytes(std::span(files[i])), entries[i].path);
@@ -98,20 +107,17 @@ void time_all(const Options& options, const std::vector<Entry>& entries) {
       decoding += decoded - start;
     }
   }
-  const double images = static_cast<double>(files.size()) * options.repeats;
+  const double images = static_cast<double>(files.size()) * static_cast<double>(options.repeats);
   fmt::print("decode_ms {:.4f} preprocess_ms {:.4f}\n", decoding / images, preprocessing / images);
 }
 
 int run(int argc, char** argv) {
   Options options;
-  CLI::App app("Writes decoded pixels, grids and patches of the images in a list; see tests/peer/image_parity.py.");
-  app.add_option("list", options.list, "File with one image path a line")->required();
-  app.add_option("--out", options.out, "Folder for INDEX.rgb, INDEX.resized, INDEX.patches");
-  app.add_flag("--drop-alpha", options.drop_alpha, "Forget alpha instead of compositing on white");
-  app.add_option("--repeats", options.repeats, "Time this many rounds instead of writing");
-  app.add_option("--min-pixels", options.config.min_pixels, "As in preprocessor_config.json");
-  app.add_option("--max-pixels", options.config.max_pixels, "As in preprocessor_config.json");
-  CLI11_PARSE(app, argc, argv);
+  Program program{.name = "image_dump", .purpose = "Images as the program sees them."};
+  program.add("dump", "Decoded pixels, grids and patches of the images in a list.", options);
+  const CommandLine line = parse_command_line(program, {argv + 1, static_cast<std::size_t>(argc - 1)});
+  fmt::print("{}", line.text);
+  if (line.verb.empty()) return 0;
   const std::vector<Entry> entries = read_list(options.list);
   if (options.repeats > 0) {
     time_all(options, entries);

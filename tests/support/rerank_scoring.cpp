@@ -1,11 +1,10 @@
 // Scores lists of candidates with the reranker alone, for tests/peer/rerank_bench.py.
 //
-//   rerank_scoring --model DIR --lists FILE [--dtype bfloat16] [--threads N] [--alone]
+//   rerank_scoring score --model DIR --lists FILE [--dtype bfloat16] [--threads N] [--alone]
 //
 // FILE has lines {"query": {id, txt, img_path}, "candidates": [{..}]}; images lie beside it. Loads, says so in a line
 // of JSON on stdout, then scores all lists pointwise, each by itself, once for every line on stdin and answers with a
 // line: seconds, reading and tokenising included, what was computed, the scores. --alone: prefixes are not shared.
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <fstream>
 #include <iostream>
@@ -16,6 +15,7 @@
 #include "core/elapsed.h"
 #include "core/error.h"
 #include "launch/cpu_settings.h"
+#include "launch/options.h"
 #include "models/weights/hub_checkpoint.h"
 #include "retrieval/rerank/scorer.h"
 
@@ -28,8 +28,16 @@ using nlohmann::json;
 struct Options {
   std::filesystem::path model, lists;
   std::string dtype = "float32";
-  int threads = 2;
+  int64_t threads = 2;
   bool alone = false;
+
+  void describe(FieldList& v) {
+    v.field("model", model, "Hugging Face folder of the model.").required();
+    v.field("lists", lists, "Queries with their candidates, as lines of JSON.").required();
+    v.field("dtype", dtype, "Of the model's products.");
+    v.field("threads", threads, "Of libtorch.").positive();
+    v.field("alone", alone, "Prefixes are not shared.");
+  }
 };
 
 std::string text_or_none(const json& record, const char* key) {
@@ -75,15 +83,13 @@ void answer(const RerankScorer& scorer, const std::vector<RerankQuery>& lists) {
 
 int run(int argc, char** argv) {
   Options options;
-  CLI::App app("Scores lists of candidates.");
-  app.add_option("--model", options.model)->required();
-  app.add_option("--lists", options.lists)->required();
-  app.add_option("--dtype", options.dtype);
-  app.add_option("--threads", options.threads);
-  app.add_flag("--alone", options.alone);
-  CLI11_PARSE(app, argc, argv);
+  Program program{.name = "rerank_scoring", .purpose = "The reranker by itself."};
+  program.add("score", "Scores lists of candidates.", options);
+  const CommandLine command = parse_command_line(program, {argv + 1, static_cast<std::size_t>(argc - 1)});
+  std::cout << command.text;
+  if (command.verb.empty()) return 0;
   const auto begin = Clock::now();
-  at::set_num_threads(options.threads);
+  at::set_num_threads(static_cast<int>(options.threads));
   HubCheckpoint files(options.model);
   const Tokenizer tokenizer = Tokenizer::from_file(options.model / "tokenizer.json");
   const ChatEncoder encoder(tokenizer, files.config().image_token_id, std::string(kQwenSystemPrompt));
