@@ -1,0 +1,85 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ATen/ops/zeros.h>
+
+#include "core/io/hash.h"
+#include "core/shape.h"
+#include "models/linear_modules.h"
+#include "models/lora.h"
+#include "models/random_init.h"
+#include "models/tensor_shapes.h"
+#include "models/trainable.h"
+#include "tests/models/golden_cases.h"
+
+namespace trireme {
+namespace {
+
+using test::load_golden_model;
+
+std::string digest(const std::string& text) { return sha256_hex(std::as_bytes(std::span(text))).substr(0, 16); }
+
+std::string bytes_of(const torch::Tensor& value) {
+  const torch::Tensor dense = value.contiguous();
+  return {static_cast<const char*>(dense.const_data_ptr()), dense.nbytes()};
+}
+
+/// Order, names, shapes and first values are part of what a run is reproduced from (checkpoints, the optimiser's state,
+/// trainable.json): they stay. Digests of the texts, taken when the families had a list for each purpose.
+struct Lists {
+  const char* checkpoint;
+  std::string statuses, leaves, shapes, linears, values;
+};
+
+void PrintTo(const Lists& lists, std::ostream* out) { *out << lists.checkpoint; }
+
+class TensorLists : public testing::TestWithParam<Lists> {};
+
+TEST_P(TensorLists, StayAsRunsWereMadeWithThem) {
+  const ModelConfig config = load_golden_model(GetParam().checkpoint).config;
+  Lmm model = random_model(config, {.seed = 11, .linear_std = {}}, {.head = true});
+  std::string values;
+  for (const Parameter& parameter : named_parameters(model)) values += parameter.name + bytes_of(parameter.value);
+
+  LoraConfig lora;
+  lora.rank = 2;
+  lora.target_modules = {".*"};
+  if (config.decoder.tie_word_embeddings) lora.exclude_modules = {"lm_head"};
+  attach_lora(model, lora, 3);
+  if (model.vision) {
+    Linear& convolution = model.vision->patch_embed;
+    convolution.lora.push_back({at::zeros({2, convolution.weight.size(1)}), at::zeros({convolution.weight.size(0), 2}),
+                                1, 0, "visual.patch_embed.proj", 0});
+  }
+  set_trainable(model, {.parts = TrainableParts::kAll, .names = {}});
+  std::string statuses, leaves, shapes, linears;
+  for (const TensorStatus& status : tensor_statuses(model))
+    statuses += fmt::format("{} {} {} {}\n", status.name, shape_string(status.shape), status.dtype, status.lora_target);
+  for (const TrainableTensor& leaf : trainable_tensors(model))
+    leaves += fmt::format("{} {}\n", leaf.name, shape_string(leaf.tensor));
+  for (const auto& [name, shape] : tensor_shapes(config)) shapes += fmt::format("{} {}\n", name, shape_string(shape));
+  for (const auto& [path, layer] : lora_modules(config)) {
+    const StoredShapes stored = stored_shapes(layer, 3);
+    linears +=
+        fmt::format("{} {} {} {} {} {} {}\n", path, linear_modules(config).contains(path), layer.in_features,
+                    layer.out_features, shape_string(stored.weight), shape_string(stored.a), shape_string(stored.b));
+  }
+  EXPECT_EQ(digest(statuses), GetParam().statuses) << statuses;
+  EXPECT_EQ(digest(leaves), GetParam().leaves) << leaves;
+  EXPECT_EQ(digest(shapes), GetParam().shapes) << shapes;
+  EXPECT_EQ(digest(linears), GetParam().linears) << linears;
+  EXPECT_EQ(digest(values), GetParam().values);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, TensorLists,
+                         testing::Values(Lists{"qwen2_hub", "479265108d38ab85", "9b56db5a26b50e5a", "48c0b1d6a5962f2e",
+                                               "ca945e6055fa05f0", "1619c040fcbaaec9"},
+                                         Lists{"qwen2_base", "1f27385bebb3d3b9", "5048808c33d3b2ec", "5dc0e4a69ab38075",
+                                               "c34c1e6744ceea43", "8f799d8fe27a4e73"},
+                                         Lists{"qwen2_vl_hub", "05b2078f263fe9f2", "3ce78b1a67a7c5b6",
+                                               "49c43424aef6bf23", "1bdcd48362bf00d4", "2926cb10240cd703"},
+                                         Lists{"qwen2_5_vl_hub", "fe75504014b19052", "5cfdb4ec9010916d",
+                                               "7b0eb93cf06d181b", "5da4f55f7f99e137", "7ee112083f62dc17"}));
+
+}  // namespace
+}  // namespace trireme
