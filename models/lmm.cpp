@@ -1,20 +1,13 @@
 #include "models/lmm.h"
 
-#include <unordered_map>
-
-#include <ATen/ops/allclose.h>
-#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/equal.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/tensor.h>
 
 #include "core/error.h"
 #include "core/shape.h"
-#include "models/load_tensors.h"
 #include "models/nn/grad_mode.h"
 #include "models/nn/rotary.h"
-#include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
 
 namespace trireme {
@@ -72,97 +65,26 @@ torch::Tensor encode(const Lmm& model, const PackedBatch& batch, const ForwardOp
   return encode_images(*model.vision, *model.config.vision, batch.patches, batch.grid, vision);
 }
 
-void attach_pair(const LinearModule& module, const LoraPair& pair, double dropout, c10::ScalarType dtype,
-                 c10::Device device) {
-  TRIREME_CHECK(pair.a.dim() == 2 && pair.b.dim() == 2 && pair.a.size(1) == module.in_features &&
-                    pair.b.size(0) == module.rows && pair.a.size(0) == pair.b.size(1),
-                ShapeError, "adapter",
-                "{} takes A [r, {}] and B [{}, r]; got {} and {}; use an adapter trained on this base model.",
-                module.path, module.in_features, module.rows, shape_string(pair.a), shape_string(pair.b));
-  const auto copy = [&](const torch::Tensor& x) { return x.to(device, dtype, false, /*copy=*/true); };
-  module.layer->lora.push_back({copy(pair.a), copy(pair.b), pair.scale, module.row_begin, module.path, dropout});
-}
-
-/// Of values that went through a type and back: one rounding's relative size; 0 for the types that keep float32's.
-double rounding_of(c10::ScalarType dtype) {
-  return dtype == torch::kBFloat16 ? 0x1p-8 : dtype == torch::kHalf ? 0x1p-11 : 0;
-}
-
-/// cost  one pass over both, a block of rows at a time.
-bool same_up_to_rounding(const torch::Tensor& a, const torch::Tensor& b) {
-  constexpr int64_t kBlockRows = 4096;
-  constexpr double kLeastHalf = 0x1p-24;  // float16's smallest step
-  const double relative = rounding_of(a.scalar_type()) + rounding_of(b.scalar_type());
-  for (int64_t begin = 0; begin < a.size(0); begin += kBlockRows) {
-    const int64_t rows = std::min(kBlockRows, a.size(0) - begin);
-    const auto block = [&](const torch::Tensor& x) {
-      return x.narrow(0, begin, rows).to(torch::kCPU, torch::kFloat32);
-    };
-    const torch::Tensor x = block(a), y = block(b);
-    if (!(relative == 0 ? at::equal(x, y) : at::allclose(x, y, relative, kLeastHalf))) return false;
-  }
-  return true;
-}
-
-/// PEFT would put the copies in the base's place: they may be there, but not say anything else than the base.
-void require_same_base(const Lmm& model, const Adapter& adapter) {
-  for (const auto& [name, copy] : adapter.base_copies) {
-    const torch::Tensor& own = name == "lm_head.weight" ? model.head.weight : model.decoder.embed_tokens;
-    if (!own.defined() || own.is_meta()) continue;  // an untied head that nothing asks for; a model without values
-    TRIREME_CHECK(same_up_to_rounding(copy, own), DataError, adapter.path.string(),
-                  "the adapter's copy of the base's {} must equal the base's; got other values; it was trained, or "
-                  "belongs to another base: merge the adapter into its own base in PEFT.",
-                  name);
-  }
-}
-
 }  // namespace
 
-Lmm assemble_model(const WeightSource& source, const LoadOptions& options) {
+Lmm assemble_model(const ModelConfig& config, const TakeTensor& take, const LoadOptions& options) {
   TRIREME_CHECK(c10::isFloatingType(options.dtype), ConfigError, "model",
                 "a floating-point dtype required; got {}; choose float32 or bfloat16.", dtype_name(options.dtype));
-  Lmm model;
-  model.config = source.config;
+  Lmm model = empty_lmm(config);
   model.dtype = options.dtype;
   model.device = options.device;
-  model.decoder = load_decoder(source, options);
-  if (model.config.vision) model.vision = load_vision(source, options);
-  const DecoderConfig& c = model.config.decoder;
-  if (c.tie_word_embeddings) {
-    model.head.weight = model.decoder.embed_tokens;
-  } else if (options.head) {
-    model.head.weight = load_tensor(source, "lm_head.weight", {c.vocab_size, c.hidden_size}, options);
-  }
+  ModelTensors tensors(model);
+  if (!options.head) std::erase_if(tensors.slots, [](const auto& slot) { return slot.part == ModelPart::kHead; });
+  load_tensors(tensors, take);
+  if (config.decoder.tie_word_embeddings) model.head.weight = model.decoder.embed_tokens;
   return model;
 }
 
 Lmm load_model(HubCheckpoint& checkpoint, const LoadOptions& options) {
-  const WeightSource source{checkpoint.config(), [&](const std::string& name, at::IntArrayRef shape) {
-                              return checkpoint.take(name, shape);
-                            }};
-  Lmm model = assemble_model(source, options);
+  const auto take = [&](const TensorSlot& slot) { return checkpoint.take(slot.name, slot.shape); };
+  Lmm model = assemble_model(checkpoint.config(), take, options);
   checkpoint.require_all_taken();
   return model;
-}
-
-c10::ScalarType lora_dtype(const Lmm& model) {
-  return model.dtype == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
-}
-
-int64_t attach_adapter(Lmm& model, const Adapter& adapter) {
-  TRIREME_CHECK(!adapter.modules.empty(), DataError, "adapter",
-                "at least one LoRA pair required; got none; check adapter_model.safetensors.");
-  require_same_base(model, adapter);
-  std::unordered_map<std::string, LinearModule> by_path;
-  for (LinearModule& module : lora_layers(model)) by_path.emplace(module.path, module);
-  for (const auto& [path, pair] : adapter.modules) {
-    const auto found = by_path.find(path);
-    TRIREME_CHECK(found != by_path.end(), DataError, "adapter",
-                  "every adapted module must be in the model; got {}; use an adapter trained on this base model.",
-                  path);
-    attach_pair(found->second, pair, adapter.dropout, lora_dtype(model), model.device);
-  }
-  return static_cast<int64_t>(adapter.modules.size());
 }
 
 torch::Tensor image_features(const Lmm& model, const PackedBatch& batch, const ForwardOptions& options) {
@@ -224,38 +146,6 @@ torch::Tensor embed(const Lmm& model, const PackedBatch& batch, const ForwardOpt
   auto rows = hidden_rows(model, batch, options);
   if (rows.scalar_type() != torch::kFloat64) rows = rows.to(torch::kFloat32);
   return rows / at::linalg_vector_norm(rows, 2, {-1}, /*keepdim=*/true).clamp_min(kMinNorm);
-}
-
-std::vector<LinearModule> linear_layers(Lmm& model) {
-  const DecoderConfig& c = model.config.decoder;
-  auto modules = linear_layers(model.decoder, c);
-  if (model.vision) {
-    for (LinearModule& module : linear_layers(*model.vision, *model.config.vision))
-      modules.push_back(std::move(module));
-  }
-  modules.push_back({"lm_head", &model.head, 0, c.vocab_size, c.hidden_size});
-  return modules;
-}
-
-std::vector<LinearModule> lora_layers(Lmm& model) {
-  auto modules = linear_layers(model);
-  if (model.vision) modules.push_back(patch_embedding(*model.vision, *model.config.vision));
-  return modules;
-}
-
-std::vector<Parameter> named_parameters(Lmm& model) {
-  const DecoderConfig& c = model.config.decoder;
-  auto parameters = named_parameters(model.decoder, c);
-  if (model.vision) {
-    for (Parameter& parameter : named_parameters(*model.vision, *model.config.vision)) {
-      parameters.push_back(std::move(parameter));
-    }
-  }
-  for (Parameter& parameter : parameters_of({"lm_head", &model.head, 0, c.vocab_size, c.hidden_size})) {
-    const bool tied_weight = c.tie_word_embeddings && parameter.storage == &model.head.weight;
-    if (!tied_weight) parameters.push_back(std::move(parameter));
-  }
-  return parameters;
 }
 
 }  // namespace trireme

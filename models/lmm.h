@@ -8,15 +8,14 @@
 #include "core/packed_batch.h"
 #include "core/tensor.h"
 #include "models/forward_options.h"
+#include "models/load_options.h"
 #include "models/model_config.h"
 #include "models/qwen2_decoder.h"
 #include "models/qwen2_vision.h"
 
 namespace trireme {
 
-struct Adapter;
 class HubCheckpoint;
-struct WeightSource;
 
 /// Qwen2-VL, Qwen2.5-VL, or the text-only Qwen2 (no vision tower). All forward functions below are pure: gradients are
 /// recorded when grad mode is on and a tensor of the model asks for them; without, kernels without backward are used.
@@ -33,17 +32,13 @@ struct Lmm {
 /// throws DataError, ShapeError: a tensor missing, surplus or of another shape (see HubCheckpoint). ConfigError: dtype.
 Lmm load_model(HubCheckpoint& checkpoint, const LoadOptions& options);
 
-/// The model of source.config, tensor by tensor; what load_model and random_model share.
-Lmm assemble_model(const WeightSource& source, const LoadOptions& options);
+/// A model of this configuration, each tensor as `take` gives it; what load_model and random_model share.
+Lmm assemble_model(const ModelConfig& config, const TakeTensor& take, const LoadOptions& options);
 
-/// float32, in a float64 model float64.
-c10::ScalarType lora_dtype(const Lmm& model);
-
-/// Hangs the adapter's pairs, unmerged, on the layers they name and returns their number. A second adapter adds to the
-/// first. What an adapter's file has of the base is compared with it, as far as the model holds that.
-/// throws DataError: no pair, a module that the model lacks, or a copy of the base's embeddings or head with other
-///        values than the model's (up to the rounding of the coarser dtype). ShapeError: a pair that does not fit.
-int64_t attach_adapter(Lmm& model, const Adapter& adapter);
+/// The layers of a model of this configuration, no tensor defined.
+Lmm empty_lmm(const ModelConfig& config);
+/// The one list of the model's tensors (models/tensors.h): the decoder's, the vision tower's, the head's.
+void visit_tensors(Lmm& model, const TensorVisitor& visitor);
 
 /// Refuses a batch that does not fit the model: shapes and dtypes always; values (token ids in the vocabulary, image
 /// rows that hold image tokens) when they are on the CPU. Called by the functions below. throws ShapeError.
@@ -74,12 +69,5 @@ torch::Tensor logits_rows(const Lmm& model, const PackedBatch& batch, const Forw
 
 /// [N, D] float32: hidden_rows scaled to length 1, in float32 from there on.
 torch::Tensor embed(const Lmm& model, const PackedBatch& batch, const ForwardOptions& options = {});
-
-/// Every linear layer by canonical path, in the model's order; pointers stay valid while `model` stays where it is.
-std::vector<LinearModule> linear_layers(Lmm& model);
-/// Those, and the vision tower's convolution: every layer that LoRA of a file can be on.
-std::vector<LinearModule> lora_layers(Lmm& model);
-/// Every tensor by canonical name, LoRA matrices included, in the model's order; a tied head is not listed again.
-std::vector<Parameter> named_parameters(Lmm& model);
 
 }  // namespace trireme

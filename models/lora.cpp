@@ -80,7 +80,7 @@ void require_free(const LinearModule& module) {
 
 }  // namespace
 
-LoraCount attach_lora(Lmm& model, const LoraConfig& config, uint64_t seed) {
+LoraCount attach_lora(const ModelTensors& model, const LoraConfig& config, uint64_t seed) {
   const auto modules = linear_layers(model);
   const auto targets = named_modules(modules, config.target_modules, "target_modules");
   const auto excluded = named_modules(modules, config.exclude_modules, "exclude_modules");
@@ -89,8 +89,9 @@ LoraCount attach_lora(Lmm& model, const LoraConfig& config, uint64_t seed) {
   std::vector<const LinearModule*> selected;
   for (std::size_t i = 0; i < modules.size(); ++i) {
     if (!targets[i] || excluded[i]) continue;
-    TRIREME_CHECK(modules[i].path != "lm_head" || !model.config.decoder.tie_word_embeddings, ConfigError, "lora",
-                  "LoRA on lm_head needs a head of its own; got one that is tied to the embedding; exclude lm_head.");
+    TRIREME_CHECK(!modules[i].tied, ConfigError, "lora",
+                  "LoRA on {0} needs a head of its own; got one that is tied to the embedding; exclude {0}.",
+                  modules[i].path);
     require_free(modules[i]);
     selected.push_back(&modules[i]);
   }
@@ -110,7 +111,7 @@ LoraCount attach_lora(Lmm& model, const LoraConfig& config, uint64_t seed) {
   return count;
 }
 
-void set_lora_dropout(Lmm& model, double probability) {
+void set_lora_dropout(const ModelTensors& model, double probability) {
   for (const LinearModule& module : lora_layers(model)) {
     for (LoraTerm& term : module.layer->lora) term.dropout = probability;
   }

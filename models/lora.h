@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "models/lmm.h"
+#include "models/tensors.h"
 
 namespace trireme {
 
@@ -34,9 +34,9 @@ struct LoraCount {
 /// throws ConfigError: an entry of target_modules or exclude_modules that matches no linear layer, or nothing selected
 ///        (lists the layers' names); lm_head of a tied head; a selected layer that carries LoRA already. DataError: an
 ///        entry that is no regular expression.
-LoraCount attach_lora(Lmm& model, const LoraConfig& config, uint64_t seed);
+LoraCount attach_lora(const ModelTensors& model, const LoraConfig& config, uint64_t seed);
 
 /// Sets the dropout of every LoRA term, as when an adapter that was read from a file is trained further.
-void set_lora_dropout(Lmm& model, double probability);
+void set_lora_dropout(const ModelTensors& model, double probability);
 
 }  // namespace trireme

@@ -10,6 +10,10 @@ namespace trireme {
 
 enum class ModelFamily { kQwen2, kQwen2Vl, kQwen25Vl };
 
+/// What of a model a tensor is in.
+enum class ModelPart { kEmbeddings, kDecoder, kHead, kVisionTower, kMerger };
+constexpr bool sees_pictures(ModelPart part) { return part == ModelPart::kVisionTower || part == ModelPart::kMerger; }
+
 struct DecoderConfig {
   int64_t vocab_size = 0, hidden_size = 0, intermediate_size = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0;
   double rms_norm_eps = 1e-6, rope_theta = 1e6;

@@ -2,33 +2,12 @@
 
 #include <fmt/format.h>
 
-#include "models/load_tensors.h"
 #include "models/nn/activation.h"
 #include "models/nn/norm.h"
 #include "models/nn/recompute.h"
 
 namespace trireme {
 namespace {
-
-std::string layer_path(int64_t index) { return fmt::format("model.layers.{}", index); }
-
-Qwen2Layer load_layer(const WeightSource& source, int64_t index, const LoadOptions& options) {
-  const DecoderConfig& c = source.config.decoder;
-  const std::string path = layer_path(index), attention = path + ".self_attn.", mlp = path + ".mlp.";
-  const int64_t query_width = c.heads * c.head_dim, kv_width = c.kv_heads * c.head_dim;
-  Qwen2Layer layer;
-  layer.input_norm = load_tensor(source, path + ".input_layernorm.weight", {c.hidden_size}, options);
-  layer.qkv = load_linear(
-      source, {{attention + "q_proj", query_width}, {attention + "k_proj", kv_width}, {attention + "v_proj", kv_width}},
-      c.hidden_size, Bias::kPresent, options);
-  layer.o = load_linear(source, {{attention + "o_proj", c.hidden_size}}, query_width, Bias::kNone, options);
-  layer.post_norm = load_tensor(source, path + ".post_attention_layernorm.weight", {c.hidden_size}, options);
-  layer.gate_up =
-      load_linear(source, {{mlp + "gate_proj", c.intermediate_size}, {mlp + "up_proj", c.intermediate_size}},
-                  c.hidden_size, Bias::kNone, options);
-  layer.down = load_linear(source, {{mlp + "down_proj", c.hidden_size}}, c.intermediate_size, Bias::kNone, options);
-  return layer;
-}
 
 torch::Tensor attend(const Qwen2Layer& layer, const DecoderPass& pass, const torch::Tensor& hidden) {
   const DecoderConfig& c = pass.config;
@@ -68,13 +47,28 @@ std::vector<torch::Tensor> trainable_parameters(const Qwen2Layer& layer) {
 
 }  // namespace
 
-Qwen2Decoder load_decoder(const WeightSource& source, const LoadOptions& options) {
-  const DecoderConfig& c = source.config.decoder;
-  Qwen2Decoder decoder;
-  decoder.embed_tokens = load_tensor(source, "model.embed_tokens.weight", {c.vocab_size, c.hidden_size}, options);
-  for (int64_t i = 0; i < c.layers; ++i) decoder.layers.push_back(load_layer(source, i, options));
-  decoder.norm = load_tensor(source, "model.norm.weight", {c.hidden_size}, options);
-  return decoder;
+void visit_tensors(Qwen2Decoder& decoder, const DecoderConfig& c, const TensorVisitor& visitor) {
+  const int64_t query_width = c.heads * c.head_dim, kv_width = c.kv_heads * c.head_dim;
+  const PartVisit part{visitor, ModelPart::kDecoder, c.hidden_size};
+  const PartVisit embeddings{visitor, ModelPart::kEmbeddings, c.hidden_size};
+  embeddings.embedding("model.embed_tokens", decoder.embed_tokens, c.vocab_size);
+  for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
+    part.norm(fmt::format("model.layers.{}.input_layernorm", i), decoder.layers[i].input_norm);
+    part.norm(fmt::format("model.layers.{}.post_attention_layernorm", i), decoder.layers[i].post_norm);
+  }
+  for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
+    Qwen2Layer& layer = decoder.layers[i];
+    const std::string attention = fmt::format("model.layers.{}.self_attn.", i);
+    const std::string mlp = fmt::format("model.layers.{}.mlp.", i);
+    part.linear(
+        layer.qkv, c.hidden_size, Bias::kPresent,
+        {{attention + "q_proj", query_width}, {attention + "k_proj", kv_width}, {attention + "v_proj", kv_width}});
+    part.linear(layer.o, query_width, Bias::kNone, {{attention + "o_proj", c.hidden_size}});
+    part.linear(layer.gate_up, c.hidden_size, Bias::kNone,
+                {{mlp + "gate_proj", c.intermediate_size}, {mlp + "up_proj", c.intermediate_size}});
+    part.linear(layer.down, c.intermediate_size, Bias::kNone, {{mlp + "down_proj", c.hidden_size}});
+  }
+  part.norm("model.norm", decoder.norm);
 }
 
 torch::Tensor decode_rows(const Qwen2Decoder& decoder, const DecoderPass& pass, torch::Tensor hidden) {
@@ -112,42 +106,6 @@ torch::Tensor decode_rows(const Qwen2Decoder& decoder, const CachedPass& pass, s
     hidden = project(layer, c, std::move(hidden), context, nullptr);
   }
   return rms_norm(hidden, decoder.norm, c.rms_norm_eps);
-}
-
-std::vector<LinearModule> linear_layers(Qwen2Decoder& decoder, const DecoderConfig& c) {
-  const int64_t query_width = c.heads * c.head_dim, kv_width = c.kv_heads * c.head_dim;
-  std::vector<LinearModule> modules;
-  for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
-    Qwen2Layer& layer = decoder.layers[i];
-    const std::string path = layer_path(static_cast<int64_t>(i)), attention = path + ".self_attn.",
-                      mlp = path + ".mlp.";
-    modules.push_back({attention + "q_proj", &layer.qkv, 0, query_width, c.hidden_size});
-    modules.push_back({attention + "k_proj", &layer.qkv, query_width, kv_width, c.hidden_size});
-    modules.push_back({attention + "v_proj", &layer.qkv, query_width + kv_width, kv_width, c.hidden_size});
-    modules.push_back({attention + "o_proj", &layer.o, 0, c.hidden_size, query_width});
-    modules.push_back({mlp + "gate_proj", &layer.gate_up, 0, c.intermediate_size, c.hidden_size});
-    modules.push_back({mlp + "up_proj", &layer.gate_up, c.intermediate_size, c.intermediate_size, c.hidden_size});
-    modules.push_back({mlp + "down_proj", &layer.down, 0, c.hidden_size, c.intermediate_size});
-  }
-  return modules;
-}
-
-std::vector<Parameter> named_parameters(Qwen2Decoder& decoder, const DecoderConfig& c) {
-  std::vector<Parameter> parameters;
-  const auto add_whole = [&](std::string name, torch::Tensor& tensor) {
-    parameters.push_back({std::move(name), tensor.detach(), &tensor});
-  };
-  add_whole("model.embed_tokens.weight", decoder.embed_tokens);
-  for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
-    const std::string path = layer_path(static_cast<int64_t>(i));
-    add_whole(path + ".input_layernorm.weight", decoder.layers[i].input_norm);
-    add_whole(path + ".post_attention_layernorm.weight", decoder.layers[i].post_norm);
-  }
-  for (const LinearModule& module : linear_layers(decoder, c)) {
-    for (Parameter& parameter : parameters_of(module)) parameters.push_back(std::move(parameter));
-  }
-  add_whole("model.norm.weight", decoder.norm);
-  return parameters;
 }
 
 }  // namespace trireme

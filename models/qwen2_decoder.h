@@ -4,17 +4,14 @@
 #include <vector>
 
 #include "core/tensor.h"
-#include "models/load_options.h"
 #include "models/model_config.h"
 #include "models/nn/attention.h"
 #include "models/nn/cached_attention.h"
 #include "models/nn/dropout.h"
 #include "models/nn/linear.h"
-#include "models/parameters.h"
+#include "models/tensors.h"
 
 namespace trireme {
-
-struct WeightSource;
 
 struct Qwen2Layer {
   torch::Tensor input_norm;  ///< [D]
@@ -33,8 +30,8 @@ struct Qwen2Decoder {
   torch::Tensor norm;  ///< [D]
 };
 
-/// Takes model.embed_tokens, model.layers.*, model.norm.
-Qwen2Decoder load_decoder(const WeightSource& source, const LoadOptions& options);
+/// Gives model.embed_tokens, model.layers.*, model.norm; decoder.layers: config.layers of them.
+void visit_tensors(Qwen2Decoder& decoder, const DecoderConfig& config, const TensorVisitor& visitor);
 
 /// What the layers of one forward pass share.
 struct DecoderPass {
@@ -62,8 +59,5 @@ struct CachedPass {
 /// Records no gradient.
 torch::Tensor decode_rows(const Qwen2Decoder& decoder, const CachedPass& pass, std::vector<KvLayer>& cache,
                           torch::Tensor hidden);
-
-std::vector<LinearModule> linear_layers(Qwen2Decoder& decoder, const DecoderConfig& config);
-std::vector<Parameter> named_parameters(Qwen2Decoder& decoder, const DecoderConfig& config);
 
 }  // namespace trireme

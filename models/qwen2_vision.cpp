@@ -10,7 +10,6 @@
 #include <ATen/ops/tensor.h>
 
 #include "core/error.h"
-#include "models/load_tensors.h"
 #include "models/nn/activation.h"
 #include "models/nn/attention.h"
 #include "models/nn/norm.h"
@@ -21,47 +20,9 @@ namespace {
 
 constexpr double kNormEps = 1e-6;  // fixed in transformers' code, not in config.json
 
-std::string block_path(int64_t index) { return fmt::format("visual.blocks.{}", index); }
-
 int64_t group_size(const VisionConfig& c) { return c.merge_size * c.merge_size; }
 
 bool gated(const VisionConfig& c) { return c.activation == "silu"; }
-
-/// The linears of a block's MLP as the checkpoint names them.
-struct MlpModules {
-  std::vector<LinearRows> in;
-  LinearRows out;
-};
-
-MlpModules mlp_modules(const std::string& block, const VisionConfig& c) {
-  if (!gated(c)) return {{{block + ".mlp.fc1", c.intermediate_size}}, {block + ".mlp.fc2", c.embed_dim}};
-  return {{{block + ".mlp.gate_proj", c.intermediate_size}, {block + ".mlp.up_proj", c.intermediate_size}},
-          {block + ".mlp.down_proj", c.embed_dim}};
-}
-
-VisionNorm load_norm(const WeightSource& source, const std::string& path, const VisionConfig& c,
-                     const LoadOptions& options) {
-  VisionNorm norm{load_tensor(source, path + ".weight", {c.embed_dim}, options), {}};
-  if (!gated(c)) norm.bias = load_tensor(source, path + ".bias", {c.embed_dim}, options);
-  return norm;
-}
-
-VisionBlock load_block(const WeightSource& source, int64_t index, const LoadOptions& options) {
-  const VisionConfig& c = *source.config.vision;
-  const std::string path = block_path(index);
-  const auto load = [&](const std::vector<LinearRows>& parts, int64_t in_features) {
-    return load_linear(source, parts, in_features, Bias::kPresent, options);
-  };
-  const MlpModules mlp = mlp_modules(path, c);
-  VisionBlock block;
-  block.norm1 = load_norm(source, path + ".norm1", c, options);
-  block.qkv = load({{path + ".attn.qkv", 3 * c.embed_dim}}, c.embed_dim);
-  block.proj = load({{path + ".attn.proj", c.embed_dim}}, c.embed_dim);
-  block.norm2 = load_norm(source, path + ".norm2", c, options);
-  block.mlp_in = load(mlp.in, c.embed_dim);
-  block.mlp_out = load({mlp.out}, c.intermediate_size);
-  return block;
-}
 
 torch::Tensor normalized(const torch::Tensor& x, const VisionNorm& norm) {
   if (norm.bias.defined()) return layer_norm(x, norm.weight, norm.bias, kNormEps);
@@ -134,21 +95,33 @@ VisionDropout dropout_of(const VisionOptions& options, const VisionLayout& layou
 
 }  // namespace
 
-Qwen2Vision load_vision(const WeightSource& source, const LoadOptions& options) {
-  TRIREME_ASSERT(source.config.vision, "load_vision of a text-only model");
-  const VisionConfig& c = *source.config.vision;
+void visit_tensors(Qwen2Vision& vision, const VisionConfig& c, const TensorVisitor& visitor) {
   const int64_t merged = c.embed_dim * group_size(c);
-  Qwen2Vision vision;
-  const auto kernel =
-      load_tensor(source, "visual.patch_embed.proj.weight",
-                  {c.embed_dim, c.in_channels, c.temporal_patch_size, c.patch_size, c.patch_size}, options);
-  vision.patch_embed.weight = kernel.view({c.embed_dim, -1});
-  for (int64_t i = 0; i < c.depth; ++i) vision.blocks.push_back(load_block(source, i, options));
-  vision.merger_norm = load_norm(source, "visual.merger.ln_q", c, options);
-  vision.merger_in = load_linear(source, {{"visual.merger.mlp.0", merged}}, merged, Bias::kPresent, options);
-  vision.merger_out =
-      load_linear(source, {{"visual.merger.mlp.2", c.out_hidden_size}}, merged, Bias::kPresent, options);
-  return vision;
+  const PartVisit tower{visitor, ModelPart::kVisionTower, c.embed_dim};
+  const PartVisit merger{visitor, ModelPart::kMerger, c.embed_dim};
+  const auto visit_norm = [&](const PartVisit& part, const std::string& path, VisionNorm& norm) {
+    part.norm(path, norm.weight, gated(c) ? nullptr : &norm.bias);
+  };
+  tower.convolution(vision.patch_embed, {"visual.patch_embed.proj", c.embed_dim},
+                    {c.in_channels, c.temporal_patch_size, c.patch_size, c.patch_size});
+  for (std::size_t i = 0; i < vision.blocks.size(); ++i) {
+    visit_norm(tower, fmt::format("visual.blocks.{}.norm1", i), vision.blocks[i].norm1);
+    visit_norm(tower, fmt::format("visual.blocks.{}.norm2", i), vision.blocks[i].norm2);
+  }
+  visit_norm(merger, "visual.merger.ln_q", vision.merger_norm);
+  for (std::size_t i = 0; i < vision.blocks.size(); ++i) {
+    VisionBlock& block = vision.blocks[i];
+    const auto path = [i](const char* leaf) { return fmt::format("visual.blocks.{}.{}", i, leaf); };
+    tower.linear(block.qkv, c.embed_dim, Bias::kPresent, {{path("attn.qkv"), 3 * c.embed_dim}});
+    tower.linear(block.proj, c.embed_dim, Bias::kPresent, {{path("attn.proj"), c.embed_dim}});
+    std::vector<LinearRows> mlp_in{{path(gated(c) ? "mlp.gate_proj" : "mlp.fc1"), c.intermediate_size}};
+    if (gated(c)) mlp_in.push_back({path("mlp.up_proj"), c.intermediate_size});
+    tower.linear(block.mlp_in, c.embed_dim, Bias::kPresent, mlp_in);
+    tower.linear(block.mlp_out, c.intermediate_size, Bias::kPresent,
+                 {{path(gated(c) ? "mlp.down_proj" : "mlp.fc2"), c.embed_dim}});
+  }
+  merger.linear(vision.merger_in, merged, Bias::kPresent, {{"visual.merger.mlp.0", merged}});
+  merger.linear(vision.merger_out, merged, Bias::kPresent, {{"visual.merger.mlp.2", c.out_hidden_size}});
 }
 
 VisionLayout vision_layout(const torch::Tensor& grid, const VisionConfig& c) {
@@ -221,57 +194,6 @@ torch::Tensor encode_images(const Qwen2Vision& vision, const VisionConfig& c, co
   const DropoutRows* groups = pointer_to(dropout.groups);
   const auto features = linear(at::gelu(linear(merged, vision.merger_in, groups)), vision.merger_out, groups);
   return windowed ? permute_groups(features, inverse_permutation(layout.group_order)) : features;
-}
-
-std::vector<LinearModule> linear_layers(Qwen2Vision& vision, const VisionConfig& c) {
-  const int64_t merged = c.embed_dim * group_size(c);
-  std::vector<LinearModule> modules;
-  for (std::size_t i = 0; i < vision.blocks.size(); ++i) {
-    VisionBlock& block = vision.blocks[i];
-    const std::string path = block_path(static_cast<int64_t>(i));
-    const MlpModules mlp = mlp_modules(path, c);
-    modules.push_back({path + ".attn.qkv", &block.qkv, 0, 3 * c.embed_dim, c.embed_dim});
-    modules.push_back({path + ".attn.proj", &block.proj, 0, c.embed_dim, c.embed_dim});
-    int64_t row_begin = 0;
-    for (const LinearRows& part : mlp.in) {
-      modules.push_back({part.path, &block.mlp_in, row_begin, part.rows, c.embed_dim});
-      row_begin += part.rows;
-    }
-    modules.push_back({mlp.out.path, &block.mlp_out, 0, c.embed_dim, c.intermediate_size});
-  }
-  modules.push_back({"visual.merger.mlp.0", &vision.merger_in, 0, merged, merged});
-  modules.push_back({"visual.merger.mlp.2", &vision.merger_out, 0, c.out_hidden_size, merged});
-  return modules;
-}
-
-LinearModule patch_embedding(Qwen2Vision& vision, const VisionConfig& c) {
-  return {"visual.patch_embed.proj", &vision.patch_embed, 0, c.embed_dim,
-          c.in_channels * c.temporal_patch_size * c.patch_size * c.patch_size};
-}
-
-std::vector<Parameter> named_parameters(Qwen2Vision& vision, const VisionConfig& c) {
-  std::vector<Parameter> parameters;
-  const auto add_norm = [&](const std::string& path, VisionNorm& norm) {
-    parameters.push_back({path + ".weight", norm.weight.detach(), &norm.weight});
-    if (norm.bias.defined()) parameters.push_back({path + ".bias", norm.bias.detach(), &norm.bias});
-  };
-  torch::Tensor& kernel = vision.patch_embed.weight;
-  parameters.push_back(
-      {"visual.patch_embed.proj.weight",
-       kernel.detach().view({c.embed_dim, c.in_channels, c.temporal_patch_size, c.patch_size, c.patch_size}), &kernel});
-  for (Parameter& parameter : lora_parameters_of(patch_embedding(vision, c))) {
-    parameters.push_back(std::move(parameter));
-  }
-  for (std::size_t i = 0; i < vision.blocks.size(); ++i) {
-    const std::string path = block_path(static_cast<int64_t>(i));
-    add_norm(path + ".norm1", vision.blocks[i].norm1);
-    add_norm(path + ".norm2", vision.blocks[i].norm2);
-  }
-  add_norm("visual.merger.ln_q", vision.merger_norm);
-  for (const LinearModule& module : linear_layers(vision, c)) {
-    for (Parameter& parameter : parameters_of(module)) parameters.push_back(std::move(parameter));
-  }
-  return parameters;
 }
 
 }  // namespace trireme

@@ -4,15 +4,12 @@
 #include <vector>
 
 #include "core/tensor.h"
-#include "models/load_options.h"
 #include "models/model_config.h"
 #include "models/nn/dropout.h"
 #include "models/nn/linear.h"
-#include "models/parameters.h"
+#include "models/tensors.h"
 
 namespace trireme {
-
-struct WeightSource;
 
 /// LayerNorm in Qwen2-VL; RMSNorm, and then no bias, in Qwen2.5-VL.
 struct VisionNorm {
@@ -38,8 +35,8 @@ struct Qwen2Vision {
   Linear merger_out;  ///< [D, 4 E]
 };
 
-/// Takes visual.*.
-Qwen2Vision load_vision(const WeightSource& source, const LoadOptions& options);
+/// Gives visual.*; vision.blocks: config.depth of them.
+void visit_tensors(Qwen2Vision& vision, const VisionConfig& config, const TensorVisitor& visitor);
 
 /// How a batch's patches are ordered and cut for attention. A pure function of the grids.
 struct VisionLayout {
@@ -63,10 +60,5 @@ struct VisionOptions {
 /// order.
 torch::Tensor encode_images(const Qwen2Vision& vision, const VisionConfig& config, const torch::Tensor& patches,
                             const torch::Tensor& grid, const VisionOptions& options = {});
-
-std::vector<LinearModule> linear_layers(Qwen2Vision& vision, const VisionConfig& config);
-/// The convolution as the linear layer that it is.
-LinearModule patch_embedding(Qwen2Vision& vision, const VisionConfig& config);
-std::vector<Parameter> named_parameters(Qwen2Vision& vision, const VisionConfig& config);
 
 }  // namespace trireme

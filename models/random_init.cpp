@@ -8,7 +8,6 @@
 
 #include "core/error.h"
 #include "core/rng.h"
-#include "models/load_tensors.h"
 
 namespace trireme {
 namespace {
@@ -21,12 +20,6 @@ torch::Tensor normal(at::IntArrayRef shape, double standard_deviation, uint64_t 
   return tensor;
 }
 
-double linear_std(const ModelConfig& config, const RandomInit& init, const std::string& name) {
-  if (init.linear_std) return *init.linear_std;
-  const bool vision = name.starts_with("visual.");
-  return 1.0 / std::sqrt(static_cast<double>(vision ? config.vision->embed_dim : config.decoder.hidden_size));
-}
-
 void require_positive(double value, const char* what) {
   TRIREME_CHECK(value > 0 && std::isfinite(value), ConfigError, "model",
                 "{} of random weights must be positive; got {}; 0.02 is usual.", what, value);
@@ -37,13 +30,25 @@ void require_positive(double value, const char* what) {
 Lmm random_model(const ModelConfig& config, const RandomInit& init, const LoadOptions& options) {
   require_positive(init.embedding_std, "the embedding's standard deviation");
   require_positive(init.linear_std.value_or(1), "the linear layers' standard deviation");
-  const auto draw = [&](const std::string& name, at::IntArrayRef shape) {
-    if (name.ends_with(".bias")) return at::zeros(shape, at::TensorOptions(torch::kFloat32));
-    if (shape.size() == 1) return at::ones(shape, at::TensorOptions(torch::kFloat32));  // a norm's weight
-    const bool embedding = name == "model.embed_tokens.weight";
-    return normal(shape, embedding ? init.embedding_std : linear_std(config, init, name), init.seed, name);
+  const auto draw = [&](const TensorSlot& slot) {
+    const at::TensorOptions float32(torch::kFloat32);
+    switch (slot.kind) {
+      case TensorKind::kBias:
+        return at::zeros(slot.shape, float32);
+      case TensorKind::kNorm:
+        return at::ones(slot.shape, float32);
+      case TensorKind::kEmbedding:
+        return normal(slot.shape, init.embedding_std, init.seed, slot.name);
+      case TensorKind::kLinear:
+      case TensorKind::kConvolution:
+        return normal(slot.shape, init.linear_std.value_or(1.0 / std::sqrt(static_cast<double>(slot.width))), init.seed,
+                      slot.name);
+      case TensorKind::kLora:
+        break;  // of attach_lora
+    }
+    TRIREME_ASSERT(false, "{} is not drawn here", slot.name);
   };
-  return assemble_model({config, draw}, options);
+  return assemble_model(config, draw, options);
 }
 
 }  // namespace trireme

@@ -28,8 +28,6 @@ void TrainableConfig::check(Problems& problems) const {
 }
 namespace {
 
-bool is_lora(const std::string& name) { return name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight"); }
-
 std::vector<bool> named_tensors(const std::vector<Parameter>& parameters, const std::vector<std::string>& entries) {
   std::vector<bool> named(parameters.size());
   for (const std::string& entry : entries) {
@@ -51,7 +49,7 @@ std::vector<bool> wanted(const std::vector<Parameter>& parameters, const Trainab
   std::vector<bool> train(parameters.size(), config.parts == TrainableParts::kAll);
   if (config.parts == TrainableParts::kLora) {
     std::transform(parameters.begin(), parameters.end(), train.begin(),
-                   [](const Parameter& parameter) { return is_lora(parameter.name); });
+                   [](const Parameter& parameter) { return parameter.kind == TensorKind::kLora; });
     TRIREME_CHECK(std::find(train.begin(), train.end(), true) != train.end(), ConfigError, "trainable",
                   "parts: lora needs LoRA in the model; got none; give model.adapter or a lora section.");
   }
@@ -88,13 +86,13 @@ std::string joined_name(const std::vector<std::string>& names) {
 
 }  // namespace
 
-void set_trainable(Lmm& model, const TrainableConfig& config) {
+void set_trainable(const ModelTensors& model, const TrainableConfig& config) {
   const auto parameters = named_parameters(model);
   const auto train = wanted(parameters, config);
   for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].storage->set_requires_grad(train[i]);
 }
 
-std::vector<TensorStatus> tensor_statuses(Lmm& model) {
+std::vector<TensorStatus> tensor_statuses(const ModelTensors& model) {
   std::vector<TensorStatus> statuses;
   for (const Parameter& parameter : named_parameters(model)) {
     TensorStatus status;
@@ -102,13 +100,14 @@ std::vector<TensorStatus> tensor_statuses(Lmm& model) {
     status.shape = parameter.value.sizes().vec();
     status.dtype = dtype_name(parameter.value.scalar_type());
     status.trainable = parameter.storage->requires_grad();
-    if (is_lora(parameter.name)) status.lora_target = parameter.name.substr(0, parameter.name.rfind(".lora_"));
+    if (parameter.kind == TensorKind::kLora)
+      status.lora_target = parameter.name.substr(0, parameter.name.rfind(".lora_"));
     statuses.push_back(std::move(status));
   }
   return statuses;
 }
 
-void require_trainable(Lmm& model, const TrainableConfig& config) {
+void require_trainable(const ModelTensors& model, const TrainableConfig& config) {
   constexpr std::size_t kShownNames = 3;
   const auto parameters = named_parameters(model);
   const auto train = wanted(parameters, config);
@@ -127,7 +126,7 @@ void require_trainable(Lmm& model, const TrainableConfig& config) {
                                 count, fmt::join(wrong, ", "), count > kShownNames ? ", .." : ""));
 }
 
-std::vector<TrainableTensor> trainable_tensors(Lmm& model) {
+std::vector<TrainableTensor> trainable_tensors(const ModelTensors& model) {
   std::vector<TrainableTensor> leaves;
   std::unordered_map<const torch::Tensor*, std::size_t> index_of;
   for (const Parameter& parameter : named_parameters(model)) {
@@ -138,6 +137,12 @@ std::vector<TrainableTensor> trainable_tensors(Lmm& model) {
   }
   for (TrainableTensor& leaf : leaves) leaf.name = joined_name(leaf.parts);
   return leaves;
+}
+
+bool vision_trains(const ModelTensors& model) {
+  return std::ranges::any_of(model.slots, [](const TensorSlot& slot) {
+    return sees_pictures(slot.part) && slot.tensor->defined() && slot.tensor->requires_grad();
+  });
 }
 
 }  // namespace trireme

@@ -11,7 +11,7 @@
 
 #include "core/config/report.h"
 #include "core/tensor.h"
-#include "models/lmm.h"
+#include "models/tensors.h"
 
 namespace trireme {
 
@@ -52,16 +52,19 @@ struct TrainableTensor {
 /// Makes exactly the configured tensors ask for gradients.
 /// throws ConfigError: lora without LoRA in the model; an entry of `names` that matches nothing; one that matches a
 ///        part of a fused tensor and not the rest (names them); DataError: an entry that is no regular expression.
-void set_trainable(Lmm& model, const TrainableConfig& config);
+void set_trainable(const ModelTensors& model, const TrainableConfig& config);
 
 /// Every tensor of the model as it stands, in the model's order.
-std::vector<TensorStatus> tensor_statuses(Lmm& model);
+std::vector<TensorStatus> tensor_statuses(const ModelTensors& model);
 
 /// Refuses to start a run whose tensors are not what its config says. throws ConfigError: names the first tensors that
 /// train and should not, or should and do not, and their number.
-void require_trainable(Lmm& model, const TrainableConfig& config);
+void require_trainable(const ModelTensors& model, const TrainableConfig& config);
 
 /// The leaves that ask for gradients, in the model's order; the order is the same on every rank.
-std::vector<TrainableTensor> trainable_tensors(Lmm& model);
+std::vector<TrainableTensor> trainable_tensors(const ModelTensors& model);
+
+/// Whether a tensor of the vision tower or its merger asks for gradients.
+bool vision_trains(const ModelTensors& model);
 
 }  // namespace trireme

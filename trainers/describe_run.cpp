@@ -13,6 +13,7 @@
 #include "core/io/file.h"
 #include "core/io/quote.h"
 #include "core/shape.h"
+#include "models/weights/tensor_names.h"
 #include "trainers/best_so_far.h"
 
 namespace trireme {
@@ -73,7 +74,7 @@ std::string weights_line(const NamedTensors& weights) {
   const auto lora =
       std::ranges::count_if(weights, [](const auto& entry) { return entry.first.ends_with(".lora_A.weight"); });
   const auto vision =
-      std::ranges::count_if(weights, [](const auto& entry) { return entry.first.starts_with("visual."); });
+      std::ranges::count_if(weights, [](const auto& entry) { return sees_pictures(part_of(entry.first)); });
   std::string line = fmt::format("{} parameters in {}", elements(weights), counted(std::ssize(weights), "tensor"));
   if (lora > 0) line += fmt::format(", LoRA on {}", counted(lora, "layer"));
   if (vision > 0) line += fmt::format(", {} of the vision tower", vision);

@@ -8,7 +8,6 @@
 #include "core/config/field_list.h"
 #include "core/distributed/files_hash.h"
 #include "core/error.h"
-#include "models/load_tensors.h"
 #include "models/lora.h"
 #include "models/random_init.h"
 #include "models/weights/adapter.h"
@@ -85,20 +84,19 @@ Lmm outline_training_model(const ModelSourceConfig& config, LoadOptions options)
   check_init(config);
   options.dtype = torch_dtype(config.dtype);
   options.device = c10::kMeta;
-  const auto without_values = [](at::IntArrayRef shape) {
-    return at::empty(shape, at::TensorOptions(torch::kFloat32).device(c10::kMeta));
+  const auto without_values = [](const TensorSlot& slot) {
+    return at::empty(slot.shape, at::TensorOptions(torch::kFloat32).device(c10::kMeta));
   };
   if (config.init == ModelInit::kRandom) {
     const ModelConfig shape = read_model_config(config.path);
-    return assemble_model({shape, [&](const std::string&, at::IntArrayRef sizes) { return without_values(sizes); }},
-                          options);
+    return assemble_model(shape, without_values, options);
   }
   HubCheckpoint checkpoint(config.path);
-  const auto take = [&](const std::string& name, at::IntArrayRef sizes) {
-    checkpoint.take(name, sizes);
-    return without_values(sizes);
+  const auto take = [&](const TensorSlot& slot) {
+    checkpoint.take(slot.name, slot.shape);
+    return without_values(slot);
   };
-  Lmm model = assemble_model({checkpoint.config(), take}, options);
+  Lmm model = assemble_model(checkpoint.config(), take, options);
   checkpoint.require_all_taken();
   if (config.adapter) attach_adapter(model, read_adapter(*config.adapter, checkpoint.config()));
   return model;

@@ -13,8 +13,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/safetensors.h"
-#include "models/linear_modules.h"
-#include "models/tensor_shapes.h"
+#include "models/config_tensors.h"
 #include "models/weights/adapter.h"
 #include "models/weights/adapter_files.h"
 #include "models/weights/peft_config.h"
@@ -77,8 +76,6 @@ std::set<std::string> modules_of_class(const ModelConfig& config, TensorNaming n
   return modules;
 }
 
-bool is_vision(const std::string& path) { return path.starts_with("visual."); }
-
 /// The last part of a path, or the last two, whichever names adapted modules alone; nullopt when neither does.
 std::optional<std::string> short_target(const std::string& path, const std::set<std::string>& others) {
   const std::size_t dot = path.rfind('.');
@@ -100,10 +97,11 @@ struct Selection {
 /// target_modules that select the adapted modules of the whole model and nothing else.
 Selection selection_of(const std::map<std::string, const LoraTerm*>& terms, const ModelConfig& config,
                        const Spelling& spell) {
-  const bool adapts_vision = std::ranges::any_of(terms, [](const auto& term) { return is_vision(term.first); });
+  const bool adapts_vision =
+      std::ranges::any_of(terms, [](const auto& term) { return sees_pictures(part_of(term.first)); });
   std::set<std::string> others, vision;  // modules that must not be selected; those among them that can be excluded
   for (const std::string& path : modules_of_class(config, spell.naming)) {
-    if (!terms.contains(path)) (is_vision(path) && !adapts_vision ? vision : others).insert(path);
+    if (!terms.contains(path)) (sees_pictures(part_of(path)) && !adapts_vision ? vision : others).insert(path);
   }
   Selection selection;
   for (const auto& [path, term] : terms) {

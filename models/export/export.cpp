@@ -92,7 +92,7 @@ double write_torchscript(Lmm& model, const fs::path& folder, TensorAccount& tens
   const fs::path file = folder / "embed_text.pt";
   write_text_embedder(file, model);
   for (const Parameter& parameter : named_parameters(model)) {
-    const bool vision = parameter.name.starts_with("visual."), head = parameter.name.starts_with("lm_head.");
+    const bool vision = sees_pictures(parameter.part), head = parameter.part == ModelPart::kHead;
     if (!vision && !head) {
       tensors.written.emplace(parameter.name, "in embed_text.pt");
     } else {

@@ -12,8 +12,8 @@
 #include "core/io/safetensors.h"
 #include "core/rng.h"
 #include "core/shape.h"
+#include "models/config_tensors.h"
 #include "models/export/probe.h"
-#include "models/tensor_shapes.h"
 #include "models/weights/tensor_names.h"
 
 namespace trireme {

@@ -18,7 +18,7 @@
 #include "core/io/safetensors.h"
 #include "core/io/text.h"
 #include "core/shape.h"
-#include "models/tensor_shapes.h"
+#include "models/config_tensors.h"
 #include "models/weights/hub_checkpoint.h"
 #include "models/weights/tensor_names.h"
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/tensor.h"
-#include "models/model_config.h"
+#include "models/tensors.h"
 #include "models/weights/tensor_names.h"
 
 namespace trireme {
@@ -52,6 +52,12 @@ struct Adapter {
 ///        base), or a copy of the base's embeddings or head of another shape (a vocabulary that was resized).
 /// cost   headers and mmap, and the sha256 of the adapter's file.
 Adapter read_adapter(const std::filesystem::path& folder, const ModelConfig& config);
+
+/// Hangs the adapter's pairs, unmerged, on the layers they name and returns their number. A second adapter adds to the
+/// first. What an adapter's file has of the base is compared with it, as far as the model holds that.
+/// throws DataError: no pair, a module that the model lacks, or a copy of the base's embeddings or head with other
+///        values than the model's (up to the rounding of the coarser dtype). ShapeError: a pair that does not fit.
+int64_t attach_adapter(const ModelTensors& model, const Adapter& adapter);
 
 /// What of the adapter is harmless and not used, each with its reason, as HubCheckpoint::unused() has it. head: whether
 /// the vocabulary's scores are asked for.

@@ -9,8 +9,7 @@
 #include "core/io/hash.h"
 #include "core/io/quote.h"
 #include "core/shape.h"
-#include "models/linear_modules.h"
-#include "models/tensor_shapes.h"
+#include "models/config_tensors.h"
 #include "models/weights/adapter_files.h"
 #include "models/weights/hub_checkpoint.h"
 
@@ -21,15 +20,10 @@ namespace {
 constexpr std::array kCompanions{"tokenizer.json", "preprocessor_config.json", "tokenizer_config.json",
                                  "generation_config.json"};
 
+constexpr std::array kPartNames{"embeddings", "decoder", "head", "vision tower", "merger"};  // as ModelPart has them
+
 int64_t element_count(const std::vector<int64_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
-}
-
-std::string part_of(std::string_view canonical_name) {
-  if (canonical_name.starts_with("model.embed_tokens.")) return "embeddings";
-  if (canonical_name.starts_with("lm_head.")) return "head";
-  if (canonical_name.starts_with("visual.merger.")) return "merger";
-  return canonical_name.starts_with("visual.") ? "vision tower" : "decoder";
 }
 
 /// Unlike a base model's own, an adapter's module names can be anything.
@@ -113,14 +107,12 @@ CheckpointDescription describe_checkpoint(const std::filesystem::path& folder) {
   description.naming = checkpoint.naming();
   description.weight_files = checkpoint.weight_files();
   for (const auto& file : description.weight_files) description.weight_bytes += std::filesystem::file_size(file);
-  for (const char* name : {"embeddings", "decoder", "head", "vision tower", "merger"})
-    description.parts.push_back({name});
+  for (const char* name : kPartNames) description.parts.push_back({name});
   for (const std::string& name : checkpoint.names()) {
     const SafetensorsEntry& entry = checkpoint.entry(name);
-    const auto part = std::find_if(description.parts.begin(), description.parts.end(),
-                                   [&](const auto& candidate) { return candidate.name == part_of(name); });
-    ++part->tensors;
-    part->parameters += element_count(entry.shape);
+    auto& part = description.parts[static_cast<std::size_t>(part_of(name))];
+    ++part.tensors;
+    part.parameters += element_count(entry.shape);
     description.parameters_by_dtype[dtype_name(entry.dtype)] += element_count(entry.shape);
   }
   std::erase_if(description.parts, [](const auto& part) { return part.tensors == 0; });
@@ -146,10 +138,10 @@ AdapterDescription describe_adapter(const std::filesystem::path& folder) {
   description.rslora = files.peft.rslora;
   std::map<std::tuple<std::string, int64_t, double>, AdapterDescription::Group> groups;
   for (const auto& [path, pair] : files.pairs) {
-    const std::string module = canonical_name(path);
-    ++(module.starts_with("visual.") ? description.vision_modules
-       : module == "lm_head"         ? description.head_modules
-                                     : description.decoder_modules);
+    const ModelPart part = part_of(canonical_name(path));
+    ++(sees_pictures(part)        ? description.vision_modules
+       : part == ModelPart::kHead ? description.head_modules
+                                  : description.decoder_modules);
     const int64_t rank = files.peft.rank_of(path);
     const double scale = files.scale_of(path);
     auto& group = groups[{leaf_of(path), rank, scale}];

@@ -53,9 +53,16 @@ TensorNaming naming_of(std::string_view name) {
   return prefix == nullptr ? TensorNaming::kOld : prefix->naming;
 }
 
+ModelPart part_of(std::string_view canonical) {
+  if (canonical.starts_with("model.embed_tokens.")) return ModelPart::kEmbeddings;
+  if (canonical == "lm_head" || canonical.starts_with("lm_head.")) return ModelPart::kHead;
+  if (canonical.starts_with("visual.merger.")) return ModelPart::kMerger;
+  return canonical.starts_with("visual.") ? ModelPart::kVisionTower : ModelPart::kDecoder;
+}
+
 std::string spelled(std::string_view canonical, TensorNaming naming, bool text_only) {
   constexpr std::string_view kDecoder = "model.";
-  const bool decoder = canonical.starts_with(kDecoder), vision = canonical.starts_with("visual.");
+  const bool decoder = canonical.starts_with(kDecoder), vision = sees_pictures(part_of(canonical));
   if (naming == TensorNaming::kOld || (!decoder && !vision) || (naming == TensorNaming::kNew && text_only))
     return std::string(canonical);
   if (vision) return (naming == TensorNaming::kNew ? "model." : "") + std::string(canonical);

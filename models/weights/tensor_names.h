@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "models/model_config.h"
+
 namespace trireme {
 
 /// Three spellings of the same weights. Canonical, everywhere in Trireme, is the hub's own (kOld), for every family:
@@ -22,6 +24,8 @@ std::string naming_name(TensorNaming naming);  ///< "hub (model.layers, visual)"
 std::string canonical_name(std::string_view name);
 /// The naming whose decoder prefix `name` has; kOld for names that do not tell (visual.., lm_head..).
 TensorNaming naming_of(std::string_view name);
+/// What of a model a canonical name (of a tensor or a module) is in: for files without a configuration beside them.
+ModelPart part_of(std::string_view canonical);
 /// The inverse of canonical_name() for a vision-language model, and for a text-only model when `text_only`.
 std::string spelled(std::string_view canonical, TensorNaming naming, bool text_only);
 

@@ -10,7 +10,7 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/ones_like.h>
 
-#include "models/linear_modules.h"
+#include "models/config_tensors.h"
 #include "models/random_init.h"
 #include "models/trainable.h"
 #include "tests/models/golden_cases.h"

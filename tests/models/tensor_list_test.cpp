@@ -5,11 +5,11 @@
 
 #include "core/io/hash.h"
 #include "core/shape.h"
-#include "models/linear_modules.h"
+#include "models/config_tensors.h"
 #include "models/lora.h"
 #include "models/random_init.h"
-#include "models/tensor_shapes.h"
 #include "models/trainable.h"
+#include "models/weights/tensor_names.h"
 #include "tests/models/golden_cases.h"
 
 namespace trireme {
@@ -60,15 +60,19 @@ TEST_P(TensorLists, StayAsRunsWereMadeWithThem) {
   for (const auto& [name, shape] : tensor_shapes(config)) shapes += fmt::format("{} {}\n", name, shape_string(shape));
   for (const auto& [path, layer] : lora_modules(config)) {
     const StoredShapes stored = stored_shapes(layer, 3);
-    linears +=
-        fmt::format("{} {} {} {} {} {} {}\n", path, linear_modules(config).contains(path), layer.in_features,
-                    layer.out_features, shape_string(stored.weight), shape_string(stored.a), shape_string(stored.b));
+    linears += fmt::format("{} {} {} {} {} {} {}\n", path, linear_modules(config).contains(path), layer.in_features,
+                           layer.rows, shape_string(stored.weight), shape_string(stored.a), shape_string(stored.b));
   }
   EXPECT_EQ(digest(statuses), GetParam().statuses) << statuses;
   EXPECT_EQ(digest(leaves), GetParam().leaves) << leaves;
   EXPECT_EQ(digest(shapes), GetParam().shapes) << shapes;
   EXPECT_EQ(digest(linears), GetParam().linears) << linears;
   EXPECT_EQ(digest(values), GetParam().values);
+}
+
+TEST_P(TensorLists, NamePartsAsFilesWithoutAConfigurationDo) {
+  Lmm model = empty_lmm(load_golden_model(GetParam().checkpoint).config);
+  for (const TensorSlot& slot : ModelTensors(model).slots) EXPECT_EQ(slot.part, part_of(slot.name)) << slot.name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, TensorLists,

@@ -24,6 +24,7 @@
 #include "core/error.h"
 #include "core/io/safetensors.h"
 #include "launch/cpu_settings.h"
+#include "models/lmm.h"
 #include "models/lora.h"
 #include "models/trainable.h"
 #include "models/weights/adapter.h"

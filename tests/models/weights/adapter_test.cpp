@@ -7,7 +7,7 @@
 #include <ATen/ops/ones.h>
 
 #include "core/io/hash.h"
-#include "models/linear_modules.h"
+#include "models/config_tensors.h"
 #include "tests/support/editable_folder.h"
 #include "tests/support/expect_error.h"
 
@@ -40,7 +40,7 @@ TEST_P(AdapterNamings, GiveTheSameModulesAndScales) {
   const auto linears = linear_modules(vl_config());
   for (const auto& [path, pair] : adapter.modules) {
     EXPECT_EQ(pair.a.size(1), linears.at(path).in_features) << path;
-    EXPECT_EQ(pair.b.size(0), linears.at(path).out_features) << path;
+    EXPECT_EQ(pair.b.size(0), linears.at(path).rows) << path;
     EXPECT_EQ(pair.a.size(0), pair.b.size(1)) << path;
     EXPECT_EQ(pair.a.scalar_type(), torch::kFloat32);
   }

@@ -3,7 +3,7 @@
 #include <ATen/ops/ones.h>
 
 #include "core/io/hash.h"
-#include "models/linear_modules.h"
+#include "models/config_tensors.h"
 #include "tests/support/editable_folder.h"
 #include "tests/support/expect_error.h"
 
@@ -37,13 +37,15 @@ TEST_P(HubCheckpointLayouts, GiveTheSameCanonicalNamesInTheStoredDtype) {
   EXPECT_EQ(checkpoint.has("lm_head.weight"), layout.head);
 
   const ModelConfig& config = checkpoint.config();
-  for (const auto& [path, shape] : linear_modules(config)) {
+  const auto shapes = tensor_shapes(config);
+  for (const auto& [path, module] : linear_modules(config)) {
     if (path == "lm_head") continue;
-    const auto weight = checkpoint.take(path + ".weight", {shape.out_features, shape.in_features});
+    const auto weight = checkpoint.take(path + ".weight", module.weight_shape);
     EXPECT_EQ(weight.scalar_type(), layout.dtype);
     EXPECT_TRUE(weight.is_contiguous());
-    EXPECT_EQ(checkpoint.has(path + ".bias"), shape.bias) << path;
-    if (shape.bias) checkpoint.take(path + ".bias", {shape.out_features});
+    const auto bias = shapes.find(path + ".bias");
+    EXPECT_EQ(checkpoint.has(path + ".bias"), bias != shapes.end()) << path;
+    if (bias != shapes.end()) checkpoint.take(path + ".bias", bias->second);
   }
   // What is not a linear layer: embeddings, norms, the patch convolution.
   const auto surplus = message_of<DataError>([&] { checkpoint.require_all_taken(); });
