@@ -1,6 +1,6 @@
 #include "trainers/lamra_rank_parts.h"
 
-#include "data/loader/picture_reader.h"
+#include "data/loader/image_reader.h"
 #include "retrieval/checkpoint_inputs.h"
 #include "trainers/mined_source.h"
 #include "trainers/run_state.h"
@@ -39,7 +39,7 @@ LamraRankFiles::LamraRankFiles(const LamraRankConfig& run_config, TrainingJob& j
       schedule(config.schedule, steps),
       samples(samples_for(config)),
       first_batches(loader(0)) {
-  require_pictures_fit(set, config.data, inputs.model_input());
+  require_images_fit(set, config.data, inputs.model_input());
 }
 
 std::unique_ptr<BatchStream<RerankBatch>> LamraRankFiles::loader(int64_t first_step) const {

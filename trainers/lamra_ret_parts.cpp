@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "data/loader/picture_reader.h"
+#include "data/loader/image_reader.h"
 #include "retrieval/checkpoint_inputs.h"
 #include "trainers/mined_source.h"
 #include "trainers/run_state.h"
@@ -46,7 +46,7 @@ LamraRetFiles::LamraRetFiles(const LamraRetConfig& run_config, TrainingJob& job)
       steps(total_steps(config.train, set.steps_per_epoch())),
       schedule(config.schedule, steps),
       first_batches(loader(0)) {
-  require_pictures_fit(set, config.data, inputs.model_input());
+  require_images_fit(set, config.data, inputs.model_input());
   check_widths(config.loss, inputs.shape.decoder.hidden_size);
   Lmm outline = outline_of_trained(config.model, config.lora, config.trainable);
   check_lr_factors(config.optim, leaves_of(outline, learned_temperature(config.loss, outline.device)));

@@ -3,7 +3,7 @@
 #include <chrono>
 
 #include "core/elapsed.h"
-#include "data/loader/picture_reader.h"
+#include "data/loader/image_reader.h"
 #include "retrieval/checkpoint_inputs.h"
 #include "trainers/best_so_far.h"
 

@@ -8,13 +8,19 @@
 
 #include "core/rng.h"
 #include "data/loader/data_config.h"
+#include "data/loader/image_reader.h"
 #include "data/loader/model_input.h"
 #include "data/loader/packer.h"
-#include "data/loader/picture_reader.h"
 #include "data/prompt/embedding_prompt.h"
 #include "data/sources/pair_source.h"
 
 namespace trireme {
+
+/// A record as one sequence: its image decoded and cut into patches, its text in the prompt.
+/// throws DataError naming the record: as ImageReader::read(); reserved tokens in the text.
+EncodedSequence encode_record(const Record& record, const ImageReader& images, const EmbeddingPrompt& prompt,
+                              const std::string& where, std::optional<RandomStream> stream = {},
+                              const ImageReader::OnBytes& on_bytes = {});
 
 /// The sequences of one pair.
 struct EncodedPair {
@@ -40,12 +46,11 @@ class PairEncoder {
   /// About how many tokens a pair has: from its bytes of text, and the most that a picture can take.
   int64_t estimated_tokens(const PairSize& size) const;
 
-  const PackOptions& pack_options() const noexcept { return pictures_.pack_options(); }
+  const PackOptions& pack_options() const noexcept { return pack_; }
 
  private:
-  EncodedSequence encode_record(const Record& record, RandomStream stream, const std::string& where) const;
-
-  PictureReader pictures_;
+  ImageReader images_;
+  PackOptions pack_;
   uint64_t seed_;
   ChatEncoder chat_;
   EmbeddingPrompt prompt_;

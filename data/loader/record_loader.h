@@ -1,14 +1,14 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
-#include <memory>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/io/embeddings_file.h"
 #include "core/packed_batch.h"
+#include "core/read_ahead.h"
 #include "data/image/preprocess.h"
 #include "data/loader/packer.h"
 #include "data/loader/picture_digest.h"
@@ -23,10 +23,9 @@ struct RecordLoaderOptions {
   std::optional<ImageProcessorConfig> image_processor;
   AlphaMode alpha = AlphaMode::kWhite;
   PackOptions pack;
-  int64_t records_per_block = 32;   ///< what ranks and threads are dealt
+  int64_t records_per_block = 32;   ///< what ranks are dealt; a few blocks are read ahead, which bounds memory
   int64_t tokens_per_batch = 8192;  ///< a block is cut into batches of at most this many tokens (one record at least)
   int64_t threads = 1;
-  int64_t queued_batches = 4;  ///< bound on what is ready and not yet taken, so memory does not grow with the file
   OnDataError on_error = OnDataError::kStop;
 };
 
@@ -40,28 +39,27 @@ struct LoadedBatch {
 };
 
 /// Turns a record file into packed batches for embedding, on its own threads: read, decode, resize, patchify, tokenise,
-/// pack. Block b (records_per_block consecutive records) belongs to rank b % ranks. What a batch holds depends on the
-/// file and the options alone, never on ranks, threads or timing; the order in which batches come may depend on timing
-/// when threads > 1.
+/// pack. Block b (records_per_block consecutive records) belongs to rank b % ranks. Batches come in the order of the
+/// file; what one holds depends on the file and the options alone, never on ranks, threads or timing.
 class RecordLoader {
  public:
   /// records and prompt outlive the loader. Starts loading at once.
-  RecordLoader(const RecordFile& records, const EmbeddingPrompt& prompt, RecordLoaderOptions options, int64_t rank,
-               int64_t ranks);
-  ~RecordLoader();  ///< stops the threads, whatever is still to come
+  RecordLoader(const RecordFile& records, const EmbeddingPrompt& prompt, const RecordLoaderOptions& options,
+               int64_t rank, int64_t ranks);
 
   /// The next batch; empty when this rank's share is done. Blocks until one is ready.
-  /// throws what a loading thread threw (under on_error: stop a DataError with the record's file, line and image), once
-  /// the batches before it were taken.
+  /// throws, once the batches of the blocks before it were taken, under on_error: stop the DataError of the first
+  /// record that cannot be read, with its file, line and image.
   std::optional<LoadedBatch> next();
   /// Records in this rank's share.
-  int64_t records() const noexcept;
+  int64_t records() const noexcept { return share_; }
   /// Seconds that next() has spent waiting so far.
-  double waited_s() const noexcept;
+  double waited_s() const noexcept { return blocks_.waited_s(); }
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  int64_t share_ = 0;
+  ReadAhead<std::deque<LoadedBatch>> blocks_;
+  std::deque<LoadedBatch> block_;  ///< what is left of the one in turn
 };
 
 }  // namespace trireme

@@ -24,7 +24,8 @@ std::vector<std::size_t> pictures_of(const Item& query, const std::vector<const 
 }  // namespace
 
 RerankEncoder::RerankEncoder(const DataConfig& config, RerankSpacing spacing, const ModelInput& model, uint64_t seed)
-    : pictures_(config, model),
+    : images_(config, model),
+      pack_(trireme::pack_options(config, model)),
       seed_(seed),
       chat_(model.tokenizer, model.image_token_id, config.system_prompt),
       prompt_(model.tokenizer, chat_, {.spacing = spacing, .text_tokens = config.text_tokens}) {}
@@ -37,8 +38,8 @@ EncodedRerank RerankEncoder::encode(const RerankRecords& records, int64_t step, 
     if (record.image.empty()) return item;
     const RandomStream stream = random_stream(seed_, "data.augment.rerank", step, global_row * kMostItems + number);
     item.picture = out.pictures.size();
-    out.pictures.push_back(pictures_.read(record.image, stream, fmt::format("{} {}", records.where, record.id)));
-    item.text.image_tokens = pictures_.tokens_of(out.pictures.back());
+    out.pictures.push_back(images_.read(record.image, fmt::format("{} {}", records.where, record.id), stream));
+    item.text.image_tokens = images_.tokens_of(out.pictures.back());
     return item;
   };
   const Item query = read(records.query, 0);
@@ -81,7 +82,7 @@ EncodedRerank RerankEncoder::encode(const RerankRecords& records, int64_t step, 
 int64_t RerankEncoder::estimated_tokens(const PairSize& size) const {
   // Two pairs, and a list of three or four documents: the texts and pictures of about four pairs.
   constexpr int64_t kBytesPerToken = 4, kFrameTokens = 90, kSamples = 3, kPairs = 4;
-  return kSamples * kFrameTokens + kPairs * (size.text_bytes / kBytesPerToken + size.images * pictures_.most_tokens());
+  return kSamples * kFrameTokens + kPairs * (size.text_bytes / kBytesPerToken + size.images * images_.most_tokens());
 }
 
 }  // namespace trireme

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "data/loader/data_config.h"
+#include "data/loader/image_reader.h"
 #include "data/loader/model_input.h"
-#include "data/loader/picture_reader.h"
 #include "data/prompt/rerank_prompt.h"
 #include "data/rerank/rerank_records.h"
 
@@ -47,10 +47,11 @@ class RerankEncoder {
   /// About how many tokens the samples of a pair of that size have.
   int64_t estimated_tokens(const PairSize& size) const;
 
-  const PackOptions& pack_options() const noexcept { return pictures_.pack_options(); }
+  const PackOptions& pack_options() const noexcept { return pack_; }
 
  private:
-  PictureReader pictures_;
+  ImageReader images_;
+  PackOptions pack_;
   uint64_t seed_;
   ChatEncoder chat_;
   RerankPrompt prompt_;

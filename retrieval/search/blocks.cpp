@@ -18,6 +18,15 @@ constexpr std::string_view kWhere = "search";
 constexpr double kLargestNorm = 1e18;
 constexpr double kUnitTolerance = 0.01;
 
+Block read_block(const VectorSource& corpus, int64_t first, int64_t count) {
+  const c10::InferenceMode no_gradient;
+  const torch::Tensor read = corpus.read(first, count);
+  TRIREME_CHECK(read.sizes() == c10::IntArrayRef({count, corpus.dim()}) && is_searchable(read.scalar_type()),
+                ShapeError, kWhere, "a block must be [{}, {}] float32 or float16; got {}; check the corpus.", count,
+                corpus.dim(), shape_string(read));
+  return {first, read.to(torch::kFloat32).contiguous()};
+}
+
 }  // namespace
 
 RowRange share_of_rank(int64_t rows, int64_t rank, int64_t ranks) {
@@ -27,30 +36,15 @@ RowRange share_of_rank(int64_t rows, int64_t rank, int64_t ranks) {
 }
 
 BlockReader::BlockReader(const VectorSource& corpus, RowRange range, int64_t block_rows)
-    : corpus_(corpus), left_(range), block_rows_(block_rows) {
-  begin_next();
-}
-
-std::optional<Block> BlockReader::next() {
-  if (!coming_.valid()) return std::nullopt;
-  Block block = coming_.get();
-  begin_next();
-  return block;
-}
-
-void BlockReader::begin_next() {
-  const int64_t first = left_.begin, count = std::min(block_rows_, left_.end - first);
-  if (count <= 0) return;
-  left_.begin += count;
-  coming_ = std::async(std::launch::async, [&corpus = corpus_, first, count] {
-    const c10::InferenceMode no_gradient;
-    const torch::Tensor read = corpus.read(first, count);
-    TRIREME_CHECK(read.sizes() == c10::IntArrayRef({count, corpus.dim()}) && is_searchable(read.scalar_type()),
-                  ShapeError, kWhere, "a block must be [{}, {}] float32 or float16; got {}; check the corpus.", count,
-                  corpus.dim(), shape_string(read));
-    return Block{first, read.to(torch::kFloat32).contiguous()};
-  });
-}
+    : blocks_(
+          [&corpus, range, block_rows](int64_t number) -> std::optional<ItemWork<Block>> {
+            const int64_t first = range.begin + number * block_rows, count = std::min(block_rows, range.end - first);
+            if (count <= 0) return std::nullopt;
+            return ItemWork<Block>{.parts = 0, .do_part = {}, .finish = [&corpus, first, count] {
+                                     return read_block(corpus, first, count);
+                                   }};
+          },
+          {.threads = 1, .queued = 1}) {}
 
 bool is_searchable(c10::ScalarType dtype) { return dtype == torch::kFloat32 || dtype == torch::kFloat16; }
 

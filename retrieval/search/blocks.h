@@ -2,11 +2,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <future>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/read_ahead.h"
 #include "core/tensor.h"
 #include "retrieval/search/id_table.h"
 #include "retrieval/search/search.h"
@@ -33,15 +33,10 @@ class BlockReader {
   /// `corpus` outlives the reader.
   BlockReader(const VectorSource& corpus, RowRange range, int64_t block_rows);
   /// nullopt after the last. throws what reading throws; ShapeError: a block of another shape or dtype.
-  std::optional<Block> next();
+  std::optional<Block> next() { return blocks_.next(); }
 
  private:
-  void begin_next();
-
-  const VectorSource& corpus_;
-  RowRange left_;
-  int64_t block_rows_;
-  std::future<Block> coming_;
+  ReadAhead<Block> blocks_;
 };
 
 /// float32 and float16 are searched, in float32 (which holds every float16).

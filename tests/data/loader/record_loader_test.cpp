@@ -101,6 +101,19 @@ TEST_F(RecordLoaderTest, BatchesDependOnNeitherRanksNorThreads) {
   }
 }
 
+TEST_F(RecordLoaderTest, BatchesComeInTheOrderOfTheFile) {
+  const RecordFile file = records(60);
+  options_.threads = 4;
+  options_.tokens_per_batch = 120;
+  RecordLoader loader(file, prompt_, options_, 0, 1);
+  int64_t row = 0;
+  while (const auto batch = loader.next()) {
+    EXPECT_EQ(batch->first_row, row);
+    row += std::ssize(batch->ids);
+  }
+  EXPECT_EQ(row, 60);
+}
+
 TEST_F(RecordLoaderTest, CutsABlockBeforeItExceedsTheTokenBound) {
   const RecordFile file = records(9);
   options_.records_per_block = 9;
@@ -161,10 +174,25 @@ TEST_F(RecordLoaderTest, ABrokenImageStopsItWithRecordAndFile) {
   EXPECT_THAT(message_of<DataError>([&] { load(file); }), AllOf(HasSubstr("r.jsonl:1"), HasSubstr("image_root")));
 }
 
+TEST_F(RecordLoaderTest, TheFirstBadRecordStopsItAfterTheBlocksBefore) {
+  std::string text;
+  for (int64_t i = 0; i < 40; ++i)
+    text += fmt::format("{{\"id\": \"r{}\", \"txt\": \"x\", \"img_path\": {}}}\n", i,
+                        i == 18 || i == 19 || i == 25 ? "\"none.png\"" : "null");
+  const RecordFile file(folder_.write("r.jsonl", text), {});
+  options_.threads = 4;
+  RecordLoader loader(file, prompt_, options_, 0, 1);
+  int64_t rows = 0;
+  EXPECT_THAT(message_of<DataError>([&] {
+                while (const auto batch = loader.next()) rows += std::ssize(batch->ids);
+              }),
+              HasSubstr("r.jsonl:19"));
+  EXPECT_EQ(rows, 16);
+}
+
 TEST_F(RecordLoaderTest, CanBeLeftInTheMiddle) {
   const RecordFile file = records(50);
   options_.threads = 3;
-  options_.queued_batches = 1;
   RecordLoader loader(file, prompt_, options_, 0, 1);
   EXPECT_TRUE(loader.next().has_value());
 }

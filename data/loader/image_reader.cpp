@@ -1,4 +1,4 @@
-#include "data/loader/picture_reader.h"
+#include "data/loader/image_reader.h"
 
 #include "core/error.h"
 #include "core/io/file.h"
@@ -18,7 +18,13 @@ std::optional<ImageProcessorConfig> with_pixel_limits(std::optional<ImageProcess
   return processor;
 }
 
-void require_pictures_fit(const TrainingSet& set, const DataConfig& config, const ModelInput& model) {
+PackOptions pack_options(const DataConfig& config, const ModelInput& model) {
+  PackOptions options{.rope_mode = config.rope_mode, .image_token_id = model.image_token_id};
+  if (model.image_processor) options.merge_size = model.image_processor->merge_size;
+  return options;
+}
+
+void require_images_fit(const TrainingSet& set, const DataConfig& config, const ModelInput& model) {
   for (int64_t i = 0; i < set.source_count(); ++i) {
     const std::string where = set.source(i).first_picture();
     if (where.empty()) continue;
@@ -32,33 +38,37 @@ void require_pictures_fit(const TrainingSet& set, const DataConfig& config, cons
   }
 }
 
-PictureReader::PictureReader(const DataConfig& config, const ModelInput& model)
-    : image_root_{config.image_root.value_or(config.root), config.follow_links},
+ImageReader::ImageReader(ImageRoot root, std::optional<ImageProcessorConfig> processor, AlphaMode alpha)
+    : root_(std::move(root)), processor_(std::move(processor)), alpha_(alpha) {}
+
+ImageReader::ImageReader(const DataConfig& config, const ModelInput& model)
+    : root_(config.image_root.value_or(config.root), config.follow_links),
       processor_(with_pixel_limits(model.image_processor, config)),
       alpha_(config.alpha),
       augment_(config.augment),
-      pack_{.rope_mode = config.rope_mode,
-            .image_token_id = model.image_token_id,
-            .merge_size = processor_ ? processor_->merge_size : 2},
-      cache_(std::make_unique<PictureCache>(config.picture_cache_mib << 20)) {}
+      cache_(std::make_unique<ImageCache>(config.picture_cache_mib << 20)) {}
 
-ImagePatches PictureReader::read(const std::string& path, RandomStream stream, const std::string& where) const {
+ImagePatches ImageReader::read(const std::string& path, const std::string& where, std::optional<RandomStream> stream,
+                               const OnBytes& on_bytes) const {
   TRIREME_CHECK(processor_.has_value(), DataError, where,
                 "a text-only model takes records without images; got {}; use a vision-language checkpoint.", path);
   const std::string place = fmt::format("{} {}", where, path);
-  const std::shared_ptr<const RgbImage> image = cache_->get(path, [&] {
-    const MappedFile file(resolve_image(image_root_, path, where));
-    return decode_image(file.bytes(), place, alpha_);
-  });
-  if (augment_.is_off()) return preprocess_image(*image, *processor_, place);
-  return preprocess_image(augment(*image, augment_, stream), *processor_, place);
+  const auto decode = [&] {
+    const MappedFile file(resolve_image(root_, path, where));
+    RgbImage image = decode_image(file.bytes(), place, alpha_);
+    if (on_bytes) on_bytes(file.bytes());
+    return image;
+  };
+  const auto image = cache_ ? cache_->get(path, decode) : std::make_shared<const RgbImage>(decode());
+  if (!stream || augment_.is_off()) return preprocess_image(*image, *processor_, place);
+  return preprocess_image(augment(*image, augment_, *stream), *processor_, place);
 }
 
-int64_t PictureReader::tokens_of(const ImagePatches& picture) const {
-  return picture.grid_h * picture.grid_w / (pack_.merge_size * pack_.merge_size);
+int64_t ImageReader::tokens_of(const ImagePatches& image) const {
+  return image.grid_h * image.grid_w / (processor_->merge_size * processor_->merge_size);
 }
 
-int64_t PictureReader::most_tokens() const {
+int64_t ImageReader::most_tokens() const {
   if (!processor_) return 0;
   const int64_t side = processor_->patch_size * processor_->merge_size;
   return processor_->max_pixels / (side * side);

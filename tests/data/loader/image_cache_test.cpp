@@ -1,4 +1,4 @@
-#include "data/loader/picture_cache.h"
+#include "data/loader/image_cache.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 namespace trireme {
 namespace {
 
-/// A picture of 10 x 10 pixels, 300 bytes, and how often it was decoded.
+/// A image of 10 x 10 pixels, 300 bytes, and how often it was decoded.
 struct Decoder {
   uint8_t colour = 0;
   int64_t calls = 0;
@@ -17,8 +17,8 @@ struct Decoder {
   }
 };
 
-TEST(PictureCache, DecodesAPictureOnce) {
-  PictureCache cache(1000);
+TEST(ImageCache, DecodesAImageOnce) {
+  ImageCache cache(1000);
   Decoder red{1}, blue{2};
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(cache.get("red", red)->pixels.front(), 1);
@@ -28,8 +28,8 @@ TEST(PictureCache, DecodesAPictureOnce) {
   EXPECT_EQ(blue.calls, 1);
 }
 
-TEST(PictureCache, KeepsWhatCameFirstWhenItIsFull) {
-  PictureCache cache(599);
+TEST(ImageCache, KeepsWhatCameFirstWhenItIsFull) {
+  ImageCache cache(599);
   Decoder first{1}, second{2};
   for (int i = 0; i < 3; ++i) {
     cache.get("first", first);
@@ -39,16 +39,16 @@ TEST(PictureCache, KeepsWhatCameFirstWhenItIsFull) {
   EXPECT_EQ(second.calls, 3);
 }
 
-TEST(PictureCache, WithoutRoomKeepsNothing) {
-  PictureCache cache(0);
+TEST(ImageCache, WithoutRoomKeepsNothing) {
+  ImageCache cache(0);
   Decoder decoder{1};
   cache.get("a", decoder);
   cache.get("a", decoder);
   EXPECT_EQ(decoder.calls, 2);
 }
 
-TEST(PictureCache, APictureThatCannotBeDecodedIsTriedAgain) {
-  PictureCache cache(1000);
+TEST(ImageCache, AImageThatCannotBeDecodedIsTriedAgain) {
+  ImageCache cache(1000);
   EXPECT_THROW(cache.get("a", []() -> RgbImage { throw DataError("a", "unreadable"); }), DataError);
   Decoder decoder{3};
   EXPECT_EQ(cache.get("a", decoder)->pixels.front(), 3);
