@@ -33,18 +33,6 @@ torch::Tensor run_on_rows(const Qwen2Layer& layer, const DecoderPass& pass, cons
   return project(layer, pass.config, hidden.index_select(0, pass.rows), context, pointer_to(of_rows));
 }
 
-std::vector<torch::Tensor> trainable_parameters(const Qwen2Layer& layer) {
-  std::vector<torch::Tensor> parameters;
-  const auto add = [&](const torch::Tensor& x) {
-    if (x.defined() && x.requires_grad()) parameters.push_back(x);
-  };
-  add(layer.input_norm), add(layer.post_norm);
-  for (const Linear* linear : {&layer.qkv, &layer.o, &layer.gate_up, &layer.down}) {
-    for (const torch::Tensor& x : tensors_of(*linear)) add(x);
-  }
-  return parameters;
-}
-
 }  // namespace
 
 void visit_tensors(Qwen2Decoder& decoder, const DecoderConfig& c, const TensorVisitor& visitor) {
@@ -81,7 +69,8 @@ torch::Tensor decode_rows(const Qwen2Decoder& decoder, const DecoderPass& pass, 
     const auto run = [layer, shared, last, of_rows](const torch::Tensor& x) {
       return last ? run_on_rows(layer, *shared, x, of_rows) : run_layer(layer, *shared, x);
     };
-    const auto parameters = trainable_parameters(layer);
+    const auto parameters =
+        trainable_of({layer.input_norm, layer.post_norm}, {&layer.qkv, &layer.o, &layer.gate_up, &layer.down});
     const bool recorded = at::GradMode::is_enabled() && (hidden.requires_grad() || !parameters.empty());
     hidden = pass.recompute_layers && recorded ? recompute(run, hidden, parameters) : run(std::move(hidden));
   }

@@ -64,18 +64,6 @@ torch::Tensor run_block(const VisionBlock& block, const VisionPass& pass, torch:
   return add_linear(std::move(hidden), activated(std::move(inner), pass.config), block.mlp_out, dropout);
 }
 
-std::vector<torch::Tensor> trainable_parameters(const VisionBlock& block) {
-  std::vector<torch::Tensor> parameters;
-  const auto add = [&](const torch::Tensor& x) {
-    if (x.defined() && x.requires_grad()) parameters.push_back(x);
-  };
-  for (const VisionNorm* norm : {&block.norm1, &block.norm2}) add(norm->weight), add(norm->bias);
-  for (const Linear* linear : {&block.qkv, &block.proj, &block.mlp_in, &block.mlp_out}) {
-    for (const torch::Tensor& x : tensors_of(*linear)) add(x);
-  }
-  return parameters;
-}
-
 struct VisionDropout {
   std::optional<DropoutRows> groups, patches;  // in the layout's order
   std::optional<DropoutRows> input;            // the patches in the processor's order
@@ -186,7 +174,8 @@ torch::Tensor encode_images(const Qwen2Vision& vision, const VisionConfig& c, co
     const VisionBlock& block = vision.blocks[i];
     const auto& pass = sees_whole_image(static_cast<int64_t>(i)) ? images : windows;
     const auto run = [block, pass](const torch::Tensor& x) { return run_block(block, *pass, x); };
-    const auto parameters = trainable_parameters(block);
+    const auto parameters = trainable_of({block.norm1.weight, block.norm1.bias, block.norm2.weight, block.norm2.bias},
+                                         {&block.qkv, &block.proj, &block.mlp_in, &block.mlp_out});
     const bool recorded = at::GradMode::is_enabled() && (hidden.requires_grad() || !parameters.empty());
     hidden = options.recompute_blocks && recorded ? recompute(run, hidden, parameters) : run(std::move(hidden));
   }

@@ -27,10 +27,10 @@ void require_positive(double value, const char* what) {
 
 }  // namespace
 
-Lmm random_model(const ModelConfig& config, const RandomInit& init, const LoadOptions& options) {
+TakeTensor random_weights(const RandomInit& init) {
   require_positive(init.embedding_std, "the embedding's standard deviation");
   require_positive(init.linear_std.value_or(1), "the linear layers' standard deviation");
-  const auto draw = [&](const TensorSlot& slot) {
+  return [init](const TensorSlot& slot) {
     const at::TensorOptions float32(torch::kFloat32);
     switch (slot.kind) {
       case TensorKind::kBias:
@@ -48,7 +48,10 @@ Lmm random_model(const ModelConfig& config, const RandomInit& init, const LoadOp
     }
     TRIREME_ASSERT(false, "{} is not drawn here", slot.name);
   };
-  return assemble_model(config, draw, options);
+}
+
+Lmm random_model(const ModelConfig& config, const RandomInit& init, const LoadOptions& options) {
+  return assemble_model(config, random_weights(init), options);
 }
 
 }  // namespace trireme

@@ -13,14 +13,16 @@ namespace trireme {
 /// model does not begin to learn: 1/sqrt(width) keeps the size of what goes through a layer.
 struct RandomInit {
   uint64_t seed = 0;
-  std::optional<double> linear_std;  ///< not set: 1/sqrt(hidden_size), in the vision tower 1/sqrt(embed_dim)
+  std::optional<double> linear_std;  ///< not set: 1/sqrt(width) of the tower, TensorSlot::width
   double embedding_std = 0.02;
 };
 
-/// A model of the given shape with random weights; a tensor's values depend on the seed and its name alone, and are
-/// drawn in float32 whatever options.dtype.
-/// throws ConfigError: a standard deviation that is not positive; a dtype that is not floating.
+/// Random values for each tensor of any model, by its kind; they depend on the seed and the tensor's name alone, and are
+/// drawn in float32. throws ConfigError: a standard deviation that is not positive.
 /// cost   about 40 ns a weight, on one thread.
+TakeTensor random_weights(const RandomInit& init);
+
+/// A model of this configuration with such values. throws as random_weights; ConfigError: a dtype that is not floating.
 Lmm random_model(const ModelConfig& config, const RandomInit& init, const LoadOptions& options);
 
 }  // namespace trireme

@@ -95,8 +95,7 @@ struct LinearModule {
   std::string path;
   Linear* layer;
   int64_t row_begin, rows, in_features;
-  std::vector<int64_t>
-      weight_shape;  ///< as checkpoints have it: [rows, in], of a convolution [rows, channels, kernel..]
+  std::vector<int64_t> weight_shape;  ///< as checkpoints have it: [rows, in], of a convolution [rows, channels, ..]
   ModelPart part;
   bool tied;  ///< its weight is another module's
 };

@@ -201,7 +201,7 @@ Json config_json(const std::map<std::string, const LoraTerm*>& terms, const Mode
 void require_selection(const std::filesystem::path& folder, const std::map<std::string, const LoraTerm*>& terms,
                        const ModelConfig& config) {
   const AdapterFiles files = read_adapter_files(folder);
-  const Spelling spell{files.naming, config.family == ModelFamily::kQwen2};
+  const Spelling spell{files.naming, !config.vision};
   for (const std::string& path : modules_of_class(config, files.naming)) {
     TRIREME_CHECK(
         files.peft.selects(spell(path), path == "lm_head") == terms.contains(path), DataError, folder.string(),
@@ -217,7 +217,7 @@ void write_adapter_folder(const std::filesystem::path& folder, Lmm& model, const
   TRIREME_CHECK(options.naming != AdapterNaming::kBaseModel || !terms.contains("lm_head"), ConfigError, "export",
                 "adapter_naming base_model is of the class without a head; got LoRA on lm_head, which it would leave "
                 "out; choose modern or legacy.");
-  const Spelling spell{tensor_naming(options.naming), model.config.family == ModelFamily::kQwen2};
+  const Spelling spell{tensor_naming(options.naming), !model.config.vision};
   AtomicFile config(folder / "adapter_config.json");
   config.write(config_json(terms, model.config, options, spell).dump(2) + "\n");
   config.commit();

@@ -162,7 +162,7 @@ void write_merged_folder(const fs::path& folder, Lmm& model, const MergedExport&
     total_bytes += bytes;
   }
 
-  const bool text_only = model.config.family == ModelFamily::kQwen2;
+  const bool text_only = !model.config.vision;
   Json weight_map = Json::object();
   for (std::size_t i = 0; i < shards.size(); ++i) {
     std::vector<std::pair<std::string, torch::Tensor>> shard;

@@ -1,5 +1,8 @@
 #include "models/nn/recompute.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -45,6 +48,14 @@ struct Recompute : torch::autograd::Function<Recompute> {
 
 torch::Tensor recompute(const Block& block, const torch::Tensor& x, const std::vector<torch::Tensor>& parameters) {
   return Recompute::apply(x, at::TensorList(parameters), block);
+}
+
+std::vector<torch::Tensor> trainable_of(std::initializer_list<torch::Tensor> norms,
+                                        std::initializer_list<const Linear*> layers) {
+  std::vector<torch::Tensor> tensors(norms);
+  for (const Linear* layer : layers) std::ranges::move(tensors_of(*layer), std::back_inserter(tensors));
+  std::erase_if(tensors, [](const torch::Tensor& x) { return !x.defined() || !x.requires_grad(); });
+  return tensors;
 }
 
 }  // namespace trireme

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <vector>
 
 #include "core/tensor.h"
+#include "models/nn/linear.h"
 
 namespace trireme {
 
@@ -12,5 +14,9 @@ namespace trireme {
 /// for gradients and that it reads otherwise than through x. Results and gradients have the bits of a plain call.
 torch::Tensor recompute(const std::function<torch::Tensor(const torch::Tensor&)>& block, const torch::Tensor& x,
                         const std::vector<torch::Tensor>& parameters);
+
+/// What of a block's norms and linear layers asks for gradients; undefined tensors do not.
+std::vector<torch::Tensor> trainable_of(std::initializer_list<torch::Tensor> norms,
+                                        std::initializer_list<const Linear*> layers);
 
 }  // namespace trireme

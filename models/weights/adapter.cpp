@@ -148,7 +148,7 @@ Adapter read_adapter(const std::filesystem::path& folder, const ModelConfig& con
   }
   for (const auto& [name, entry] : files.base_copies)
     adapter.base_copies.emplace(name, base_copy(files, name, *entry, config.decoder));
-  require_targets_present(files, linear_modules(config), config.family == ModelFamily::kQwen2);
+  require_targets_present(files, linear_modules(config), !config.vision);
   adapter.sha256 = sha256_hex_of_files(std::vector{files.tensor_file});
   return adapter;
 }

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ATen/ops/equal.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
 #include "core/io/hash.h"
@@ -73,6 +75,53 @@ TEST_P(TensorLists, StayAsRunsWereMadeWithThem) {
 TEST_P(TensorLists, NamePartsAsFilesWithoutAConfigurationDo) {
   Lmm model = empty_lmm(load_golden_model(GetParam().checkpoint).config);
   for (const TensorSlot& slot : ModelTensors(model).slots) EXPECT_EQ(slot.part, part_of(slot.name)) << slot.name;
+}
+
+/// A model of no family that we read: two towers that share nothing.
+struct TwoTowers {
+  c10::ScalarType dtype = torch::kFloat64;
+  c10::Device device = torch::kCPU;
+  torch::Tensor table, norm;
+  Linear pair, out;
+};
+
+void visit_tensors(TwoTowers& model, const TensorVisitor& visitor) {
+  const PartVisit text{visitor, ModelPart::kDecoder, 4}, image{visitor, ModelPart::kVisionTower, 6};
+  text.embedding("text.table", model.table, 5);
+  text.linear(model.pair, 4, Bias::kPresent, {{"text.query", 3}, {"text.key", 2}});
+  image.norm("image.norm", model.norm);
+  image.linear(model.out, 6, Bias::kNone, {{"image.out", 2}});
+}
+
+std::vector<std::string> names_of(const std::vector<Parameter>& parameters) {
+  std::vector<std::string> names;
+  for (const Parameter& parameter : parameters) names.push_back(parameter.name);
+  return names;
+}
+
+TEST(ModelTensors, OfAnyStructWithAVisitAreDrawnAdaptedAndTrained) {
+  TwoTowers model;
+  EXPECT_THAT(named_parameters(model), testing::IsEmpty()) << "nothing is defined yet";
+  load_tensors(model, random_weights({.seed = 1, .linear_std = {}}));
+  const auto parameters = named_parameters(model);
+  EXPECT_THAT(names_of(parameters),
+              testing::ElementsAre("text.table.weight", "text.query.weight", "text.query.bias", "text.key.weight",
+                                   "text.key.bias", "image.norm.weight", "image.out.weight"));
+  EXPECT_EQ(model.pair.weight.sizes(), at::IntArrayRef({5, 4}));
+  EXPECT_EQ(model.pair.weight.scalar_type(), torch::kFloat64);
+  EXPECT_TRUE(at::equal(parameters[3].value, model.pair.weight.narrow(0, 3, 2)));
+  EXPECT_TRUE(at::equal(model.norm, at::ones({6}, torch::kFloat64)));
+
+  LoraConfig lora;
+  lora.rank = 2;
+  lora.target_modules = {"key", "out"};
+  EXPECT_EQ(attach_lora(model, lora, 7).parameters, 2 * (4 + 2) + 2 * (6 + 2));
+  set_trainable(model, {.parts = TrainableParts::kNamed, .names = {"key\\.lora_.\\.weight"}});
+  EXPECT_FALSE(vision_trains(model));
+  EXPECT_EQ(trainable_tensors(model).size(), 2u);
+  set_trainable(model, {});
+  EXPECT_TRUE(vision_trains(model));
+  EXPECT_EQ(trainable_tensors(model).back().name, "image.out.lora_B.weight");
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, TensorLists,
