@@ -17,7 +17,7 @@ struct RandomInit {
   double embedding_std = 0.02;
 };
 
-/// Random values for each tensor of any model, by its kind; they depend on the seed and the tensor's name alone, and are
+/// Values for each tensor of any model, by its kind; they depend on the seed and the tensor's name alone, and are
 /// drawn in float32. throws ConfigError: a standard deviation that is not positive.
 /// cost   about 40 ns a weight, on one thread.
 TakeTensor random_weights(const RandomInit& init);
