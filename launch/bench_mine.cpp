@@ -37,12 +37,12 @@ struct BenchMineVerb {
   JobOptions job;
 };
 
-/// Queries [first, first + count), each with one gold document somewhere in the corpus.
+/// Queries [first, first + count), each with one positive somewhere in the corpus.
 std::vector<MiningQuery> queries_from(int64_t first, int64_t count, int64_t corpus) {
   std::vector<MiningQuery> queries;
   for (int64_t q = first; q < first + count; ++q) {
     queries.push_back({.id = fmt::format("query:{}", q), .where = "bench"});
-    queries.back().gold.push_back(q * 7919 % corpus);
+    queries.back().positives.push_back(q * 7919 % corpus);
   }
   return queries;
 }
@@ -60,7 +60,7 @@ int bench_mine(const BenchMineVerb& verb, Job& job) {
   PoolFacts facts;
   FilterConfig filters;
   filters.relative_margin = 0.95;
-  filters.on_empty = OnEmpty::kKeepUnfiltered;  // a gold document at random is below everything
+  filters.on_empty = OnEmpty::kKeepUnfiltered;  // a positive at random is below everything
   MiningCounts counts;
   std::optional<HardNegativesWriter> writer;
   if (job.communicator.rank() == 0) writer.emplace(out.path());

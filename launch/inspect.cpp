@@ -109,12 +109,12 @@ std::string describe_hard_negatives(const fs::path& path) {
   constexpr int64_t kSamples = 5, kDocuments = 3;
   for (int64_t q = 0; q < std::min(file.queries(), kSamples); ++q) {
     const MinedQuery query = file.read(q);
-    std::vector<std::string> docs, gold;
+    std::vector<std::string> docs, positives;
     for (const MinedDocument& document : query.documents)
-      if (!document.gold && std::ssize(docs) < kDocuments) docs.push_back(document.id);
-    for (const GoldDocument& document : query.gold) gold.push_back(document.id);
+      if (!document.positive && std::ssize(docs) < kDocuments) docs.push_back(document.id);
+    for (const ScoredPositive& document : query.positives) positives.push_back(document.id);
     out += fmt::format("  {}: {}, .. of {}; gold {}\n", printable(query.id), fmt::join(printable_all(docs), ", "),
-                       query.documents.size(), fmt::join(printable_all(gold), ", "));
+                       query.documents.size(), fmt::join(printable_all(positives), ", "));
   }
   return out;
 }

@@ -45,13 +45,13 @@ void tell(const MineReport& report, const MineConfig& config, Log& log) {
     log.warning("the filters left {} queries without a negative: {} left out, {} kept with their list unfiltered",
                 counts.emptied_dropped + counts.emptied_unfiltered, counts.emptied_dropped, counts.emptied_unfiltered);
   }
-  if (counts.missing_gold > 0) {
-    log.warning("the pool lacks {} positives; {} queries have no other and were left out", counts.missing_gold,
-                counts.goldless_dropped);
+  if (counts.missing_positives > 0) {
+    log.warning("the pool lacks {} positives; {} queries have no other and were left out", counts.missing_positives,
+                counts.queries_without_positives);
   }
   tell_unused(report.unused, log);
   log.info("wrote {}: {} queries, {} documents, {} of them gold", config.out.string(), report.queries, report.documents,
-           report.gold_documents);
+           report.positive_documents);
 }
 
 int mine(const MineVerb& verb, Job& job) {

@@ -65,7 +65,7 @@ EmbedCounts embed_share(const Embedder& embedder, const RecordFile& records, con
       counts.records += std::ssize(loaded->ids);
       counts.tokens += loaded->batch.tokens.size(0);
       counts.images += loaded->batch.grid.size(0);
-      counts.pictures += loaded->pictures;
+      counts.pictures += loaded->images;
       ++counts.batches;
     }
     counts.skipped += std::ssize(loaded->skipped);
@@ -121,7 +121,7 @@ EmbeddedFile embed_in_memory(const Embedder& embedder, const RecordFile& records
       progress);
   // Each row was written by one rank and is zero on the others, so the sum is exact.
   if (communicator.size() > 1) communicator.all_reduce(rows, ReduceOp::kSum).wait();
-  const PictureDigest pictures = summed(counts.pictures, communicator);
+  const ImageDigest pictures = summed(counts.pictures, communicator);
   if (embedder.loader.on_error == OnDataError::kStop) return {std::move(rows), {}, pictures};
   skipped = all_gather_skipped(communicator, skipped);
   TRIREME_CHECK(std::ssize(skipped) < records.size(), DataError, "embed",

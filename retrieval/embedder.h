@@ -12,8 +12,8 @@
 #include "core/io/embeddings_file.h"
 #include "core/tensor.h"
 #include "data/image/image.h"
+#include "data/loader/image_digest.h"
 #include "data/loader/packer.h"
-#include "data/loader/picture_digest.h"
 #include "data/loader/record_loader.h"
 #include "data/prompt/embedding_prompt.h"
 #include "models/compute_dtype.h"
@@ -55,7 +55,7 @@ struct EmbedCounts {
   int64_t skipped = 0;     ///< records that could not be read, under loader.on_error: skip
   double embed_s = 0;      ///< first batch asked for to last row taken
   double data_wait_s = 0;  ///< of embed_s: waiting for the loader
-  PictureDigest pictures;  ///< of what was decoded
+  ImageDigest pictures;    ///< of what was decoded
 };
 
 /// Rows [first_row, first_row + ids.size()) of the file; [n, D] float32 on the CPU.
@@ -75,7 +75,7 @@ EmbedCounts embed_share(const Embedder& embedder, const RecordFile& records, con
 struct EmbeddedFile {
   torch::Tensor rows;               ///< [N, D] float32: row i embeds record i, of those that are not skipped
   std::vector<SkippedRow> skipped;  ///< ascending
-  PictureDigest pictures;           ///< of all ranks
+  ImageDigest pictures;             ///< of all ranks
 };
 /// The same on every rank. Memory: the result. Every rank enters; one all-reduce of N * D.
 /// throws DataError: every record was skipped.

@@ -91,29 +91,29 @@ Fingerprint with_records(Fingerprint model, const RecordFile& records, Communica
   return model;
 }
 
-PictureDigest summed(const PictureDigest& mine, Communicator& communicator) {
+ImageDigest summed(const ImageDigest& mine, Communicator& communicator) {
   if (communicator.size() == 1) return mine;
-  PictureDigest::Lanes sums{};
+  ImageDigest::Lanes sums{};
   for (std::size_t lane = 0; lane < sums.size(); ++lane)
     for (const int64_t each : all_gather_int64(communicator, static_cast<int64_t>(mine.lanes()[lane])))
       sums[lane] += static_cast<uint64_t>(each);
-  return PictureDigest(sums);
+  return ImageDigest(sums);
 }
 
-PictureDigest digest_pictures(const RecordFile& records, const ImageRoot& image_root, PictureFacts facts,
-                              OnDataError on_error, Communicator& communicator) {
+ImageDigest digest_pictures(const RecordFile& records, const ImageRoot& image_root, PictureFacts facts,
+                            OnDataError on_error, Communicator& communicator) {
   constexpr int64_t kRowsPerThread = 64;
   const int64_t rank = communicator.rank(), ranks = communicator.size();
-  const auto add = [&](int64_t row, const std::string& image, PictureDigest& to) {
+  const auto add = [&](int64_t row, const std::string& image, ImageDigest& to) {
     const fs::path path = resolve_image(image_root, image, records.where(row));
     if (facts == PictureFacts::kContent) return to.add(row, MappedFile(path).bytes());
     const std::string stamp = file_stamp(path);
     to.add(row, std::as_bytes(std::span(stamp)));
   };
-  PictureDigest digest;
+  ImageDigest digest;
   std::mutex mutex;  // of `digest`
   parallel_for((records.size() - rank + ranks - 1) / ranks, kRowsPerThread, [&](int64_t begin, int64_t end) {
-    PictureDigest part;
+    ImageDigest part;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = rank + i * ranks;
       const std::string image = records.read(row).image;

@@ -6,7 +6,7 @@
 #include "core/distributed/communicator.h"
 #include "core/io/fingerprint.h"
 #include "data/image/preprocess.h"
-#include "data/loader/picture_digest.h"
+#include "data/loader/image_digest.h"
 #include "data/sources/records.h"
 #include "models/model_config.h"
 #include "models/weights/adapter.h"
@@ -28,7 +28,7 @@ Fingerprint picture_fingerprint(const ImageProcessorConfig& processor);
 Fingerprint with_records(Fingerprint model, const RecordFile& records, Communicator& communicator);
 
 /// All ranks' digests together. Collective.
-PictureDigest summed(const PictureDigest& mine, Communicator& communicator);
+ImageDigest summed(const ImageDigest& mine, Communicator& communicator);
 
 /// What of a picture's file a digest is taken over.
 enum class PictureFacts {
@@ -37,7 +37,7 @@ enum class PictureFacts {
 };
 /// Of all pictures of the records, each rank reading its share. Collective.
 /// throws DataError: a picture missing, or outside image_root; under on_error: skip it counts as missing.
-PictureDigest digest_pictures(const RecordFile& records, const ImageRoot& image_root, PictureFacts facts,
-                              OnDataError on_error, Communicator& communicator);
+ImageDigest digest_pictures(const RecordFile& records, const ImageRoot& image_root, PictureFacts facts,
+                            OnDataError on_error, Communicator& communicator);
 
 }  // namespace trireme

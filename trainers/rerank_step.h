@@ -34,7 +34,7 @@ struct RerankTask {
 struct RerankStepResult {
   RerankLossResult loss;                         ///< without gradient
   torch::Tensor pointwise_right, pointwise_all;  ///< pairs where the right one of Yes and No is scored higher; pairs
-  torch::Tensor listwise_right, listwise_all;    ///< lists where the gold document's number is scored highest; lists
+  torch::Tensor listwise_right, listwise_all;    ///< lists where the positive's number is scored highest; lists
 };
 
 /// The loss of the global batch and its gradient: the mean is over all of the step's answer tokens, counted before the

@@ -33,7 +33,7 @@ using Pixels = std::vector<Pixel>;
 
 constexpr Floats4 kWhite = {255, 255, 255, 255};
 
-/// What was drawn for one picture.
+/// What was drawn for one image.
 struct Change {
   double radians = 0, stretch_x = 1, stretch_y = 1;
   double shift_x = 0, shift_y = 0;  ///< of the side
@@ -57,7 +57,7 @@ Change draw_change(const AugmentConfig& config, RandomStream& stream) {
   return change;
 }
 
-/// Where a pixel of the result lies in the picture, which has one white pixel around it: x = xx * column + xy * row +
+/// Where a pixel of the result lies in the image, which has one white pixel around it: x = xx * column + xy * row +
 /// x0, and y alike.
 struct InverseMap {
   float xx, xy, x0, yx, yy, y0;
@@ -68,7 +68,7 @@ InverseMap inverse_map(const RgbImage& image, const Change& change) {
   const double xx = cosine / change.stretch_x, xy = sine / change.stretch_x;
   const double yx = -sine / change.stretch_y, yy = cosine / change.stretch_y;
   const auto width = static_cast<double>(image.width), height = static_cast<double>(image.height);
-  // Of the result's first pixel's centre, from the point that the picture's centre moves to.
+  // Of the result's first pixel's centre, from the point that the image's centre moves to.
   const double from_x = 0.5 - width * (0.5 + change.shift_x), from_y = 0.5 - height * (0.5 + change.shift_y);
   const double x0 = xx * from_x + xy * from_y + width / 2 + 0.5, y0 = yx * from_x + yy * from_y + height / 2 + 0.5;
   return {static_cast<float>(xx), static_cast<float>(xy), static_cast<float>(x0),
@@ -79,7 +79,7 @@ Floats4 pixel_at(const uint8_t* sample) {
   return Floats4{static_cast<float>(sample[0]), static_cast<float>(sample[1]), static_cast<float>(sample[2]), 0};
 }
 
-/// The picture, with `border` white pixels before and two more behind each row and column.
+/// The image, with `border` white pixels before and two more behind each row and column.
 Pixels to_pixels(const RgbImage& image, int64_t border) {
   const int64_t behind = border > 0 ? border + 1 : 0, stride = image.width + border + behind;
   Pixels pixels(static_cast<std::size_t>(stride * (image.height + border + behind)), Pixel{kWhite});

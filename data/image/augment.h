@@ -7,7 +7,7 @@ namespace trireme {
 
 class FieldList;
 
-/// Random changes of a picture before it is resized for the model. All zeros change nothing.
+/// Random changes of an image before it is resized for the model. All zeros change nothing.
 /// One affine map (rotation, scale, aspect, shift about the centre) sampled bilinearly over white, then colour, then
 /// grey. Every amount is uniform in [-limit, limit]; scale and aspect are exponents, so that enlarging and shrinking by
 /// the same factor are equally likely.
@@ -25,7 +25,7 @@ struct AugmentConfig {
   }
 };
 
-/// The picture, changed; same size. Draws the same number of values from `stream` whatever the config is, so that one
+/// The image, changed; same size. Draws the same number of values from `stream` whatever the config is, so that one
 /// limit can be changed without changing what the others draw.
 RgbImage augment(const RgbImage& image, const AugmentConfig& config, RandomStream& stream);
 

@@ -72,7 +72,7 @@ class JpegReader {
     longjmp(jump_, 1);
   }
 
-  /// libjpeg warns and goes on, inventing what is missing; those warnings that mean lost picture data end the decoding.
+  /// libjpeg warns and goes on, inventing what is missing; those warnings that mean lost image data end the decoding.
   static void on_message(j_common_ptr info, int level) {
     if (level >= 0) return;
     switch (info->err->msg_code) {

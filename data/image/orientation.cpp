@@ -97,8 +97,8 @@ int find_orientation(std::span<const std::byte> exif, std::string_view xmp) {
 RgbImage apply_orientation(RgbImage image, int orientation) {
   TRIREME_ASSERT(orientation >= 1 && orientation <= 8, "orientation = {}", orientation);
   if (orientation == kNoTurn) return image;
-  // Where the stored row 0, column 0 lies in the upright picture is EXIF's definition; read backwards here: whether the
-  // upright picture's first pixel lies in the last stored column, the last stored row, and whether its rows are
+  // Where the stored row 0, column 0 lies in the upright image is EXIF's definition; read backwards here: whether the
+  // upright image's first pixel lies in the last stored column, the last stored row, and whether its rows are
   // columns.
   const bool transposed = orientation >= 5;
   const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;

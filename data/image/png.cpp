@@ -15,7 +15,7 @@
 namespace trireme {
 namespace {
 
-/// What Pillow allows one text chunk to unpack to; larger ones (bombs) are left out, they hold no picture.
+/// What Pillow allows one text chunk to unpack to; larger ones (bombs) are left out, they hold no image.
 constexpr png_alloc_size_t kMaxTextBytes = 1 << 20;
 constexpr png_uint_32 kMaxTextChunks = 64;
 constexpr png_uint_32 kMaxSide = 0x7FFFFFFF;
@@ -238,7 +238,7 @@ std::string exif_of_raw_profile(std::string_view text) {
   return bytes;
 }
 
-/// The chunks before and after the picture; of several the last counts, and eXIf goes before text.
+/// The chunks before and after the image; of several the last counts, and eXIf goes before text.
 int stored_orientation(png_structp png, png_infop info) {
   std::string exif;
   std::string_view xmp;

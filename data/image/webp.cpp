@@ -54,7 +54,7 @@ int stored_orientation(const WebPDemuxer* demuxer) {
   return find_orientation(chunk(demuxer, "EXIF"), {reinterpret_cast<const char*>(xmp.data()), xmp.size()});
 }
 
-/// The first frame, which in a still file is the picture, with `channels` 3 or 4. The demuxer has checked that it lies
+/// The first frame, which in a still file is the image, with `channels` 3 or 4. The demuxer has checked that it lies
 /// within the canvas. Its bytes alone are handed over: from the whole file the decoder would read on past their end.
 /// The buffer is not cleared first: of a frame that claims more than it holds, little is then ever touched.
 std::unique_ptr<uint8_t[]> decode_frame(const WebPIterator& frame, int channels, std::string_view where) {

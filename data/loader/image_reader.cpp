@@ -26,7 +26,7 @@ PackOptions pack_options(const DataConfig& config, const ModelInput& model) {
 
 void require_images_fit(const TrainingSet& set, const DataConfig& config, const ModelInput& model) {
   for (int64_t i = 0; i < set.source_count(); ++i) {
-    const std::string where = set.source(i).first_picture();
+    const std::string where = set.source(i).first_image();
     if (where.empty()) continue;
     TRIREME_CHECK(model.image_processor.has_value(), DataError, where,
                   "a text-only model takes pairs without images; got one with an image; use a vision-language "

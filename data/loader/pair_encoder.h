@@ -43,7 +43,7 @@ class PairEncoder {
   /// a text-only model, reserved tokens in the text.
   EncodedPair encode(TrainingPair pair, int64_t step, int64_t global_row) const;
 
-  /// About how many tokens a pair has: from its bytes of text, and the most that a picture can take.
+  /// About how many tokens a pair has: from its bytes of text, and the most that an image can take.
   int64_t estimated_tokens(const PairSize& size) const;
 
   const PackOptions& pack_options() const noexcept { return pack_; }

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "data/loader/apportion.h"
-#include "data/loader/place_apart.h"
+#include "data/loader/separate_clashes.h"
 
 namespace trireme {
 namespace {
@@ -223,7 +223,7 @@ const PairSampler::Window& PairSampler::window_with(Turn turn) {
   }
   Window window = window_of(turn);
   std::vector<SampledPair> pairs;
-  std::vector<std::vector<Placing>> natural;
+  std::vector<std::vector<ClashItem>> natural;
   std::map<std::pair<int64_t, int64_t>, int64_t> kinds;
   for (int64_t number = window.first; number < window.end; ++number) {
     natural.emplace_back();
@@ -233,7 +233,7 @@ const PairSampler::Window& PairSampler::window_with(Turn turn) {
       pairs.push_back(pair);
     }
   }
-  for (const PlacedBatch& placed : place_apart(natural)) {
+  for (const SeparatedBatch& placed : separate_clashes(natural)) {
     GlobalBatch batch{.pairs = {}, .clashes = placed.clashes};
     for (const int64_t item : placed.items) batch.pairs.push_back(pairs[static_cast<std::size_t>(item)]);
     window.batches.push_back(std::move(batch));

@@ -12,7 +12,7 @@ namespace {
 struct EncodedRecord {
   std::string id;
   EncodedSequence sequence;
-  PictureDigest picture;
+  ImageDigest image;
   std::optional<std::string> skipped;
 };
 
@@ -25,10 +25,10 @@ struct BlockEncoder {
 
   EncodedRecord encode(int64_t row) const {
     const Record record = records.read(row);
-    EncodedRecord out{.id = record.id, .sequence = {}, .picture = {}, .skipped = {}};
+    EncodedRecord out{.id = record.id, .sequence = {}, .image = {}, .skipped = {}};
     try {
       out.sequence = encode_record(record, images, prompt, records.where(row), {},
-                                   [&](std::span<const std::byte> bytes) { out.picture.add(row, bytes); });
+                                   [&](std::span<const std::byte> bytes) { out.image.add(row, bytes); });
     } catch (const DataError& error) {
       if (options.on_error == OnDataError::kStop) throw;
       out.skipped = error.what();
@@ -60,7 +60,7 @@ struct BlockEncoder {
       tokens += length;
       batch.ids.push_back(std::move(record.id));
       sequences.push_back(std::move(record.sequence));
-      batch.pictures += record.picture;
+      batch.images += record.image;
       ++row;
     }
     if (!batch.ids.empty()) flush(row);

@@ -10,8 +10,8 @@
 #include "core/packed_batch.h"
 #include "core/read_ahead.h"
 #include "data/image/preprocess.h"
+#include "data/loader/image_digest.h"
 #include "data/loader/packer.h"
-#include "data/loader/picture_digest.h"
 #include "data/prompt/embedding_prompt.h"
 #include "data/sources/records.h"
 
@@ -35,7 +35,7 @@ struct LoadedBatch {
   std::vector<std::string> ids;
   PackedBatch batch;                ///< undefined tensors when there are no records
   std::vector<SkippedRow> skipped;  ///< others, left out on the way to these; reason: what was thrown
-  PictureDigest pictures = {};      ///< of what the images were decoded from
+  ImageDigest images = {};          ///< of what the images were decoded from
 };
 
 /// Turns a record file into packed batches for embedding, on its own threads: read, decode, resize, patchify, tokenise,

@@ -22,7 +22,7 @@ struct SourceSummary {
 };
 
 /// The sources of a run, opened, indexed and checked; immutable, safe to read from several threads.
-/// Memory: about 26 bytes a pair and its positives' row numbers; 27 to 33 bytes a candidate. Texts and pictures stay in
+/// Memory: about 26 bytes a pair and its positives' row numbers; 27 to 33 bytes a candidate. Texts and images stay in
 /// the files.
 class TrainingSet {
  public:

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kImagePad = "<|image_pad|>";
 
-/// In user text these would be taken for pictures that are not there.
+/// In user text these would be taken for images that are not there.
 constexpr std::array<std::string_view, 4> kReservedInText = {"<|image_pad|>", "<|video_pad|>", "<|vision_start|>",
                                                              "<|vision_end|>"};
 

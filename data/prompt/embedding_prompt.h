@@ -11,7 +11,7 @@
 
 namespace trireme {
 
-/// What stands around a record's text and picture.
+/// What stands around a record's text and image.
 enum class PromptForm {
   kLamra,  ///< the chat frame around embedding_turn()
   kChat,   ///< the chat frame around [image]{text}: a user who says just that
@@ -34,7 +34,7 @@ class EmbeddingPrompt {
   /// Both outlive the prompt.
   EmbeddingPrompt(const Tokenizer& tokenizer, const ChatEncoder& encoder, EmbeddingPromptOptions options);
 
-  /// image_tokens: how many image tokens the picture takes, when there is one.
+  /// image_tokens: how many image tokens the image takes, when there is one.
   /// throws DataError: as ChatEncoder::encode(). ConfigError: neither text nor image.
   std::vector<int64_t> encode(std::string_view text, std::optional<int64_t> image_tokens, std::string_view where) const;
 

@@ -71,18 +71,18 @@ RerankBatch pack_rerank(std::span<const EncodedRerank> queries, std::span<const 
   for (std::size_t i = 0; i < queries.size(); ++i) {
     const EncodedRerank& query = queries[i];
     std::vector<int64_t> first_feature;
-    for (const ImagePatches& picture : query.pictures) {
-      images.push_back(&picture);
+    for (const ImagePatches& image : query.images) {
+      images.push_back(&image);
       first_feature.push_back(features);
-      features += picture.grid_h * picture.grid_w / (options.merge_size * options.merge_size);
+      features += image.grid_h * image.grid_w / (options.merge_size * options.merge_size);
     }
     first_feature.push_back(features);
     for (std::size_t k = 0; k < EncodedRerank::kSamples; ++k) {
       const RerankSample& sample = query.samples[k];
       views.push_back({sample.sequence.tokens, {}});
-      for (const std::size_t picture : sample.pictures) {
-        views.back().images.push_back(&query.pictures[picture]);
-        for (int64_t row = first_feature[picture]; row < first_feature[picture + 1]; ++row) feature_rows.push_back(row);
+      for (const std::size_t image : sample.images) {
+        views.back().images.push_back(&query.images[image]);
+        for (int64_t row = first_feature[image]; row < first_feature[image + 1]; ++row) feature_rows.push_back(row);
       }
       labels.add(sample);
       sequence_ids.push_back(global_rows[i] * static_cast<int64_t>(EncodedRerank::kSamples) + static_cast<int64_t>(k));

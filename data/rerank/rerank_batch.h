@@ -30,13 +30,13 @@ struct RerankSequences {
 /// One rank's share of one step's global batch: three sequences a query, in ascending order of their numbers.
 struct RerankBatch : StepBatch {
   RerankSequences sequences;
-  PackedImages images;  ///< shared: each picture of a query once; without: empty, the sequences have their own
+  PackedImages images;  ///< shared: each image of a query once; without: empty, the sequences have their own
 };
 
 /// images: those that are encoded.
 PairBatchCounts counts_of(const RerankBatch& batch);
 
-/// queries  their samples, in the order of global_rows.      share_images  whether pictures are packed apart, once.
+/// queries  their samples, in the order of global_rows.      share_images  whether images are packed apart, once.
 RerankBatch pack_rerank(std::span<const EncodedRerank> queries, std::span<const int64_t> global_rows,
                         const PackOptions& options, bool share_images);
 

@@ -8,15 +8,15 @@ namespace {
 /// A query or document as it stands in prompts.
 struct Item {
   RerankItem text;
-  std::optional<std::size_t> picture;
+  std::optional<std::size_t> image;
 };
 
-/// The pictures of a prompt's items, the query's first.
-std::vector<std::size_t> pictures_of(const Item& query, const std::vector<const Item*>& documents) {
+/// The images of a prompt's items, the query's first.
+std::vector<std::size_t> images_of(const Item& query, const std::vector<const Item*>& documents) {
   std::vector<std::size_t> out;
-  if (query.picture) out.push_back(*query.picture);
+  if (query.image) out.push_back(*query.image);
   for (const Item* document : documents) {
-    if (document->picture) out.push_back(*document->picture);
+    if (document->image) out.push_back(*document->image);
   }
   return out;
 }
@@ -31,15 +31,15 @@ RerankEncoder::RerankEncoder(const DataConfig& config, RerankSpacing spacing, co
       prompt_(model.tokenizer, chat_, {.spacing = spacing, .text_tokens = config.text_tokens}) {}
 
 EncodedRerank RerankEncoder::encode(const RerankRecords& records, int64_t step, int64_t global_row) const {
-  EncodedRerank out{.query_id = records.query.id, .target_id = records.target.id, .pictures = {}, .samples = {}};
+  EncodedRerank out{.query_id = records.query.id, .target_id = records.target.id, .images = {}, .samples = {}};
   const auto read = [&](const Record& record, int64_t number) {
     constexpr int64_t kMostItems = 16;
-    Item item{.text = {.text = record.text, .image_tokens = {}}, .picture = {}};
+    Item item{.text = {.text = record.text, .image_tokens = {}}, .image = {}};
     if (record.image.empty()) return item;
     const RandomStream stream = random_stream(seed_, "data.augment.rerank", step, global_row * kMostItems + number);
-    item.picture = out.pictures.size();
-    out.pictures.push_back(images_.read(record.image, fmt::format("{} {}", records.where, record.id), stream));
-    item.text.image_tokens = images_.tokens_of(out.pictures.back());
+    item.image = out.images.size();
+    out.images.push_back(images_.read(record.image, fmt::format("{} {}", records.where, record.id), stream));
+    item.text.image_tokens = images_.tokens_of(out.images.back());
     return item;
   };
   const Item query = read(records.query, 0);
@@ -55,7 +55,7 @@ EncodedRerank RerankEncoder::encode(const RerankRecords& records, int64_t step, 
     RerankSample sample;
     sample.sequence =
         answered(prompt_.pointwise(query.text, candidate->text, records.where), answers.pointwise(relevant));
-    sample.pictures = pictures_of(query, {candidate});
+    sample.images = images_of(query, {candidate});
     sample.decision = sample.sequence.answer_begin;
     sample.options = {answers.yes(), answers.no()};
     return sample;
@@ -66,13 +66,13 @@ EncodedRerank RerankEncoder::encode(const RerankRecords& records, int64_t step, 
 
   std::vector<const Item*> list;
   for (const Record& record : records.listed) list.push_back(document(record));
-  list.insert(list.begin() + (records.gold_number - 1), target);
+  list.insert(list.begin() + (records.target_number - 1), target);
   std::vector<RerankItem> candidates;
   for (const Item* candidate : list) candidates.push_back(candidate->text);
   RerankSample& sample = out.samples[2];
   sample.sequence =
-      answered(prompt_.listwise(query.text, candidates, records.where), answers.listwise(records.gold_number));
-  sample.pictures = pictures_of(query, list);
+      answered(prompt_.listwise(query.text, candidates, records.where), answers.listwise(records.target_number));
+  sample.images = images_of(query, list);
   sample.listwise = true;
   sample.decision = sample.sequence.answer_begin + std::ssize(answers.before_digit());
   sample.options.assign(answers.digits().begin(), answers.digits().begin() + std::ssize(list));
@@ -80,7 +80,7 @@ EncodedRerank RerankEncoder::encode(const RerankRecords& records, int64_t step, 
 }
 
 int64_t RerankEncoder::estimated_tokens(const PairSize& size) const {
-  // Two pairs, and a list of three or four documents: the texts and pictures of about four pairs.
+  // Two pairs, and a list of three or four documents: the texts and images of about four pairs.
   constexpr int64_t kBytesPerToken = 4, kFrameTokens = 90, kSamples = 3, kPairs = 4;
   return kSamples * kFrameTokens + kPairs * (size.text_bytes / kBytesPerToken + size.images * images_.most_tokens());
 }

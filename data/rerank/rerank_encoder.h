@@ -16,7 +16,7 @@ namespace trireme {
 /// An answered prompt.
 struct RerankSample {
   RerankTokens sequence;
-  std::vector<std::size_t> pictures;  ///< of EncodedRerank::pictures, in the order in which they stand in the prompt
+  std::vector<std::size_t> images;  ///< of EncodedRerank::images, in the order in which they stand in the prompt
   bool listwise = false;
   int64_t decision = 0;          ///< place in the sequence of the token that decides: Yes, No or a number
   std::vector<int64_t> options;  ///< the tokens that could stand there
@@ -26,7 +26,7 @@ struct RerankSample {
 struct EncodedRerank {
   static constexpr std::size_t kSamples = 3;
   std::string query_id, target_id;
-  std::vector<ImagePatches> pictures;  ///< of the query and its documents, each once, whatever samples they are in
+  std::vector<ImagePatches> images;  ///< of the query and its documents, each once, whatever samples they are in
   std::array<RerankSample, kSamples> samples;
 };
 

@@ -44,7 +44,7 @@ class CandidatePool {
   std::string_view line(int64_t row) const { return lines_[row]; }
   int64_t document_id(int64_t row) const { return ids_[static_cast<std::size_t>(row)]; }
   Modality modality(int64_t row) const { return modalities_[static_cast<std::size_t>(row)]; }
-  /// Bytes of the document's text as read() has it, and whether it has a picture: without reading the file.
+  /// Bytes of the document's text as read() has it, and whether it has an image: without reading the file.
   int64_t text_bytes(int64_t row) const { return sizes_[static_cast<std::size_t>(row)] >> 1; }
   bool has_image(int64_t row) const { return (sizes_[static_cast<std::size_t>(row)] & 1) != 0; }
   /// Documents whose modality field contradicts what they hold; 0 unless these are allowed.

@@ -40,8 +40,8 @@ constexpr Count kCounts[] = {{"dropped_by_rank_window", &MiningCounts::rank_wind
                              {"dropped_by_balance", &MiningCounts::balance},
                              {"emptied_queries_dropped", &MiningCounts::emptied_dropped},
                              {"emptied_queries_unfiltered", &MiningCounts::emptied_unfiltered},
-                             {"gold_missing_from_pool", &MiningCounts::missing_gold},
-                             {"goldless_queries_dropped", &MiningCounts::goldless_dropped}};
+                             {"gold_missing_from_pool", &MiningCounts::missing_positives},
+                             {"goldless_queries_dropped", &MiningCounts::queries_without_positives}};
 static_assert(sizeof(MiningCounts) == std::size(kCounts) * sizeof(int64_t), "every count has an attribute");
 
 void write_info(Hdf5Writer& file, const HardNegativesInfo& info) {
@@ -131,21 +131,21 @@ void check_query(const MinedQuery& query, const std::filesystem::path& path) {
   for (std::size_t i = 0; i < query.documents.size(); ++i)
     ordered &=
         std::isfinite(query.documents[i].score) && (i == 0 || query.documents[i].score <= query.documents[i - 1].score);
-  for (const GoldDocument& gold : query.gold) ordered &= std::isfinite(gold.score);
+  for (const ScoredPositive& positive : query.positives) ordered &= std::isfinite(positive.score);
   TRIREME_CHECK(ordered, DataError, "hard negatives",
                 "{}: scores must be finite and fall along each list; got others for query {}; mine again.",
                 quote_path(path), quote_text(query.id));
   const std::string* twice = repeated(query.documents);
-  if (twice == nullptr) twice = repeated(query.gold);
+  if (twice == nullptr) twice = repeated(query.positives);
   TRIREME_CHECK(twice == nullptr, DataError, "hard negatives",
                 "{}: a document must be once in a list; got {} twice for query {}; mine again.", quote_path(path),
                 quote_text(*twice), quote_text(query.id));
-  std::unordered_set<std::string_view> gold;
-  for (const GoldDocument& each : query.gold) gold.insert(each.id);
+  std::unordered_set<std::string_view> positives;
+  for (const ScoredPositive& each : query.positives) positives.insert(each.id);
   for (const MinedDocument& each : query.documents)
-    TRIREME_CHECK(each.gold == gold.contains(each.id), DataError, "hard negatives",
+    TRIREME_CHECK(each.positive == positives.contains(each.id), DataError, "hard negatives",
                   "{}: /gold must mark the documents of /gold_id; got {} for document {} of query {}; mine again.",
-                  quote_path(path), int{each.gold}, quote_text(each.id), quote_text(query.id));
+                  quote_path(path), int{each.positive}, quote_text(each.id), quote_text(query.id));
 }
 
 }  // namespace
@@ -158,7 +158,7 @@ MiningCounts& MiningCounts::operator+=(const MiningCounts& other) {
 struct HardNegativesWriter::State {
   explicit State(const std::filesystem::path& path) : file(path) {}
   Hdf5Writer file;
-  int64_t queries = 0, documents = 0, gold = 0;
+  int64_t queries = 0, documents = 0, positives = 0;
 };
 
 std::string in_words(const DocumentPrior& prior) {
@@ -182,36 +182,36 @@ HardNegativesWriter::~HardNegativesWriter() = default;
 void HardNegativesWriter::write(std::span<const MinedQuery> queries) {
   if (queries.empty()) return;
   State& state = *state_;
-  std::vector<std::string> query_ids, doc_ids, gold_ids;
-  std::vector<int64_t> doc_offsets, gold_offsets;
-  std::vector<float> scores, gold_scores;
+  std::vector<std::string> query_ids, doc_ids, positive_ids;
+  std::vector<int64_t> doc_offsets, positive_offsets;
+  std::vector<float> scores, positive_scores;
   std::vector<int32_t> marks;
   for (const MinedQuery& query : queries) {
-    TRIREME_ASSERT(!query.gold.empty(), "query {} has no gold", quote_text(query.id));
+    TRIREME_ASSERT(!query.positives.empty(), "query {} has no gold", quote_text(query.id));
     query_ids.push_back(query.id);
     for (const MinedDocument& document : query.documents) {
       doc_ids.push_back(document.id);
       scores.push_back(document.score);
-      marks.push_back(int32_t{document.gold});
+      marks.push_back(int32_t{document.positive});
     }
-    for (const GoldDocument& document : query.gold) {
-      gold_ids.push_back(document.id);
-      gold_scores.push_back(document.score);
+    for (const ScoredPositive& document : query.positives) {
+      positive_ids.push_back(document.id);
+      positive_scores.push_back(document.score);
     }
     doc_offsets.push_back(state.documents + std::ssize(doc_ids));
-    gold_offsets.push_back(state.gold + std::ssize(gold_ids));
+    positive_offsets.push_back(state.positives + std::ssize(positive_ids));
   }
   state.file.write_strings(kQueryId, state.queries, query_ids);
   append(state.file, kDocOffset, state.queries + 1, doc_offsets);
-  append(state.file, kGoldOffset, state.queries + 1, gold_offsets);
+  append(state.file, kGoldOffset, state.queries + 1, positive_offsets);
   state.file.write_strings(kDocId, state.documents, doc_ids);
   append(state.file, kScore, state.documents, scores);
   append(state.file, kGold, state.documents, marks);
-  state.file.write_strings(kGoldId, state.gold, gold_ids);
-  append(state.file, kGoldScore, state.gold, gold_scores);
+  state.file.write_strings(kGoldId, state.positives, positive_ids);
+  append(state.file, kGoldScore, state.positives, positive_scores);
   state.queries += std::ssize(queries);
   state.documents = doc_offsets.back();
-  state.gold = gold_offsets.back();
+  state.positives = positive_offsets.back();
 }
 
 void HardNegativesWriter::commit(const HardNegativesInfo& info) {
@@ -222,12 +222,12 @@ void HardNegativesWriter::commit(const HardNegativesInfo& info) {
 struct HardNegativesFile::State {
   explicit State(const std::filesystem::path& path) : file(path), info(read_info(file)) {
     const int64_t queries = strings_in(file, kQueryId), documents = strings_in(file, kDocId);
-    const int64_t gold_documents = strings_in(file, kGoldId);
+    const int64_t positive_documents = strings_in(file, kGoldId);
     require_numbers(file, kScore, torch::kFloat32, documents);
     require_numbers(file, kGold, torch::kInt32, documents);
-    require_numbers(file, kGoldScore, torch::kFloat32, gold_documents);
+    require_numbers(file, kGoldScore, torch::kFloat32, positive_documents);
     doc_offsets = read_offsets(file, kDocOffset, queries, documents);
-    gold_offsets = read_offsets(file, kGoldOffset, queries, gold_documents);
+    positive_offsets = read_offsets(file, kGoldOffset, queries, positive_documents);
     query_ids = file.read_strings(kQueryId, 0, queries);
     place.reserve(query_ids.size());
     for (int64_t query = 0; query < queries; ++query)
@@ -239,7 +239,7 @@ struct HardNegativesFile::State {
   Hdf5Reader file;
   std::mutex mutex;  ///< of `file`
   HardNegativesInfo info;
-  std::vector<int64_t> doc_offsets, gold_offsets;  ///< [Q + 1]
+  std::vector<int64_t> doc_offsets, positive_offsets;  ///< [Q + 1]
   std::vector<std::string> query_ids;
   std::unordered_map<std::string_view, int64_t> place;  ///< keys are views of query_ids
 };
@@ -268,13 +268,14 @@ std::vector<MinedQuery> HardNegativesFile::read(int64_t first_query, int64_t cou
                  first_query, first_query + count, queries());
   const auto first = static_cast<std::size_t>(first_query), end = static_cast<std::size_t>(first_query + count);
   const int64_t first_doc = state.doc_offsets[first], docs = state.doc_offsets[end] - first_doc;
-  const int64_t first_gold = state.gold_offsets[first], golds = state.gold_offsets[end] - first_gold;
+  const int64_t first_positive = state.positive_offsets[first],
+                positives = state.positive_offsets[end] - first_positive;
   std::unique_lock lock(state.mutex);
   std::vector<std::string> doc_ids = state.file.read_strings(kDocId, first_doc, docs);
-  std::vector<std::string> gold_ids = state.file.read_strings(kGoldId, first_gold, golds);
+  std::vector<std::string> positive_ids = state.file.read_strings(kGoldId, first_positive, positives);
   const torch::Tensor scores = state.file.read(kScore, first_doc, docs);
   const torch::Tensor marks = state.file.read(kGold, first_doc, docs);
-  const torch::Tensor gold_scores = state.file.read(kGoldScore, first_gold, golds);
+  const torch::Tensor positive_scores = state.file.read(kGoldScore, first_positive, positives);
   lock.unlock();
 
   std::vector<MinedQuery> result;
@@ -285,8 +286,10 @@ std::vector<MinedQuery> HardNegativesFile::read(int64_t first_query, int64_t cou
     for (int64_t i = state.doc_offsets[query] - first_doc; i < state.doc_offsets[query + 1] - first_doc; ++i)
       mined.documents.push_back({std::move(doc_ids[static_cast<std::size_t>(i)]), scores.const_data_ptr<float>()[i],
                                  marks.const_data_ptr<int32_t>()[i] != 0});
-    for (int64_t i = state.gold_offsets[query] - first_gold; i < state.gold_offsets[query + 1] - first_gold; ++i)
-      mined.gold.push_back({std::move(gold_ids[static_cast<std::size_t>(i)]), gold_scores.const_data_ptr<float>()[i]});
+    for (int64_t i = state.positive_offsets[query] - first_positive;
+         i < state.positive_offsets[query + 1] - first_positive; ++i)
+      mined.positives.push_back(
+          {std::move(positive_ids[static_cast<std::size_t>(i)]), positive_scores.const_data_ptr<float>()[i]});
     check_query(mined, state.file.path());
   }
   return result;

@@ -16,23 +16,23 @@ namespace trireme {
 /// A document that the retriever found for a training query.
 struct MinedDocument {
   std::string id;
-  float score = 0;    ///< inner product of the embeddings
-  bool gold = false;  ///< among the query's gold: no negative
+  float score = 0;        ///< inner product of the embeddings
+  bool positive = false;  ///< among the query's positives: no negative
   bool operator==(const MinedDocument&) const = default;
 };
 
 /// A document that is right for a query, found among the first or not.
-struct GoldDocument {
+struct ScoredPositive {
   std::string id;
   float score = 0;  ///< as in MinedDocument, also when it was not found
-  bool operator==(const GoldDocument&) const = default;
+  bool operator==(const ScoredPositive&) const = default;
 };
 
 /// What was mined for one query.
 struct MinedQuery {
   std::string id;
-  std::vector<MinedDocument> documents;  ///< best first, distinct; what the filters left, gold among them
-  std::vector<GoldDocument> gold;        ///< distinct, at least one
+  std::vector<MinedDocument> documents;   ///< best first, distinct; what the filters left, positives among them
+  std::vector<ScoredPositive> positives;  ///< distinct, at least one
   bool operator==(const MinedQuery&) const = default;
 };
 
@@ -43,13 +43,13 @@ struct MiningCounts {
   int64_t balance = 0;                                                ///< documents that balancing did not draw
   int64_t emptied_dropped = 0;     ///< queries left out because the filters left them no negative
   int64_t emptied_unfiltered = 0;  ///< queries that kept their list as it was before the filters, for that reason
-  int64_t missing_gold = 0;        ///< gold documents that the pool lacks
-  int64_t goldless_dropped = 0;    ///< queries left out because it lacks all of theirs
+  int64_t missing_positives = 0;   ///< positives that the pool lacks
+  int64_t queries_without_positives = 0;  ///< queries left out because it lacks all of theirs
   MiningCounts& operator+=(const MiningCounts& other);
   bool operator==(const MiningCounts&) const = default;
 };
 
-/// What a document by itself tells about being gold or a negative, to a model that never sees the query.
+/// What a document by itself tells about being a positive or a negative, to a model that never sees the query.
 struct DocumentPrior {
   double accuracy = 0.5;              ///< of the best guess; 0.5: nothing
   double nats = 0.69314718055994531;  ///< cross-entropy of the best probabilities; ln 2: nothing

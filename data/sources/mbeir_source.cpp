@@ -76,7 +76,7 @@ void MbeirSource::index_file(std::size_t file, const SourceConfig& config) {
       continue;
     }
     const std::size_t before = positive_rows_.size();
-    bool has_picture = query.modality != Modality::kText;
+    bool has_image = query.modality != Modality::kText;
     for (const std::string& did : query.positives) {
       const auto row = pool_->find(did);
       TRIREME_CHECK(row || config.allow_missing_positives, DataError, where,
@@ -89,7 +89,7 @@ void MbeirSource::index_file(std::size_t file, const SourceConfig& config) {
       }
       positive_rows_.push_back(static_cast<uint32_t>(*row));
       const Modality target = pool_->modality(*row);
-      has_picture = has_picture || target != Modality::kText;
+      has_image = has_image || target != Modality::kText;
       const auto key = fmt::format("{}, {}, {}", query.dataset, modality_name(query.modality), modality_name(target));
       if (checked.insert(key).second) check_instructions(query, target, config, where);
     }
@@ -97,7 +97,7 @@ void MbeirSource::index_file(std::size_t file, const SourceConfig& config) {
       ++dropped_queries_;
       continue;
     }
-    if (has_picture && first_picture_.empty()) first_picture_ = where;
+    if (has_image && first_image_.empty()) first_image_ = where;
     modality_mismatches_ += !query.modality_fits;
     rows_.push_back({.file = static_cast<uint32_t>(file),
                      .line = static_cast<uint32_t>(line),
@@ -218,12 +218,12 @@ std::vector<int64_t> MbeirSource::draw_hard_negatives(const QueryLine& query, in
                                                       RandomStream& stream, const std::string& where) const {
   if (count == 0) return {};
   const std::vector<std::string> dids = hard_negatives_ ? hard_negatives_->of(query.qid) : query.negatives;
-  const auto gold = positives(row);
-  const std::unordered_set<uint32_t> is_gold(gold.begin(), gold.end());
+  const auto known = positives(row);
+  const std::unordered_set<uint32_t> is_positive(known.begin(), known.end());
   std::vector<int64_t> rows;
   for (const std::string& did : dids) {
     const int64_t found = row_of_negative(did, where);
-    if (!is_gold.contains(static_cast<uint32_t>(found))) rows.push_back(found);
+    if (!is_positive.contains(static_cast<uint32_t>(found))) rows.push_back(found);
   }
   TRIREME_CHECK(std::ssize(rows) >= count, DataError, where,
                 "query {} must have {} hard negatives besides its positives; got {}; mine deeper, or lower "

@@ -34,7 +34,7 @@ class MbeirSource final : public PairSource {
   PairIdentity identity(int64_t row, RandomStream stream) const override;
   PairSize pair_size(int64_t row, RandomStream stream) const override;
   TrainingPair read(int64_t row, RandomStream stream, int64_t hard_negatives) const override;
-  std::string first_picture() const override { return first_picture_; }
+  std::string first_image() const override { return first_image_; }
   Record document(std::string_view did, std::string_view where) const override;
 
   int64_t missing_positives() const noexcept { return missing_positives_; }
@@ -83,7 +83,7 @@ class MbeirSource final : public PairSource {
   std::vector<uint32_t> positive_rows_;
   std::vector<std::string> groups_;
   std::vector<uint16_t> group_of_row_;
-  std::string first_picture_;
+  std::string first_image_;
   int64_t missing_positives_ = 0, dropped_queries_ = 0, without_negatives_ = 0;
   int64_t modality_mismatches_ = 0;
   bool allow_modality_mismatch_;

@@ -18,7 +18,7 @@ MinedQuery MinedNegatives::list(std::string_view qid) const {
 std::vector<std::string> MinedNegatives::of(std::string_view qid) const {
   std::vector<std::string> dids;
   for (MinedDocument& document : list(qid).documents) {
-    if (!document.gold) dids.push_back(std::move(document.id));
+    if (!document.positive) dids.push_back(std::move(document.id));
   }
   return dids;
 }

@@ -16,9 +16,9 @@ class MinedNegatives final : public HardNegatives {
   /// throws DataError: what HardNegativesFile refuses.
   explicit MinedNegatives(const std::filesystem::path& file);
 
-  std::vector<std::string> of(std::string_view qid) const override;  ///< the negatives: without gold
+  std::vector<std::string> of(std::string_view qid) const override;  ///< the negatives: without positives
   bool covers(std::string_view qid) const override;
-  /// The whole list, gold too. throws DataError: the query is not covered, or its list is damaged.
+  /// The whole list, positives too. throws DataError: the query is not covered, or its list is damaged.
   MinedQuery list(std::string_view qid) const;
   const HardNegativesInfo& info() const noexcept { return file_.info(); }
   const std::filesystem::path& path() const noexcept { return path_; }

@@ -2,8 +2,8 @@
 
 #include <map>
 
+#include "data/sources/image_views.h"
 #include "data/sources/mbeir_source.h"
-#include "data/sources/picture_views.h"
 #include "data/sources/text_pairs.h"
 
 namespace trireme {
@@ -40,7 +40,7 @@ OpenedSource open_one(const fs::path& root, const SourceConfig& config, const Ha
       break;
     }
     case SourceKind::kViews:
-      opened.pairs = std::make_unique<PictureViews>(root, config);
+      opened.pairs = std::make_unique<ImageViews>(root, config);
       break;
     case SourceKind::kNli:
     case SourceKind::kPairs:

@@ -10,7 +10,8 @@
 
 namespace trireme {
 
-/// A training pair with everything drawn: which positive, which instruction, which hard negatives.
+/// A training pair with everything drawn: which of the query's positives is the target, which instruction, which hard
+/// negatives.
 struct TrainingPair {
   Record query, target;
   std::vector<Record> hard_negatives;
@@ -56,10 +57,10 @@ class PairSource {
   virtual PairIdentity identity(int64_t row, RandomStream stream) const = 0;
   virtual PairSize pair_size(int64_t row, RandomStream stream) const = 0;
   /// The pair with `hard_negatives` negatives.
-  /// throws DataError: the source has no hard negatives for the query. Pictures are not opened here.
+  /// throws DataError: the source has no hard negatives for the query. Images are not opened here.
   virtual TrainingPair read(int64_t row, RandomStream stream, int64_t hard_negatives) const = 0;
-  /// Where a pair with a picture is, for messages; "" when all are text. Hard negatives are not looked at.
-  virtual std::string first_picture() const { return {}; }
+  /// Where a pair with an image is, for messages; "" when all are text. Hard negatives are not looked at.
+  virtual std::string first_image() const { return {}; }
   /// A document of the source's pool. where: who asks for it, for messages.
   /// throws DataError: the pool lacks it. InternalError: the source has no pool.
   virtual Record document(std::string_view did, std::string_view where) const = 0;

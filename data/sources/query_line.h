@@ -17,7 +17,7 @@ struct QueryLine {
   int64_t dataset = -1, task = -1;
   std::vector<std::string> positives;  ///< dids, at least one
   std::vector<std::string> negatives;  ///< dids, often none
-  std::vector<std::string> excluded;   ///< dids that its ranking leaves out: its own picture
+  std::vector<std::string> excluded;   ///< dids that its ranking leaves out: its own image
   std::string concept_key;             ///< the field "concept", "" without it
 };
 

@@ -114,7 +114,7 @@ class RecordFile {
 /// throws DataError: not one of 0-4, 6-8.
 std::string_view candidate_modality_of_task(int64_t task_id, std::string_view where);
 
-/// Where pictures are.
+/// Where images are.
 struct ImageRoot {
   ImageRoot(std::filesystem::path image_folder = {}, bool links_are_followed = false)
       : folder(std::move(image_folder)), follow_links(links_are_followed) {}

@@ -22,7 +22,7 @@ enum class SourceKind {
   kMbeir,  ///< M-BEIR queries with their positives in a candidate pool
   kNli,    ///< CSV with columns sent0, sent1, hard_neg: stage 1 of LamRA
   kPairs,  ///< jsonl {"anchor", "positive"[, "negative"]}
-  kViews,  ///< two augmentations of one picture, of records or candidates
+  kViews,  ///< two augmentations of one image, of records or candidates
 };
 constexpr auto choice_names(SourceKind) {
   return std::to_array<std::pair<SourceKind, std::string_view>>({{SourceKind::kMbeir, "mbeir"},

@@ -10,7 +10,7 @@ namespace trireme {
 std::size_t DocumentShares::number_of(const std::string& id) {
   const auto [found, is_new] = numbers_.try_emplace(id, numbers_.size());
   if (is_new) {
-    gold_.push_back(0);
+    positive_.push_back(0);
     negative_.push_back(0);
   }
   return found->second;
@@ -18,16 +18,17 @@ std::size_t DocumentShares::number_of(const std::string& id) {
 
 void DocumentShares::add(const MinedQuery& query) {
   ++queries_;
-  for (const GoldDocument& gold : query.gold) gold_[number_of(gold.id)] += 1.0 / static_cast<double>(query.gold.size());
-  const auto negatives = std::ranges::count(query.documents, false, &MinedDocument::gold);
+  for (const ScoredPositive& positive : query.positives)
+    positive_[number_of(positive.id)] += 1.0 / static_cast<double>(query.positives.size());
+  const auto negatives = std::ranges::count(query.documents, false, &MinedDocument::positive);
   for (const MinedDocument& document : query.documents)
-    if (!document.gold) negative_[number_of(document.id)] += 1.0 / static_cast<double>(negatives);
+    if (!document.positive) negative_[number_of(document.id)] += 1.0 / static_cast<double>(negatives);
 }
 
 DocumentPrior DocumentShares::prior() const {
   double pairs = 0, right = 0, nats = 0;
-  for (std::size_t d = 0; d < gold_.size(); ++d) {
-    const double yes = gold_[d], no = negative_[d], both = yes + no;
+  for (std::size_t d = 0; d < positive_.size(); ++d) {
+    const double yes = positive_[d], no = negative_[d], both = yes + no;
     pairs += both;
     right += std::max(yes, no);
     for (const double part : {yes, no})
@@ -39,13 +40,13 @@ DocumentPrior DocumentShares::prior() const {
 void ListTable::add(const MinedQuery& query) {
   shares_.add(query);
   for (const MinedDocument& document : query.documents)
-    if (!document.gold) negatives_.push_back(static_cast<uint32_t>(shares_.number_of(document.id)));
+    if (!document.positive) negatives_.push_back(static_cast<uint32_t>(shares_.number_of(document.id)));
   begin_.push_back(negatives_.size());
 }
 
-BalancedDraw::BalancedDraw(const ListTable& table) : table_(table), weight_(table.shares_.gold_.size()) {
-  const std::vector<double>& gold_shares = table.shares_.gold_;
-  std::ranges::transform(gold_shares, weight_.begin(), [](double gold) { return gold > 0 ? 1.0 : 0.0; });
+BalancedDraw::BalancedDraw(const ListTable& table) : table_(table), weight_(table.shares_.positive_.size()) {
+  const std::vector<double>& positive_shares = table.shares_.positive_;
+  std::ranges::transform(positive_shares, weight_.begin(), [](double positive) { return positive > 0 ? 1.0 : 0.0; });
   std::vector<double> drawn(weight_.size());
   for (int round = 0; round < kRounds; ++round) {
     std::ranges::fill(drawn, 0.0);
@@ -61,7 +62,7 @@ BalancedDraw::BalancedDraw(const ListTable& table) : table_(table), weight_(tabl
     // A bounded step: what few lists hold would else jump to and fro.
     constexpr double kLargestStep = 5;
     for (std::size_t d = 0; d < weight_.size(); ++d)
-      if (drawn[d] > 0) weight_[d] *= std::clamp(gold_shares[d] / drawn[d], 1 / kLargestStep, kLargestStep);
+      if (drawn[d] > 0) weight_[d] *= std::clamp(positive_shares[d] / drawn[d], 1 / kLargestStep, kLargestStep);
     const double largest = weight_.empty() ? 0 : std::ranges::max(weight_);
     if (largest > 0)
       for (double& weight : weight_) weight /= largest;
@@ -72,7 +73,7 @@ MinedQuery BalancedDraw::draw(const MinedQuery& query, int64_t keep, RandomStrea
   // The largest of log w + Gumbel noise are a draw without replacement in proportion to w.
   std::vector<std::pair<double, std::size_t>> keys;
   for (std::size_t i = 0; i < query.documents.size(); ++i) {
-    if (query.documents[i].gold) continue;
+    if (query.documents[i].positive) continue;
     const double noise = -std::log(-std::log(std::max(stream.uniform(), std::numeric_limits<double>::min())));
     const double weight = weight_[table_.shares_.numbers_.at(query.documents[i].id)];
     if (weight > 0) keys.emplace_back(std::log(weight) + noise, i);
@@ -81,9 +82,9 @@ MinedQuery BalancedDraw::draw(const MinedQuery& query, int64_t keep, RandomStrea
   if (std::ssize(keys) > keep) keys.resize(static_cast<std::size_t>(keep));
   std::vector<bool> drawn(query.documents.size(), false);
   for (const auto& [key, i] : keys) drawn[i] = true;
-  MinedQuery out{.id = query.id, .documents = {}, .gold = query.gold};
+  MinedQuery out{.id = query.id, .documents = {}, .positives = query.positives};
   for (std::size_t i = 0; i < query.documents.size(); ++i)
-    if (query.documents[i].gold || drawn[i]) out.documents.push_back(query.documents[i]);
+    if (query.documents[i].positive || drawn[i]) out.documents.push_back(query.documents[i]);
   return out;
 }
 

@@ -10,7 +10,7 @@
 
 namespace trireme {
 
-/// How often each document is gold and how often a negative, when each query brings one of each. Memory: the ids.
+/// How often each document is a positive and how often a negative, when each query brings one of each. Memory: the ids.
 class DocumentShares {
  public:
   /// -> number of a document: 0, 1, .. in the order they come.
@@ -18,15 +18,15 @@ class DocumentShares {
   void add(const MinedQuery& query);
   int64_t queries() const noexcept { return queries_; }
 
-  /// How well a document by itself tells gold from negative, without its query: the best any model can do that reads
-  /// candidates only.
+  /// How well a document by itself, without its query, tells positives from negatives: the best any model can do that
+  /// reads candidates only.
   DocumentPrior prior() const;
 
  private:
   friend class BalancedDraw;
   int64_t queries_ = 0;
   std::unordered_map<std::string, std::size_t> numbers_;
-  std::vector<double> gold_, negative_;  ///< [documents] shared among a query's gold, among its negatives
+  std::vector<double> positive_, negative_;  ///< [documents] shared among a query's positives, among its negatives
 };
 
 /// Mined lists as numbers: 4 bytes a negative beside the shares.
@@ -42,7 +42,7 @@ class ListTable {
   std::vector<std::size_t> begin_{0};  ///< [queries + 1]
 };
 
-/// Draws negatives so that a document is one about as often as it is gold; what is never gold is never drawn.
+/// Draws negatives so that a document is one about as often as it is a positive; what is never that is never drawn.
 /// Document d gets a weight w(d), and a query draws from its list in proportion to w. They are found by iterative
 /// proportional fitting (Deming and Stephan 1940): w(d) times what is wanted of d over what it gets, again and again.
 class BalancedDraw {
@@ -50,7 +50,7 @@ class BalancedDraw {
   /// cost: kRounds passes over the table's negatives.
   explicit BalancedDraw(const ListTable& table);
 
-  /// The query with at most `keep` of its negatives, and all its gold; without negatives where all weigh nothing.
+  /// The query with at most `keep` of its negatives, and all its positives; without negatives where all weigh nothing.
   MinedQuery draw(const MinedQuery& query, int64_t keep, RandomStream stream) const;
 
  private:

@@ -39,44 +39,45 @@ void FilterConfig::check(Problems& problems) const {
 namespace {
 
 double margin_score(const JudgedList& list, MarginFrom from) {
-  const auto [worst, best] = std::minmax_element(list.gold_scores.begin(), list.gold_scores.end());
-  return from == MarginFrom::kBestGold ? *best : *worst;
+  const auto [worst, best] = std::minmax_element(list.positive_scores.begin(), list.positive_scores.end());
+  return from == MarginFrom::kBestPositive ? *best : *worst;
 }
 
-/// Of the query and of its gold documents; 0, which is none, left out.
+/// Of the query and of its positives; 0, which is none, left out.
 std::unordered_set<int64_t> concepts_of(const JudgedList& list, const PoolFacts& facts) {
   std::unordered_set<int64_t> concepts = {list.concept_id};
-  for (const int64_t gold : list.gold) concepts.insert(facts.concept_of(gold));
+  for (const int64_t positive : list.positives) concepts.insert(facts.concept_of(positive));
   concepts.erase(0);
   return concepts;
 }
 
-bool duplicates_gold(int64_t row, const JudgedList& list, const FilterConfig& filters, const PoolFacts& facts) {
-  return std::any_of(list.gold.begin(), list.gold.end(), [&](int64_t gold) {
-    return facts.same_picture(row, gold, filters.duplicate_pictures, filters.dhash_bits);
+bool duplicates_positive(int64_t row, const JudgedList& list, const FilterConfig& filters, const PoolFacts& facts) {
+  return std::any_of(list.positives.begin(), list.positives.end(), [&](int64_t positive) {
+    return facts.same_picture(row, positive, filters.duplicate_pictures, filters.dhash_bits);
   });
 }
 
 }  // namespace
 
 std::vector<FilterVerdict> judge(const JudgedList& list, const FilterConfig& filters, const PoolFacts& facts) {
-  TRIREME_ASSERT(
-      list.rows.size() == list.scores.size() && list.gold.size() == list.gold_scores.size() && !list.gold.empty(),
-      "{} rows, {} scores, {} gold, {} scores", list.rows.size(), list.scores.size(), list.gold.size(),
-      list.gold_scores.size());
-  const double gold_score = margin_score(list, filters.margin_from);
-  const std::unordered_set<int64_t> gold(list.gold.begin(), list.gold.end());
+  TRIREME_ASSERT(list.rows.size() == list.scores.size() && list.positives.size() == list.positive_scores.size() &&
+                     !list.positives.empty(),
+                 "{} rows, {} scores, {} gold, {} scores", list.rows.size(), list.scores.size(), list.positives.size(),
+                 list.positive_scores.size());
+  const double positive_score = margin_score(list, filters.margin_from);
+  const std::unordered_set<int64_t> positives(list.positives.begin(), list.positives.end());
   const std::unordered_set<int64_t> known(list.known_positives.begin(), list.known_positives.end());
   const auto concepts = filters.same_concept ? concepts_of(list, facts) : std::unordered_set<int64_t>{};
   const auto verdict_of = [&](std::size_t i) {
     const int64_t row = list.rows[i], rank = static_cast<int64_t>(i) + 1;
     const double score = list.scores[i];
-    if (gold.contains(row)) return FilterVerdict::kGold;
+    if (positives.contains(row)) return FilterVerdict::kPositive;
     if (rank <= filters.skip_ranks || rank > filters.last_rank.value_or(rank)) return FilterVerdict::kRankWindow;
-    if (filters.absolute_margin && score > gold_score - *filters.absolute_margin) return FilterVerdict::kAbsoluteMargin;
-    if (filters.relative_margin && score > gold_score - (1 - *filters.relative_margin) * std::abs(gold_score))
+    if (filters.absolute_margin && score > positive_score - *filters.absolute_margin)
+      return FilterVerdict::kAbsoluteMargin;
+    if (filters.relative_margin && score > positive_score - (1 - *filters.relative_margin) * std::abs(positive_score))
       return FilterVerdict::kRelativeMargin;
-    if (filters.duplicate_pictures != PictureComparison::kNone && duplicates_gold(row, list, filters, facts))
+    if (filters.duplicate_pictures != PictureComparison::kNone && duplicates_positive(row, list, filters, facts))
       return FilterVerdict::kNearDuplicate;
     if (known.contains(row) || (filters.same_concept && concepts.contains(facts.concept_of(row))))
       return FilterVerdict::kKnownPositive;
@@ -91,7 +92,7 @@ std::vector<FilterVerdict> judge(const JudgedList& list, const FilterConfig& fil
 void count(FilterVerdict verdict, MiningCounts& counts) {
   switch (verdict) {
     case FilterVerdict::kKept:
-    case FilterVerdict::kGold:
+    case FilterVerdict::kPositive:
       return;
     case FilterVerdict::kRankWindow:
       ++counts.rank_window;

@@ -17,11 +17,11 @@ namespace trireme {
 
 class FieldList;
 
-/// Which of several gold documents the margins are measured from.
-enum class MarginFrom { kBestGold, kWorstGold };
+/// Which of several positives the margins are measured from.
+enum class MarginFrom { kBestPositive, kWorstPositive };
 constexpr auto choice_names(MarginFrom) {
   return std::to_array<std::pair<MarginFrom, std::string_view>>(
-      {{MarginFrom::kBestGold, "best_gold"}, {MarginFrom::kWorstGold, "worst_gold"}});
+      {{MarginFrom::kBestPositive, "best_gold"}, {MarginFrom::kWorstPositive, "worst_gold"}});
 }
 
 /// What becomes of a query whose list the filters empty.
@@ -38,7 +38,7 @@ struct FilterConfig {
   int64_t skip_ranks = 0;
   std::optional<int64_t> last_rank;
   std::optional<double> absolute_margin, relative_margin;
-  MarginFrom margin_from = MarginFrom::kBestGold;
+  MarginFrom margin_from = MarginFrom::kBestPositive;
   PictureComparison duplicate_pictures = PictureComparison::kNone;
   int64_t dhash_bits = 4;
   bool same_concept = false;
@@ -54,15 +54,15 @@ struct FilterConfig {
 struct JudgedList {
   std::span<const int64_t> rows;  ///< best first
   std::span<const float> scores;
-  std::span<const int64_t> gold;  ///< at least one, in any order
-  std::span<const float> gold_scores;
+  std::span<const int64_t> positives;  ///< at least one, in any order
+  std::span<const float> positive_scores;
   std::span<const int64_t> known_positives = {};
   int64_t concept_id = 0;  ///< 0 = none
 };
 
 enum class FilterVerdict : uint8_t {
   kKept,
-  kGold,  ///< whatever the filters say
+  kPositive,  ///< whatever the filters say
   kRankWindow,
   kAbsoluteMargin,
   kRelativeMargin,
@@ -71,10 +71,10 @@ enum class FilterVerdict : uint8_t {
 };
 
 /// Of each document of the list: kept, or the first filter, in the order of FilterVerdict, that drops it.
-/// facts: of the pool; with hashes of all pictures of the list and of its gold where the filters compare them.
+/// facts: of the pool; with hashes of all pictures of the list and of its positives where the filters compare them.
 std::vector<FilterVerdict> judge(const JudgedList& list, const FilterConfig& filters, const PoolFacts& facts);
 
-/// One more for the filter that drops a document; kKept and kGold count nothing.
+/// One more for the filter that drops a document; kKept and kPositive count nothing.
 void count(FilterVerdict verdict, MiningCounts& counts);
 
 }  // namespace trireme

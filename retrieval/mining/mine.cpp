@@ -238,7 +238,7 @@ class MiningJob {
       return rows;
     };
     MiningQuery query{
-        .id = line.qid, .where = where, .gold = rows_of(line.positives), .excluded = rows_of(line.excluded)};
+        .id = line.qid, .where = where, .positives = rows_of(line.positives), .excluded = rows_of(line.excluded)};
     if (known_positives_) {
       std::vector<std::string_view> dids;
       for (const JudgedDocument& judged : known_positives_->relevant(line.qid)) dids.push_back(judged.did);
@@ -279,7 +279,7 @@ class MiningJob {
   std::optional<MinedQuery> balanced(MinedQuery query, const BalancedDraw& balance, int64_t row) {
     MinedQuery drawn = balance.draw(query, *config_->filters.balance,
                                     random_stream(static_cast<uint64_t>(source_.seed), "mine.balance", row));
-    const bool is_empty = std::ranges::all_of(drawn.documents, &MinedDocument::gold);
+    const bool is_empty = std::ranges::all_of(drawn.documents, &MinedDocument::positive);
     if (is_empty) {
       TRIREME_CHECK(config_->filters.on_empty != OnEmpty::kFail, DataError, "mine",
                     "every list must hold a document that is gold for another query, to balance; got none for {}; "
@@ -298,8 +298,8 @@ class MiningJob {
 
   /// Rank 0: all blocks as one file, whose bytes do not tell how large they were.
   void join(const std::vector<std::vector<fs::path>>& groups) {
-    output_.counts.missing_gold = report_.plan.missing_gold;
-    output_.counts.goldless_dropped = report_.plan.goldless_dropped;
+    output_.counts.missing_positives = report_.plan.missing_positives;
+    output_.counts.queries_without_positives = report_.plan.queries_without_positives;
     HardNegativesWriter writer(config_->out);
     std::vector<MinedQuery> waiting;
     DocumentPrior sum{0, 0};
@@ -319,7 +319,7 @@ class MiningJob {
         if (!query) return;
         kept.add(*query);
         report_.documents += std::ssize(query->documents);
-        report_.gold_documents += std::ranges::count(query->documents, true, &MinedDocument::gold);
+        report_.positive_documents += std::ranges::count(query->documents, true, &MinedDocument::positive);
         waiting.push_back(std::move(*query));
         if (std::ssize(waiting) < kQueriesAtOnce) return;
         writer.write(waiting);

@@ -27,12 +27,12 @@ struct MineEvents {
 struct MineReport {
   MiningPlan plan;
   MiningCounts counts;
-  DocumentPrior prior;                         ///< of what is written
-  std::vector<DocumentPrior> group_priors;     ///< of each of the plan's groups
-  int64_t queries = 0;                         ///< in the file
-  int64_t documents = 0, gold_documents = 0;   ///< in its lists; how many of them are gold
-  int64_t records = 0, embedded_before = 0;    ///< queries and documents; found in OUT.work
-  int64_t blocks = 0, blocks_done_before = 0;  ///< of queries; found in OUT.work
+  DocumentPrior prior;                            ///< of what is written
+  std::vector<DocumentPrior> group_priors;        ///< of each of the plan's groups
+  int64_t queries = 0;                            ///< in the file
+  int64_t documents = 0, positive_documents = 0;  ///< in its lists; how many of them are positives
+  int64_t records = 0, embedded_before = 0;       ///< queries and documents; found in OUT.work
+  int64_t blocks = 0, blocks_done_before = 0;     ///< of queries; found in OUT.work
   double prepare_s = 0, embed_s = 0, mine_s = 0;
   std::vector<std::string> unused = {};  ///< of checkpoint and adapter, with the reason
 };

@@ -27,16 +27,17 @@ void hash_pictures(std::span<const MiningQuery> queries, const Neighbours& found
   if (filters.duplicate_pictures == PictureComparison::kNone) return;
   const auto* const rows = found.rows.const_data_ptr<int64_t>();
   std::vector<int64_t> compared(rows, rows + found.rows.numel());
-  for (const MiningQuery& query : queries) compared.insert(compared.end(), query.gold.begin(), query.gold.end());
+  for (const MiningQuery& query : queries)
+    compared.insert(compared.end(), query.positives.begin(), query.positives.end());
   facts.hash_pictures(std::move(compared), filters.duplicate_pictures, communicator);
 }
 
-/// Scores of every query's gold: as the search found them, else by the search's own arithmetic.
-std::vector<std::vector<float>> gold_scores(const torch::Tensor& vectors, std::span<const MiningQuery> queries,
-                                            const Neighbours& found, const VectorSource& pool) {
+/// Scores of every query's positives: as the search found them, else by the search's own arithmetic.
+std::vector<std::vector<float>> positive_scores(const torch::Tensor& vectors, std::span<const MiningQuery> queries,
+                                                const Neighbours& found, const VectorSource& pool) {
   struct Wanted {
     int64_t row;
-    std::size_t query, gold;
+    std::size_t query, positive;
   };
   std::vector<Wanted> wanted;
   std::vector<std::vector<float>> scores;
@@ -44,11 +45,11 @@ std::vector<std::vector<float>> gold_scores(const torch::Tensor& vectors, std::s
     const FoundList list = list_of(found, q);
     std::unordered_map<int64_t, float> score_of;
     for (std::size_t i = 0; i < list.rows.size(); ++i) score_of.emplace(list.rows[i], list.scores[i]);
-    scores.emplace_back(queries[q].gold.size());
-    for (std::size_t g = 0; g < queries[q].gold.size(); ++g) {
-      const auto listed = score_of.find(queries[q].gold[g]);
+    scores.emplace_back(queries[q].positives.size());
+    for (std::size_t g = 0; g < queries[q].positives.size(); ++g) {
+      const auto listed = score_of.find(queries[q].positives[g]);
       if (listed == score_of.end()) {
-        wanted.push_back({queries[q].gold[g], q, g});
+        wanted.push_back({queries[q].positives[g], q, g});
       } else {
         scores[q][g] = listed->second;
       }
@@ -56,7 +57,7 @@ std::vector<std::vector<float>> gold_scores(const torch::Tensor& vectors, std::s
   }
   // By row, so that each chunk of a pool's file is decoded once.
   std::sort(wanted.begin(), wanted.end(), [](const Wanted& a, const Wanted& b) {
-    return std::tie(a.row, a.query, a.gold) < std::tie(b.row, b.query, b.gold);
+    return std::tie(a.row, a.query, a.positive) < std::tie(b.row, b.query, b.positive);
   });
   const int64_t dim = vectors.size(1);
   torch::Tensor document;
@@ -70,34 +71,35 @@ std::vector<std::vector<float>> gold_scores(const torch::Tensor& vectors, std::s
 }
 
 bool has_negative(const MinedQuery& query) {
-  return std::any_of(query.documents.begin(), query.documents.end(), [](const MinedDocument& d) { return !d.gold; });
+  return std::any_of(query.documents.begin(), query.documents.end(),
+                     [](const MinedDocument& d) { return !d.positive; });
 }
 
-MinedQuery listed(const MiningQuery& query, const FoundList& list, std::span<const float> scores_of_gold,
+MinedQuery listed(const MiningQuery& query, const FoundList& list, std::span<const float> scores_of_positives,
                   std::span<const FilterVerdict> verdicts, const IdTable& ids) {
-  MinedQuery mined{.id = query.id, .documents = {}, .gold = {}};
-  const std::unordered_set<int64_t> is_gold(query.gold.begin(), query.gold.end());
+  MinedQuery mined{.id = query.id, .documents = {}, .positives = {}};
+  const std::unordered_set<int64_t> is_positive(query.positives.begin(), query.positives.end());
   for (std::size_t i = 0; i < list.rows.size(); ++i) {
-    const bool gold = is_gold.contains(list.rows[i]);
-    if (gold || verdicts.empty() || verdicts[i] == FilterVerdict::kKept)
-      mined.documents.push_back({std::string(ids[list.rows[i]]), list.scores[i], gold});
+    const bool positive = is_positive.contains(list.rows[i]);
+    if (positive || verdicts.empty() || verdicts[i] == FilterVerdict::kKept)
+      mined.documents.push_back({std::string(ids[list.rows[i]]), list.scores[i], positive});
   }
-  for (std::size_t g = 0; g < query.gold.size(); ++g)
-    mined.gold.push_back({std::string(ids[query.gold[g]]), scores_of_gold[g]});
+  for (std::size_t g = 0; g < query.positives.size(); ++g)
+    mined.positives.push_back({std::string(ids[query.positives[g]]), scores_of_positives[g]});
   return mined;
 }
 
 /// Adds one query's list, or what on_empty makes of it.
-void add(const MiningQuery& query, const FoundList& list, std::span<const float> scores_of_gold, const MiningPool& pool,
-         const FilterConfig& filters, MinedBlock& block) {
+void add(const MiningQuery& query, const FoundList& list, std::span<const float> scores_of_positives,
+         const MiningPool& pool, const FilterConfig& filters, MinedBlock& block) {
   const std::vector<FilterVerdict> verdicts = judge({.rows = list.rows,
                                                      .scores = list.scores,
-                                                     .gold = query.gold,
-                                                     .gold_scores = scores_of_gold,
+                                                     .positives = query.positives,
+                                                     .positive_scores = scores_of_positives,
                                                      .known_positives = query.known_positives,
                                                      .concept_id = query.concept_id},
                                                     filters, pool.facts);
-  MinedQuery mined = listed(query, list, scores_of_gold, verdicts, pool.ids);
+  MinedQuery mined = listed(query, list, scores_of_positives, verdicts, pool.ids);
   if (!has_negative(mined)) {
     switch (filters.on_empty) {
       case OnEmpty::kFail:
@@ -107,7 +109,7 @@ void add(const MiningQuery& query, const FoundList& list, std::span<const float>
                                     list.rows.size(), query.id));
       case OnEmpty::kKeepUnfiltered:
         ++block.counts.emptied_unfiltered;
-        block.queries.push_back(listed(query, list, scores_of_gold, {}, pool.ids));
+        block.queries.push_back(listed(query, list, scores_of_positives, {}, pool.ids));
         return;
       case OnEmpty::kDropQuery:
         ++block.counts.emptied_dropped;
@@ -137,7 +139,7 @@ MinedBlock mine_block(const torch::Tensor& vectors, std::span<const MiningQuery>
 
   MinedBlock block;
   if (communicator.rank() != 0) return block;
-  const std::vector<std::vector<float>> scores = gold_scores(rows, queries, found, pool.vectors);
+  const std::vector<std::vector<float>> scores = positive_scores(rows, queries, found, pool.vectors);
   for (std::size_t q = 0; q < queries.size(); ++q) add(queries[q], list_of(found, q), scores[q], pool, filters, block);
   return block;
 }

@@ -17,9 +17,9 @@ namespace trireme {
 /// What a query brings along beside its vector. Rows are the pool's.
 struct MiningQuery {
   std::string id, where;                   ///< for messages: file and line
-  std::vector<int64_t> gold{};             ///< at least one
+  std::vector<int64_t> positives{};        ///< at least one
   std::vector<int64_t> excluded{};         ///< never among its neighbours: its own picture
-  std::vector<int64_t> known_positives{};  ///< dropped, though not gold
+  std::vector<int64_t> known_positives{};  ///< dropped, though not the query's own
   int64_t concept_id = 0;                  ///< 0 = none
 };
 
@@ -35,8 +35,8 @@ struct MinedBlock {
   MiningCounts counts;              ///< the same
 };
 
-/// The `depth` nearest documents of each query by exact search (retrieval/search/search.h), gold marked, filtered.
-/// Gold documents that are not among them are scored too, as the search would have.
+/// The `depth` nearest documents of each query by exact search (retrieval/search/search.h), positives marked, filtered.
+/// Positives that are not among them are scored too, as the search would have.
 /// vectors   [Q, D] as search() takes them, of `queries` in their order; the same on every rank.
 /// collective: every rank searches a share of the pool; rank 0 filters.
 /// memory    search()'s, and the lists. A block's, whatever the number of all queries.

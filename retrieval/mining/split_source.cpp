@@ -33,8 +33,8 @@ void MiningPlan::describe(FieldList& v) {
   v.field("parts", parts, "Of the pool.");
   v.field("groups", groups, "Of the queries.");
   v.field("repeated_queries", repeated_queries, "Lines of queries that came before.");
-  v.field("missing_gold", missing_gold, "Positives that the pool lacks.");
-  v.field("goldless_dropped", goldless_dropped, "Queries without any other.");
+  v.field("missing_gold", missing_positives, "Positives that the pool lacks.");
+  v.field("goldless_dropped", queries_without_positives, "Queries without any other.");
 }
 static_assert(field_count<MiningPlan>() == 5, "describe() must list every field");
 namespace {
@@ -146,8 +146,8 @@ class Splitter {
       plan.groups.push_back(std::move(planned));
     }
     plan.repeated_queries = repeated_queries_;
-    plan.missing_gold = missing_gold_;
-    plan.goldless_dropped = goldless_dropped_;
+    plan.missing_positives = missing_positives_;
+    plan.queries_without_positives = queries_without_positives_;
     return plan;
   }
 
@@ -182,11 +182,11 @@ class Splitter {
       if (row) {
         parts.insert(part_of(*row));
       } else {
-        ++missing_gold_;
+        ++missing_positives_;
       }
     }
     if (parts.empty()) {
-      ++goldless_dropped_;
+      ++queries_without_positives_;
       return;
     }
     Group& group = groups_[{query.dataset, query.task}];
@@ -214,7 +214,7 @@ class Splitter {
   std::vector<const PartKey*> parts_;     ///< of each document, a key of documents_
   std::map<GroupKey, Group> groups_;
   std::unordered_map<std::string, LineAt> first_;  ///< of each qid
-  int64_t repeated_queries_ = 0, missing_gold_ = 0, goldless_dropped_ = 0;
+  int64_t repeated_queries_ = 0, missing_positives_ = 0, queries_without_positives_ = 0;
 };
 
 }  // namespace

@@ -33,7 +33,7 @@ struct MiningPlan {
   std::vector<PoolPart> parts;
   std::vector<QueryGroup> groups;
   int64_t repeated_queries = 0;  ///< lines left out because their query came before
-  int64_t missing_gold = 0, goldless_dropped = 0;
+  int64_t missing_positives = 0, queries_without_positives = 0;
 
   void describe(FieldList& v);
 };
@@ -43,9 +43,9 @@ std::filesystem::path query_group_file(const std::filesystem::path& folder, cons
 
 /// Divides queries and pool into files below `folder`; equal inputs give equal bytes. One rank does it.
 /// memory: CandidatePool's, 8 bytes a document and about 100 bytes a query.
-/// throws DataError, with file and line: what parse_query() and CandidatePool refuse (a query without gold); a positive
-/// that the pool lacks, unless allowed; one qid for two queries; no query at all. ConfigError: depth beyond what a
-/// query of a group can be given.
+/// throws DataError, with file and line: what parse_query() and CandidatePool refuse (a query without positives); a
+/// positive that the pool lacks, unless allowed; one qid for two queries; no query at all. ConfigError: depth beyond
+/// what a query of a group can be given.
 MiningPlan split_source(const MineSourceConfig& source, int64_t depth, const std::filesystem::path& folder);
 
 }  // namespace trireme

@@ -60,7 +60,7 @@ struct SearchOptions {
   void describe(FieldList& v);
 };
 
-/// Corpus rows that a query must not be given (its own picture, its gold documents): [Q] lists, or none at all.
+/// Corpus rows that a query must not be given (its own picture, its positives): [Q] lists, or none at all.
 using ExcludedRows = std::vector<std::vector<int64_t>>;
 
 /// A query that may be given fewer than k rows has a shorter list: behind its end rows are -1, scores -infinity.

@@ -56,7 +56,7 @@ VERBS_OF_FILE = {
     "evaluation/eval_config": ("eval",), "data/sources/hard_negatives_file": (),
     "evaluation/run_eval": ("eval",), "evaluation/fit_fusion": ("eval",), "evaluation/references": ("eval",),
     "data/loader/": ("train",), "data/rerank/": ("train",), "data/sources/mbeir_source": ("train",),
-    "data/sources/text_pairs": ("train",), "data/sources/picture_views": ("train",), "data/sources/mined": ("train",),
+    "data/sources/text_pairs": ("train",), "data/sources/image_views": ("train",), "data/sources/mined": ("train",),
     "data/sources/source_config": ("train",), "models/trainable": ("train",), "models/random_init": ("train",),
     "data/preparation/": ("prepare",), "data/benchmark/": ("prepare",), "models/export/": ("export",),
     "retrieval/search/search_files": ("search",), "retrieval/search/hnsw": ("search",),

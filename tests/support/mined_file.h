@@ -11,7 +11,7 @@ namespace trireme::test {
 /// Documents found for a query, best first, and those that are right for it.
 struct MinedList {
   std::string query_id;
-  std::vector<std::string> documents, gold;
+  std::vector<std::string> documents, positives;
 };
 
 /// Writes a file of hard negatives as `trireme mine` does. Scores fall by 0.01 from 0.9 on.
@@ -19,15 +19,15 @@ inline void write_mined_file(const std::filesystem::path& path, const std::vecto
                              const std::string& model_sha256 = "of no retriever") {
   std::vector<MinedQuery> queries;
   for (const MinedList& list : lists) {
-    MinedQuery query{.id = list.query_id, .documents = {}, .gold = {}};
-    for (const std::string& id : list.gold) query.gold.push_back({.id = id, .score = 0.5F});
+    MinedQuery query{.id = list.query_id, .documents = {}, .positives = {}};
+    for (const std::string& id : list.positives) query.positives.push_back({.id = id, .score = 0.5F});
     float score = 0.9F;
     for (const std::string& id : list.documents) {
-      MinedDocument document{.id = id, .score = score, .gold = false};
-      for (GoldDocument& gold : query.gold) {
-        if (gold.id != id) continue;
-        document.gold = true;
-        gold.score = score;
+      MinedDocument document{.id = id, .score = score, .positive = false};
+      for (ScoredPositive& positive : query.positives) {
+        if (positive.id != id) continue;
+        document.positive = true;
+        positive.score = score;
       }
       query.documents.push_back(document);
       score -= 0.01F;

@@ -33,7 +33,7 @@ RerankRecords records_of(const nlohmann::json& request) {
   records.target = record_of(request["target"]);
   records.negative = record_of(request["negative"]);
   for (const auto& item : request["listed"]) records.listed.push_back(record_of(item));
-  records.gold_number = request["gold_number"];
+  records.target_number = request["gold_number"];
   records.where = "request";
   return records;
 }

@@ -11,7 +11,7 @@
 namespace trireme::test {
 
 /// Queries of texts and pictures with mined negatives, and a tokenizer that has the answers. Of each query's list the
-/// gold document is the third; the list goes on with the concepts that follow.
+/// positive is the third; the list goes on with the concepts that follow.
 class RerankSet {
  public:
   explicit RerankSet(int64_t concepts, int64_t queries_global) : benchmark_(concepts) {

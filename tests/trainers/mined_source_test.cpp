@@ -40,7 +40,7 @@ class MinedSource : public ::testing::Test {
   MinedSource() { write(golden_retriever(6272)); }
   void write(const EmbeddingsInfo& retriever, bool with_fingerprint = true) const {
     HardNegativesWriter writer(config_.file);
-    writer.write(std::vector{MinedQuery{.id = "q", .documents = {}, .gold = {{.id = "d"}}}});
+    writer.write(std::vector{MinedQuery{.id = "q", .documents = {}, .positives = {{.id = "d"}}}});
     HardNegativesInfo info;
     info.model = "a/retriever";
     info.model_sha256 = retriever.model_sha256;

@@ -66,8 +66,8 @@ TEST(Augment, GreyTakesAllColour) {
   }
 }
 
-TEST(Augment, ShiftMovesThePictureOverWhite) {
-  // A black picture: what is white afterwards is what the shift uncovered.
+TEST(Augment, ShiftMovesTheImageOverWhite) {
+  // A black image: what is white afterwards is what the shift uncovered.
   const RgbImage black{100, 100, std::vector<uint8_t>(30000, 0)};
   double most = 0;
   for (int64_t i = 0; i < 40; ++i) {

@@ -75,8 +75,8 @@ TEST(DecodeImage, RefusesByNameWhatIsNoUsableImage) {
   const std::string jpeg = golden_bytes("files/4_2_0.jpg"), png = golden_bytes("files/RGBA_8_bit.png"),
                     webp = golden_bytes("files/lossy.webp");
   std::string damaged_png = png, damaged_jpeg = jpeg;
-  damaged_png[png.size() - 14] ^= 1;  // the picture's checksum, before the 12 bytes of the last chunk
-  damaged_jpeg.replace(jpeg.size() - 100, 2, "\xff\xd9");  // an end marker within the picture
+  damaged_png[png.size() - 14] ^= 1;  // the image's checksum, before the 12 bytes of the last chunk
+  damaged_jpeg.replace(jpeg.size() - 100, 2, "\xff\xd9");  // an end marker within the image
   const Refusal refusals[] = {
       {"no bytes", "", "got 0 bytes"},
       {"a page", golden_bytes("hostile/page.html"), "JPEG, PNG or WebP; got 33 bytes that begin with 3c 21 64 6f"},

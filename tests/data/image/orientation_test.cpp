@@ -8,7 +8,7 @@ namespace trireme {
 namespace {
 
 /// One row of `width` pixels after another; each letter is a pixel whose three samples are that letter.
-RgbImage picture(int64_t height, int64_t width, std::string_view letters) {
+RgbImage image(int64_t height, int64_t width, std::string_view letters) {
   RgbImage image{height, width, {}};
   for (const char letter : letters) image.pixels.insert(image.pixels.end(), 3, static_cast<uint8_t>(letter));
   return image;
@@ -25,14 +25,14 @@ std::string letters_of(const RgbImage& image) {
 TEST(ApplyOrientation, TurnsAsExifDefines) {
   const std::string upright[] = {"abcdef", "cbafed", "fedcba", "defabc", "adbecf", "daebfc", "fcebda", "cfbead"};
   for (int orientation = 1; orientation <= 8; ++orientation) {
-    const RgbImage image = apply_orientation(picture(2, 3, "abcdef"), orientation);
-    EXPECT_EQ(letters_of(image), upright[orientation - 1]) << orientation;
-    EXPECT_EQ(image.height, orientation >= 5 ? 3 : 2) << orientation;
-    EXPECT_EQ(image.width, orientation >= 5 ? 2 : 3) << orientation;
+    const RgbImage turned = apply_orientation(image(2, 3, "abcdef"), orientation);
+    EXPECT_EQ(letters_of(turned), upright[orientation - 1]) << orientation;
+    EXPECT_EQ(turned.height, orientation >= 5 ? 3 : 2) << orientation;
+    EXPECT_EQ(turned.width, orientation >= 5 ? 2 : 3) << orientation;
   }
 }
 
-TEST(ApplyOrientation, OfAnInverseTurnGivesTheStoredPictureBack) {
+TEST(ApplyOrientation, OfAnInverseTurnGivesTheStoredImageBack) {
   RgbImage stored{45, 70, std::vector<uint8_t>(45 * 70 * 3)};
   for (std::size_t i = 0; i < stored.pixels.size(); ++i) stored.pixels[i] = static_cast<uint8_t>(i * 7 + i / 256);
   const int inverse[] = {1, 2, 3, 4, 5, 8, 7, 6};

@@ -48,7 +48,7 @@ TEST(SmartResize, RefusesALineByItsSides) {
   EXPECT_THROW(smart_resize({0, 5}, {}, "test"), DataError);
 }
 
-RgbImage random_picture(int64_t height, int64_t width) {
+RgbImage random_image(int64_t height, int64_t width) {
   std::mt19937 random(13);
   RgbImage image{height, width, std::vector<uint8_t>(static_cast<std::size_t>(height * width * 3))};
   for (uint8_t& sample : image.pixels) sample = static_cast<uint8_t>(random());
@@ -62,7 +62,7 @@ TEST(PreprocessImage, PutsEachPixelWhereTheModelLooksForIt) {
   config.merge_size = 3;
   config.temporal_patch_size = 2;
   config.min_pixels = 1;
-  const RgbImage image = random_picture(24, 36);  // fits: no resize
+  const RgbImage image = random_image(24, 36);  // fits: no resize
   const ImagePatches patches = preprocess_image(image, config, "test");
   ASSERT_EQ(patches.grid_h, 6);
   ASSERT_EQ(patches.grid_w, 9);
@@ -86,7 +86,7 @@ TEST(PreprocessImage, PutsEachPixelWhereTheModelLooksForIt) {
 
 TEST(PreprocessImage, NamesTheRecordWhenItRefuses) {
   const std::string message =
-      message_of<DataError>([] { preprocess_image(random_picture(2, 500), {}, "record 5, strip.png"); });
+      message_of<DataError>([] { preprocess_image(random_image(2, 500), {}, "record 5, strip.png"); });
   EXPECT_THAT(message, HasSubstr("[record 5, strip.png]"));
 }
 

@@ -11,8 +11,8 @@
 namespace trireme {
 namespace {
 
-/// The same picture as formula_picture() in tests/golden/image/make.py.
-RgbImage formula_picture(int64_t height, int64_t width) {
+/// The same image as formula_picture() in tests/golden/image/make.py.
+RgbImage formula_image(int64_t height, int64_t width) {
   RgbImage image{height, width, {}};
   for (uint32_t y = 0; y < height; ++y) {
     for (uint32_t x = 0; x < width; ++x) {
@@ -24,7 +24,7 @@ RgbImage formula_picture(int64_t height, int64_t width) {
   return image;
 }
 
-RgbImage random_picture(int64_t height, int64_t width, std::mt19937& random) {
+RgbImage random_image(int64_t height, int64_t width, std::mt19937& random) {
   RgbImage image{height, width, std::vector<uint8_t>(static_cast<std::size_t>(height * width * 3))};
   for (uint8_t& sample : image.pixels) sample = static_cast<uint8_t>(random());
   return image;
@@ -34,7 +34,7 @@ TEST(ResizeBicubic, GivesPillowsPixelsInBothPassOrders) {
   const auto table = test::golden_table("resized.tsv");
   ASSERT_GE(table.size(), 50u);
   for (const auto& row : table) {
-    const RgbImage image = formula_picture(std::stol(row[0]), std::stol(row[1]));
+    const RgbImage image = formula_image(std::stol(row[0]), std::stol(row[1]));
     const int64_t height = std::stol(row[2]), width = std::stol(row[3]);
     const std::string sizes = row[0] + "x" + row[1] + " to " + row[2] + "x" + row[3];
     const auto hash = [&](PassOrder order) {
@@ -74,7 +74,7 @@ TEST(ResizeBicubic, OfOneRowIsKeysCubicWithinRounding) {
   std::mt19937 random(3);
   for (int round = 0; round < 60; ++round) {
     const int64_t width = 1 + random() % 90, to_width = 1 + random() % 90;
-    const RgbImage image = random_picture(1, width, random), resized = resize_bicubic(image, 1, to_width);
+    const RgbImage image = random_image(1, width, random), resized = resize_bicubic(image, 1, to_width);
     std::vector<double> line;
     for (int64_t x = 0; x < width; ++x) line.push_back(image.pixels[3 * x + 1]);
     const std::vector<double> exact = resized_line(line, to_width);
@@ -100,7 +100,7 @@ TEST(ResizeBicubic, LeavesAnEvenColourAsItIs) {
 
 TEST(ResizeBicubic, ToTheSameSizeIsACopy) {
   std::mt19937 random(7);
-  const RgbImage image = random_picture(13, 17, random);
+  const RgbImage image = random_image(13, 17, random);
   EXPECT_EQ(resize_bicubic(image, 13, 17).pixels, image.pixels);
 }
 
@@ -120,7 +120,7 @@ TEST(ResizeBicubic, OfOneSideIsTheTransposeOfTheOther) {
   std::mt19937 random(11);
   for (int round = 0; round < 200; ++round) {
     const int64_t height = 1 + random() % 70, width = 1 + random() % 70, to_width = 1 + random() % 140;
-    const RgbImage image = random_picture(height, width, random);
+    const RgbImage image = random_image(height, width, random);
     EXPECT_EQ(resize_bicubic(image, height, to_width).pixels,
               transposed(resize_bicubic(transposed(image), to_width, height)).pixels)
         << height << "x" << width << " to width " << to_width;

@@ -33,7 +33,7 @@ using Rows = std::map<int64_t, Row>;  ///< by global row
 
 bool equal(const PackedBatch& a, const PackedBatch& b) {
   if (!at::equal(a.tokens, b.tokens) || !at::equal(a.position_ids, b.position_ids)) return false;
-  if (a.grid.size(0) == 0 && b.grid.size(0) == 0) return true;  // a batch without any picture has [0, 0] patches
+  if (a.grid.size(0) == 0 && b.grid.size(0) == 0) return true;  // a batch without any image has [0, 0] patches
   return at::equal(a.grid, b.grid) && at::equal(a.patches, b.patches);
 }
 
@@ -132,7 +132,7 @@ TEST_F(PairBatchesTest, ThreadsAndQueuesChangeNothing) {
   }
 }
 
-TEST_F(PairBatchesTest, PicturesKeptInMemoryChangeNoBatch) {
+TEST_F(PairBatchesTest, ImagesKeptInMemoryChangeNoBatch) {
   config_.augment.rotate_degrees = 10;
   const auto decoded = load(4);
   config_.picture_cache_mib = 1;
@@ -192,7 +192,7 @@ TEST_F(PairBatchesTest, HardNegativesLieByTheirQueries) {
   }
 }
 
-TEST_F(PairBatchesTest, ViewsAreTwoPicturesOfOne) {
+TEST_F(PairBatchesTest, ViewsAreTwoImagesOfOne) {
   config_.sources = {SmallBenchmark::of_kind(SourceKind::kViews, "pool.jsonl")};
   config_.prompt = PromptForm::kBare;
   const auto batch = load(1)[0];
@@ -204,7 +204,7 @@ TEST_F(PairBatchesTest, ViewsAreTwoPicturesOfOne) {
 
 TEST_F(PairBatchesTest, ABadImageStopsAtItsStepWithItsId) {
   const auto good = load(7);
-  std::filesystem::resize_file(benchmark_.picture(5), 20);
+  std::filesystem::resize_file(benchmark_.image(5), 20);
   const TrainingSet set(config_);
   std::string first;
   for (int64_t threads : {1, 4}) {
@@ -224,8 +224,8 @@ TEST_F(PairBatchesTest, ABadImageStopsAtItsStepWithItsId) {
 
 TEST_F(PairBatchesTest, SkipReplacesAndListsTheSameForAnyRanksAndThreads) {
   const auto good = load(7);
-  std::filesystem::resize_file(benchmark_.picture(5), 20);
-  std::filesystem::remove(benchmark_.picture(9));
+  std::filesystem::resize_file(benchmark_.image(5), 20);
+  std::filesystem::remove(benchmark_.image(9));
   config_.on_error = OnDataError::kSkip;
   config_.loader_threads = 1;
   const auto one = load(7);
@@ -244,7 +244,7 @@ TEST_F(PairBatchesTest, SkipReplacesAndListsTheSameForAnyRanksAndThreads) {
     for (const auto& [number, row] : rows_of(one[step])) concepts.insert(row.concept_id);
     EXPECT_GE(concepts.size() + one[step].skipped.size(), 16u);
   }
-  EXPECT_GE(skipped, 4);  // six of the 120 pairs show one of the two pictures; 112 are drawn
+  EXPECT_GE(skipped, 4);  // six of the 120 pairs show one of the two images; 112 are drawn
   config_.loader_threads = 4;
   for (std::size_t step = 0; step < one.size(); ++step) {
     Rows two = rows_of(load(1, {0, 2}, static_cast<int64_t>(step))[0]);
@@ -269,7 +269,7 @@ TEST_F(PairBatchesTest, RefusesWhatDoesNotDivide) {
   EXPECT_THAT(message_of<ConfigError>([&] { load(1); }), HasSubstr("min_pixels"));
 }
 
-TEST_F(PairBatchesTest, ATextModelRefusesPictures) {
+TEST_F(PairBatchesTest, ATextModelRefusesImages) {
   model_.image_processor.reset();
   EXPECT_THAT(message_of<DataError>([&] { load(1); }), HasSubstr("text-only model"));
 }

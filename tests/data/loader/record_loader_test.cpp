@@ -22,13 +22,13 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 /// A 64 x 40 gradient.
-constexpr const char* kPicture = TRIREME_TEST_DIR "/golden/loader/picture.png";
+constexpr const char* kImage = TRIREME_TEST_DIR "/golden/loader/picture.png";
 
 class RecordLoaderTest : public ::testing::Test {
  protected:
   RecordLoaderTest() {
     std::filesystem::create_directories(folder_.path() / "images");
-    std::filesystem::copy(kPicture, folder_.path() / "images/a.png");
+    std::filesystem::copy(kImage, folder_.path() / "images/a.png");
     options_.image_root = folder_.path() / "images";
     options_.image_processor = ImageProcessorConfig{};
     options_.pack.image_token_id = pad_;

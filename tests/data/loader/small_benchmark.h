@@ -11,8 +11,8 @@
 
 namespace trireme::test {
 
-/// A benchmark in M-BEIR's format: each concept has a picture, a text of a length of its own, and a query of task 0
-/// (text -> picture), two of task 3 (picture -> text) and two of task 1 (text -> text, hard negatives listed).
+/// A benchmark in M-BEIR's format: each concept has an image, a text of a length of its own, and a query of task 0
+/// (text -> image), two of task 3 (image -> text) and two of task 1 (text -> text, hard negatives listed).
 class SmallBenchmark {
  public:
   explicit SmallBenchmark(int64_t concepts) {
@@ -25,7 +25,7 @@ class SmallBenchmark {
     std::string pool, queries, pairs;
     int64_t qid = 0;
     for (int64_t c = 0; c < concepts; ++c) {
-      std::filesystem::copy(TRIREME_TEST_DIR "/golden/loader/picture.png", picture(c));
+      std::filesystem::copy(TRIREME_TEST_DIR "/golden/loader/picture.png", image(c));
       const std::string words(static_cast<std::size_t>(1 + c * 7 % 40), static_cast<char>('a' + c % 26));
       pool += fmt::format(R"({{"did": "9:{}", "txt": "word {}", "modality": "text", "concept": "c{}"}})", c, words, c);
       pool +=
@@ -48,7 +48,7 @@ class SmallBenchmark {
   }
 
   const std::filesystem::path& path() const noexcept { return folder_.path(); }
-  std::filesystem::path picture(int64_t concept_number) const {
+  std::filesystem::path image(int64_t concept_number) const {
     return path() / "img" / fmt::format("{}.png", concept_number);
   }
 

@@ -59,7 +59,7 @@ TEST_F(EmbeddingPromptTest, CutsTheTextAndNeverWhatStandsAroundIt) {
             std::ssize(tokenizer_.encode(render_chat(embedding_turn(text, false)))));
 }
 
-TEST_F(EmbeddingPromptTest, BareIsPictureTextAndTheOpenTurn) {
+TEST_F(EmbeddingPromptTest, BareIsImageTextAndTheOpenTurn) {
   const auto bare = prompt(PromptForm::kBare, std::nullopt);
   EXPECT_EQ(decoded(bare.encode("pears", 2, "w")),
             "<|vision_start|><|image_pad|><|image_pad|><|vision_end|>pears<|im_end|>\n<|im_start|>assistant\n");
@@ -69,7 +69,7 @@ TEST_F(EmbeddingPromptTest, BareIsPictureTextAndTheOpenTurn) {
   EXPECT_THAT(message_of<ConfigError>([&] { bare.encode("", std::nullopt, "w"); }), HasSubstr("got neither"));
 }
 
-TEST_F(EmbeddingPromptTest, ChatIsAUserTurnOfPictureAndText) {
+TEST_F(EmbeddingPromptTest, ChatIsAUserTurnOfImageAndText) {
   const auto chat = prompt(PromptForm::kChat, std::nullopt);
   EXPECT_EQ(decoded(chat.encode("pears", 1, "w")),
             "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"

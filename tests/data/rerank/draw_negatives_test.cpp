@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 
 RandomStream stream(int64_t row) { return random_stream(7, "test.negatives", 0, row); }
 
-/// Ten documents, two of them gold.
+/// Ten documents, two of them positives.
 const std::vector<bool> kTen = {false, true, false, false, false, true, false, false, false, false};
 
 TEST(DrawNegatives, IsUniformOverNegativesNumbersAndPlaces) {
@@ -31,7 +31,7 @@ TEST(DrawNegatives, IsUniformOverNegativesNumbersAndPlaces) {
       const DrawnNegatives drawn = draw_negatives(kTen, config, stream(i), "q");
       ++pairs[drawn.pointwise];
       ++lengths[drawn.listwise.size()];
-      ++places[{drawn.listwise.size(), drawn.gold_number}];
+      ++places[{drawn.listwise.size(), drawn.target_number}];
       for (const std::size_t number : drawn.listwise) ++listed[number];
       EXPECT_EQ(std::set<std::size_t>(drawn.listwise.begin(), drawn.listwise.end()).size(), drawn.listwise.size());
     }
@@ -66,17 +66,17 @@ TEST(DrawNegatives, PairAndListAreDrawnApart) {
 
 TEST(DrawNegatives, ReleasedDrawsFromAllThatWasFoundWhereNegativesRunShort) {
   const std::vector<bool> one_negative = {true, false, true, true};
-  bool gold_in_list = false;
+  bool positive_in_list = false;
   for (int64_t i = 0; i < 200; ++i) {
     const DrawnNegatives drawn = draw_negatives(one_negative, {}, stream(i), "q");
     EXPECT_EQ(drawn.pointwise, 1u);
-    for (const std::size_t number : drawn.listwise) gold_in_list |= one_negative[number];
+    for (const std::size_t number : drawn.listwise) positive_in_list |= one_negative[number];
   }
-  EXPECT_TRUE(gold_in_list);
+  EXPECT_TRUE(positive_in_list);
   EXPECT_LT(draw_negatives({true, true}, {}, stream(0), "q").pointwise, 2u);
 }
 
-TEST(DrawNegatives, StrictShortensListsAndNeverTakesGold) {
+TEST(DrawNegatives, StrictShortensListsAndNeverTakesPositives) {
   RerankSamplesConfig config;
   config.short_of_negatives = ShortOfNegatives::kStrict;
   const std::vector<bool> two_negatives = {true, false, true, false};

@@ -39,15 +39,15 @@ Sequences sequences_of(const RerankBatch& batch) {
   return out;
 }
 
-/// A batch without any picture has [0, 0] patches.
-bool same_pictures(const PackedBatch& a, const PackedBatch& b) {
+/// A batch without any image has [0, 0] patches.
+bool same_images(const PackedBatch& a, const PackedBatch& b) {
   if (a.grid.size(0) == 0 && b.grid.size(0) == 0) return true;
   return at::equal(a.patches, b.patches) && at::equal(a.grid, b.grid);
 }
 
 bool equal(const RerankSequences& a, const RerankSequences& b) {
   return at::equal(a.packed.tokens, b.packed.tokens) && at::equal(a.packed.position_ids, b.packed.position_ids) &&
-         at::equal(a.packed.rows, b.packed.rows) && same_pictures(a.packed, b.packed) && at::equal(a.label, b.label) &&
+         at::equal(a.packed.rows, b.packed.rows) && same_images(a.packed, b.packed) && at::equal(a.label, b.label) &&
          at::equal(a.listwise, b.listwise) && at::equal(a.decision, b.decision) && at::equal(a.options, b.options);
 }
 
@@ -90,12 +90,12 @@ TEST_F(RerankBatchesTest, AQueryBecomesAYesANoAndAList) {
       continue;
     }
     EXPECT_EQ(labels, fmt::format("<|im_start|>assistant\nAns: ({})<|im_end|>\n", decided));
-    // Behind the question of each concept's letters, the gold candidate has the same letters.
+    // Behind the question of each concept's letters, the positive has the same letters.
     EXPECT_THAT(prompt, HasSubstr(fmt::format("({}) ", decided)));
   }
 }
 
-TEST_F(RerankBatchesTest, TheAnswerIsTheGoldCandidate) {
+TEST_F(RerankBatchesTest, TheAnswerIsThePositiveCandidate) {
   set_.config.sources[0].tasks = {1};
   std::map<std::string, int64_t> answers;
   for (const RerankBatch& batch : set_.load(2)) {
@@ -103,16 +103,16 @@ TEST_F(RerankBatchesTest, TheAnswerIsTheGoldCandidate) {
       const std::string prompt = text(sequence.sequences.packed.tokens);
       const auto concept_number = std::stoll(sequence.query_id.substr(2)) / RerankSet::kQueriesPerConcept;
       const char letter = static_cast<char>('a' + concept_number);
-      const std::string gold =
+      const std::string positive =
           fmt::format("Word {}", std::string(static_cast<std::size_t>(1 + concept_number * 7 % 40), letter));
       const std::string decided = text(sequence.sequences.label.index_select(0, sequence.sequences.decision));
       ++answers[decided];
       if (number % kSamples == 2) {
-        EXPECT_THAT(prompt, HasSubstr(fmt::format("({}) {}.", decided, gold)));
+        EXPECT_THAT(prompt, HasSubstr(fmt::format("({}) {}.", decided, positive)));
       } else if (decided == "Yes") {
-        EXPECT_THAT(prompt, HasSubstr("Candidate:" + gold + "."));
+        EXPECT_THAT(prompt, HasSubstr("Candidate:" + positive + "."));
       } else {
-        EXPECT_THAT(prompt, ::testing::Not(HasSubstr("Candidate:" + gold + ".")));
+        EXPECT_THAT(prompt, ::testing::Not(HasSubstr("Candidate:" + positive + ".")));
       }
     }
   }
@@ -162,7 +162,7 @@ TEST_F(RerankBatchesTest, DrawsAnewInEachEpoch) {
   EXPECT_LT(same, std::ssize(lists) / 4);
 }
 
-TEST_F(RerankBatchesTest, SharedPicturesAreEachSequencesOwn) {
+TEST_F(RerankBatchesTest, SharedImagesAreEachSequencesOwn) {
   set_.config.augment.rotate_degrees = 10;
   const auto own = set_.load(3);
   set_.samples.share_images = true;
@@ -215,7 +215,7 @@ TEST_F(RerankBatchesTest, RefusesNegativesOfAnotherPool) {
 }
 
 TEST_F(RerankBatchesTest, SkipsAQueryThatCannotBeRead) {
-  std::filesystem::resize_file(set_.benchmark().picture(5), 20);
+  std::filesystem::resize_file(set_.benchmark().image(5), 20);
   EXPECT_THAT(message_of<DataError>([&] { set_.load(5); }), HasSubstr("img/5.png"));
   set_.config.on_error = OnDataError::kSkip;
   std::vector<std::string> skipped;

@@ -39,22 +39,22 @@ HardNegativesInfo info() {
           .fingerprint = Fingerprint::from_json("{\"tokenizer\":\"ee\"}", "info")};
 }
 
-/// Query q has q % 5 documents, the second of which is gold where there is one, and a gold document that was not found.
+/// Query q has q % 5 documents, the second of which is a positive where there is one, and one that was not found.
 std::vector<MinedQuery> some_queries(int64_t count) {
   std::vector<MinedQuery> queries;
   for (int64_t q = 0; q < count; ++q) {
-    MinedQuery query{.id = fmt::format("q:{}", q), .documents = {}, .gold = {}};
+    MinedQuery query{.id = fmt::format("q:{}", q), .documents = {}, .positives = {}};
     for (int64_t i = 0; i < q % 5; ++i) {
       query.documents.push_back({fmt::format("d:{}", 7 * q + i), 1.0F / static_cast<float>(q + i + 1), i == 1});
-      if (i == 1) query.gold.push_back({query.documents.back().id, query.documents.back().score});
+      if (i == 1) query.positives.push_back({query.documents.back().id, query.documents.back().score});
     }
-    query.gold.push_back({fmt::format("gold of {}", q), -0.25F});
+    query.positives.push_back({fmt::format("gold of {}", q), -0.25F});
     queries.push_back(std::move(query));
   }
   return queries;
 }
 
-TEST(HardNegativesFile, RoundTripKeepsListsGoldAndInfo) {
+TEST(HardNegativesFile, RoundTripKeepsListsPositivesAndInfo) {
   const TempFolder folder;
   const std::vector<MinedQuery> queries = some_queries(5000);
   HardNegativesWriter writer(folder.path() / "h.h5");
@@ -123,10 +123,10 @@ TEST(HardNegativesWriter, LeavesTheOldFileUnlessCommitted) {
 
 /// A file of two queries, each dataset of which a case may change.
 struct Contents {
-  std::vector<std::string> query_ids{"a", "b"}, doc_ids{"x", "y", "x"}, gold_ids{"y", "z"};
-  std::vector<int64_t> doc_offsets{0, 2, 3}, gold_offsets{0, 1, 2};
-  std::vector<float> scores{0.5F, 0.25F, 0.5F}, gold_scores{0.25F, 0.0F};
-  std::vector<int32_t> gold{0, 1, 0};
+  std::vector<std::string> query_ids{"a", "b"}, doc_ids{"x", "y", "x"}, positive_ids{"y", "z"};
+  std::vector<int64_t> doc_offsets{0, 2, 3}, positive_offsets{0, 1, 2};
+  std::vector<float> scores{0.5F, 0.25F, 0.5F}, positive_scores{0.25F, 0.0F};
+  std::vector<int32_t> positive{0, 1, 0};
   std::string format = "hard_negatives";
 
   std::filesystem::path write(const TempFolder& folder) const {
@@ -143,12 +143,12 @@ struct Contents {
     };
     strings("query_id", query_ids);
     strings("doc_id", doc_ids);
-    strings("gold_id", gold_ids);
+    strings("gold_id", positive_ids);
     numbers("doc_offset", doc_offsets);
-    numbers("gold_offset", gold_offsets);
+    numbers("gold_offset", positive_offsets);
     numbers("score", scores);
-    numbers("gold_score", gold_scores);
-    numbers("gold", gold);
+    numbers("gold_score", positive_scores);
+    numbers("gold", positive);
     file.set_format({format, 1, ""});
     for (const char* name :
          {"model", "model_sha256", "adapter_sha256", "rope_mode", "corpus", "corpus_sha256", "filters"})
@@ -183,13 +183,13 @@ TEST(HardNegativesFile, RefusesWhatContradictsItself) {
   EXPECT_THAT(refusal([](Contents& c) { c.query_ids[1] = "a"; }), HasSubstr("two for \"a\""));
   EXPECT_THAT(refusal([](Contents& c) { c.doc_offsets = {0, 2}; }), HasSubstr("/doc_offset must be [3] int64"));
   EXPECT_THAT(refusal([](Contents& c) { c.doc_offsets = {0, 4, 3}; }), HasSubstr("/doc_offset must rise"));
-  EXPECT_THAT(refusal([](Contents& c) { c.gold_offsets = {0, 1, 1}; }), HasSubstr("/gold_offset must rise"));
+  EXPECT_THAT(refusal([](Contents& c) { c.positive_offsets = {0, 1, 1}; }), HasSubstr("/gold_offset must rise"));
   EXPECT_THAT(refusal([](Contents& c) { c.scores.pop_back(); }), HasSubstr("/score must be [3] float32"));
   EXPECT_THAT(refusal([](Contents& c) { c.scores[1] = 0.75F; }), HasSubstr("for query \"a\""));
-  EXPECT_THAT(refusal([](Contents& c) { c.gold_scores[1] = NAN; }), HasSubstr("for query \"b\""));
+  EXPECT_THAT(refusal([](Contents& c) { c.positive_scores[1] = NAN; }), HasSubstr("for query \"b\""));
   EXPECT_THAT(refusal([](Contents& c) { c.doc_ids[1] = "x"; }), HasSubstr("got \"x\" twice for query \"a\""));
-  EXPECT_THAT(refusal([](Contents& c) { c.gold[2] = 1; }), HasSubstr("document \"x\" of query \"b\""));
-  EXPECT_THAT(refusal([](Contents& c) { c.gold[1] = 0; }), HasSubstr("document \"y\" of query \"a\""));
+  EXPECT_THAT(refusal([](Contents& c) { c.positive[2] = 1; }), HasSubstr("document \"x\" of query \"b\""));
+  EXPECT_THAT(refusal([](Contents& c) { c.positive[1] = 0; }), HasSubstr("document \"y\" of query \"a\""));
 }
 
 TEST(HardNegativesFile, RefusesWhatIsMissingOrNoHdf5) {

@@ -5,7 +5,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "data/sources/candidate_pool.h"
-#include "data/sources/picture_views.h"
+#include "data/sources/image_views.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"
 
@@ -135,7 +135,7 @@ TEST_F(TextPairsTest, RefusesBrokenFiles) {
   EXPECT_THAT(refusal(SourceKind::kPairs, R"({"anchor": "", "positive": "y"})"), HasSubstr("must not be empty"));
 }
 
-TEST_F(TextPairsTest, ViewsPairEachPictureWithItself) {
+TEST_F(TextPairsTest, ViewsPairEachImageWithItself) {
   SourceConfig config;
   config.kind = SourceKind::kViews;
   config.files = {"pictures"};
@@ -146,7 +146,7 @@ TEST_F(TextPairsTest, ViewsPairEachPictureWithItself) {
                             R"({"did": "9:3", "txt": "only text"})"
                             "\n"
                             R"({"did": "9:4", "txt": "a cat", "img_path": "b.png"})");
-  const PictureViews source(folder_.path(), config);
+  const ImageViews source(folder_.path(), config);
   ASSERT_EQ(source.size(), 2);
   const TrainingPair pair = source.read(1, stream(), 0);
   EXPECT_EQ(pair.query.image, "b.png");
@@ -156,7 +156,7 @@ TEST_F(TextPairsTest, ViewsPairEachPictureWithItself) {
   EXPECT_EQ(source.read(0, stream(), 0).concept_id, document_id("dog"));
   EXPECT_THAT(message_of<DataError>([&] { source.read(0, stream(), 1); }), HasSubstr("hard_negatives"));
   folder_.write("pictures", R"({"id": "a", "txt": "x"})");
-  EXPECT_THAT(message_of<DataError>([&] { PictureViews(folder_.path(), config); }), HasSubstr("texts only"));
+  EXPECT_THAT(message_of<DataError>([&] { ImageViews(folder_.path(), config); }), HasSubstr("texts only"));
 }
 
 }  // namespace

@@ -24,73 +24,73 @@ using enum FilterVerdict;
 
 const std::filesystem::path kImages = std::filesystem::path(TRIREME_TEST_DIR) / "golden/embed/images";
 
-/// Rows 10..15 at falling scores; row 12 is gold with 0.6.
+/// Rows 10..15 at falling scores; row 12 is a positive with 0.6.
 struct Fixture {
-  std::vector<int64_t> rows{10, 11, 12, 13, 14, 15}, gold{12}, known{};
-  std::vector<float> scores{0.9F, 0.75F, 0.6F, 0.58F, 0.5F, -0.1F}, gold_scores{0.6F};
+  std::vector<int64_t> rows{10, 11, 12, 13, 14, 15}, positives{12}, known{};
+  std::vector<float> scores{0.9F, 0.75F, 0.6F, 0.58F, 0.5F, -0.1F}, positive_scores{0.6F};
 
   std::vector<FilterVerdict> judged(const FilterConfig& filters, const PoolFacts& facts = {},
                                     int64_t concept_id = 0) const {
-    return judge({rows, scores, gold, gold_scores, known, concept_id}, filters, facts);
+    return judge({rows, scores, positives, positive_scores, known, concept_id}, filters, facts);
   }
 };
 
 TEST(Filters, DropNothingUnlessAskedFor) {
-  EXPECT_THAT(Fixture{}.judged({}), ElementsAre(kKept, kKept, kGold, kKept, kKept, kKept));
+  EXPECT_THAT(Fixture{}.judged({}), ElementsAre(kKept, kKept, kPositive, kKept, kKept, kKept));
 }
 
-TEST(Filters, RankWindowCountsGoldAsARank) {
+TEST(Filters, RankWindowCountsPositivesAsRanks) {
   FilterConfig filters;
   filters.skip_ranks = 1;
   filters.last_rank = 4;
-  EXPECT_THAT(Fixture{}.judged(filters), ElementsAre(kRankWindow, kKept, kGold, kKept, kRankWindow, kRankWindow));
+  EXPECT_THAT(Fixture{}.judged(filters), ElementsAre(kRankWindow, kKept, kPositive, kKept, kRankWindow, kRankWindow));
 }
 
-TEST(Filters, AbsoluteMarginDropsWhatScoresAboveGoldLessTheMargin) {
+TEST(Filters, AbsoluteMarginDropsWhatScoresAboveThePositiveLessTheMargin) {
   FilterConfig filters;
   filters.absolute_margin = 0.0;
-  EXPECT_THAT(Fixture{}.judged(filters), ElementsAre(kAbsoluteMargin, kAbsoluteMargin, kGold, kKept, kKept, kKept));
+  EXPECT_THAT(Fixture{}.judged(filters), ElementsAre(kAbsoluteMargin, kAbsoluteMargin, kPositive, kKept, kKept, kKept));
   filters.absolute_margin = 0.05;
   EXPECT_THAT(Fixture{}.judged(filters),
-              ElementsAre(kAbsoluteMargin, kAbsoluteMargin, kGold, kAbsoluteMargin, kKept, kKept));
+              ElementsAre(kAbsoluteMargin, kAbsoluteMargin, kPositive, kAbsoluteMargin, kKept, kKept));
 }
 
-TEST(Filters, RelativeMarginIsAShareOfTheGoldScore) {
+TEST(Filters, RelativeMarginIsAShareOfThePositiveScore) {
   FilterConfig filters;
   filters.relative_margin = 0.95;  // 0.57
   EXPECT_THAT(Fixture{}.judged(filters),
-              ElementsAre(kRelativeMargin, kRelativeMargin, kGold, kRelativeMargin, kKept, kKept));
+              ElementsAre(kRelativeMargin, kRelativeMargin, kPositive, kRelativeMargin, kKept, kKept));
   filters.relative_margin = 1.0;
-  EXPECT_THAT(Fixture{}.judged(filters), ElementsAre(kRelativeMargin, kRelativeMargin, kGold, kKept, kKept, kKept));
+  EXPECT_THAT(Fixture{}.judged(filters), ElementsAre(kRelativeMargin, kRelativeMargin, kPositive, kKept, kKept, kKept));
 }
 
 TEST(Filters, RelativeMarginOfAGoldScoreBelowZeroIsBelowIt) {
   Fixture list;
   list.rows = {10, 11, 12};
   list.scores = {-0.2F, -0.22F, -0.25F};
-  list.gold = {99};
-  list.gold_scores = {-0.2F};
+  list.positives = {99};
+  list.positive_scores = {-0.2F};
   FilterConfig filters;
   filters.relative_margin = 0.8;  // -0.24
   EXPECT_THAT(list.judged(filters), ElementsAre(kRelativeMargin, kRelativeMargin, kKept));
 }
 
-TEST(Filters, MarginsAreMeasuredFromTheGoldThatIsAskedFor) {
+TEST(Filters, MarginsAreMeasuredFromThePositiveThatIsAskedFor) {
   Fixture list;
-  list.gold = {12, 15};
-  list.gold_scores = {0.6F, -0.1F};
+  list.positives = {12, 15};
+  list.positive_scores = {0.6F, -0.1F};
   FilterConfig filters;
   filters.absolute_margin = 0.0;
-  EXPECT_THAT(list.judged(filters), ElementsAre(kAbsoluteMargin, kAbsoluteMargin, kGold, kKept, kKept, kGold));
-  filters.margin_from = MarginFrom::kWorstGold;
+  EXPECT_THAT(list.judged(filters), ElementsAre(kAbsoluteMargin, kAbsoluteMargin, kPositive, kKept, kKept, kPositive));
+  filters.margin_from = MarginFrom::kWorstPositive;
   EXPECT_THAT(list.judged(filters),
-              ElementsAre(kAbsoluteMargin, kAbsoluteMargin, kGold, kAbsoluteMargin, kAbsoluteMargin, kGold));
+              ElementsAre(kAbsoluteMargin, kAbsoluteMargin, kPositive, kAbsoluteMargin, kAbsoluteMargin, kPositive));
 }
 
 TEST(Filters, KnownPositivesAreDropped) {
   Fixture list;
   list.known = {15, 12, 77};
-  EXPECT_THAT(list.judged({}), ElementsAre(kKept, kKept, kGold, kKept, kKept, kKnownPositive));
+  EXPECT_THAT(list.judged({}), ElementsAre(kKept, kKept, kPositive, kKept, kKept, kKnownPositive));
 }
 
 TEST(Filters, ADocumentCountsForTheFirstFilterThatDropsIt) {
@@ -148,17 +148,17 @@ TEST_F(PoolFactsTest, ConceptsAreReadOverAllFiles) {
   EXPECT_EQ(facts(PoolFacts::Concepts::kIgnored).concept_of(0), 0);
 }
 
-TEST_F(PoolFactsTest, SameConceptComparesWithTheQueryAndItsGold) {
+TEST_F(PoolFactsTest, SameConceptComparesWithTheQueryAndItsPositives) {
   Fixture list;
   list.rows = {3, 2, 1, 0};
   list.scores = {0.9F, 0.8F, 0.7F, 0.6F};
-  list.gold = {0};
-  list.gold_scores = {0.6F};
+  list.positives = {0};
+  list.positive_scores = {0.6F};
   FilterConfig filters;
   filters.same_concept = true;
-  EXPECT_THAT(list.judged(filters, facts()), ElementsAre(kKnownPositive, kKept, kKept, kGold));
+  EXPECT_THAT(list.judged(filters, facts()), ElementsAre(kKnownPositive, kKept, kKept, kPositive));
   EXPECT_THAT(list.judged(filters, facts(), document_id("bush")),
-              ElementsAre(kKnownPositive, kKnownPositive, kKept, kGold));
+              ElementsAre(kKnownPositive, kKnownPositive, kKept, kPositive));
 }
 
 TEST_F(PoolFactsTest, SamePicturesAreFoundByBytesAndByLook) {
@@ -180,18 +180,18 @@ TEST_F(PoolFactsTest, SamePicturesAreFoundByBytesAndByLook) {
   }
 }
 
-TEST_F(PoolFactsTest, DuplicatePicturesOfGoldAreDropped) {
+TEST_F(PoolFactsTest, DuplicatePicturesOfPositivesAreDropped) {
   SelfCommunicator self;
   PoolFacts hashed = facts();
   hashed.hash_pictures({0, 1, 2, 3}, PictureComparison::kSameBytes, self);
   Fixture list;
   list.rows = {3, 2, 1, 0};
   list.scores = {0.9F, 0.8F, 0.7F, 0.6F};
-  list.gold = {0};
-  list.gold_scores = {0.6F};
+  list.positives = {0};
+  list.positive_scores = {0.6F};
   FilterConfig filters;
   filters.duplicate_pictures = PictureComparison::kSameBytes;
-  EXPECT_THAT(list.judged(filters, hashed), ElementsAre(kKept, kNearDuplicate, kKept, kGold));
+  EXPECT_THAT(list.judged(filters, hashed), ElementsAre(kKept, kNearDuplicate, kKept, kPositive));
 }
 
 TEST_F(PoolFactsTest, AMissingPictureIsRefusedByName) {

@@ -21,7 +21,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-/// Vectors of queries and a pool, and who is gold.
+/// Vectors of queries and a pool, and which of it are positives.
 struct Problem {
   torch::Tensor queries, pool;
   std::vector<MiningQuery> facts;
@@ -34,8 +34,8 @@ struct Problem {
     for (int64_t row = 0; row < rows; ++row) ids.push_back(fmt::format("9:{}", row * 7919 % 100'003));
     for (int64_t q = 0; q < query_count; ++q) {
       MiningQuery query{.id = fmt::format("q{}", q), .where = fmt::format("queries.jsonl:{}", q + 1)};
-      query.gold.push_back(q % rows);
-      if ((q * 31 + 5) % rows != q % rows) query.gold.push_back((q * 31 + 5) % rows);
+      query.positives.push_back(q % rows);
+      if ((q * 31 + 5) % rows != q % rows) query.positives.push_back((q * 31 + 5) % rows);
       if (q % 3 == 0) query.excluded.push_back((q + 1) % rows);
       facts.push_back(std::move(query));
     }
@@ -60,8 +60,8 @@ struct Problem {
              double{pool.const_data_ptr<float>()[row * pool.size(1) + i]};
     return static_cast<float>(sum);
   }
-  bool is_gold(int64_t q, int64_t row) const {
-    return std::ranges::count(facts[static_cast<std::size_t>(q)].gold, row) > 0;
+  bool is_positive(int64_t q, int64_t row) const {
+    return std::ranges::count(facts[static_cast<std::size_t>(q)].positives, row) > 0;
   }
   /// The definition: every document scored and sorted, then the absolute margin.
   MinedQuery brute_force(int64_t q, int64_t depth, std::optional<double> absolute_margin) const {
@@ -71,15 +71,15 @@ struct Problem {
     std::erase_if(order, [&](int64_t row) { return std::ranges::count(query.excluded, row) > 0; });
     std::ranges::sort(order, [&](int64_t a, int64_t b) { return score(q, a) > score(q, b); });
     order.resize(static_cast<std::size_t>(depth));
-    MinedQuery mined{.id = query.id, .documents = {}, .gold = {}};
-    float best_gold = -1e30F;
-    for (const int64_t row : query.gold) {
-      mined.gold.push_back({ids[static_cast<std::size_t>(row)], score(q, row)});
-      best_gold = std::max(best_gold, mined.gold.back().score);
+    MinedQuery mined{.id = query.id, .documents = {}, .positives = {}};
+    float best_positive = -1e30F;
+    for (const int64_t row : query.positives) {
+      mined.positives.push_back({ids[static_cast<std::size_t>(row)], score(q, row)});
+      best_positive = std::max(best_positive, mined.positives.back().score);
     }
     for (const int64_t row : order)
-      if (is_gold(q, row) || !absolute_margin || score(q, row) <= double{best_gold} - *absolute_margin)
-        mined.documents.push_back({ids[static_cast<std::size_t>(row)], score(q, row), is_gold(q, row)});
+      if (is_positive(q, row) || !absolute_margin || score(q, row) <= double{best_positive} - *absolute_margin)
+        mined.documents.push_back({ids[static_cast<std::size_t>(row)], score(q, row), is_positive(q, row)});
     return mined;
   }
 };
@@ -88,13 +88,13 @@ void expect_near(const MinedQuery& mined, const MinedQuery& expected) {
   ASSERT_EQ(mined.documents.size(), expected.documents.size()) << mined.id;
   for (std::size_t i = 0; i < mined.documents.size(); ++i) {
     EXPECT_EQ(mined.documents[i].id, expected.documents[i].id);
-    EXPECT_EQ(mined.documents[i].gold, expected.documents[i].gold);
+    EXPECT_EQ(mined.documents[i].positive, expected.documents[i].positive);
     EXPECT_NEAR(mined.documents[i].score, expected.documents[i].score, 1e-5);
   }
-  ASSERT_EQ(mined.gold.size(), expected.gold.size());
-  for (std::size_t i = 0; i < mined.gold.size(); ++i) {
-    EXPECT_EQ(mined.gold[i].id, expected.gold[i].id);
-    EXPECT_NEAR(mined.gold[i].score, expected.gold[i].score, 1e-5);
+  ASSERT_EQ(mined.positives.size(), expected.positives.size());
+  for (std::size_t i = 0; i < mined.positives.size(); ++i) {
+    EXPECT_EQ(mined.positives[i].id, expected.positives[i].id);
+    EXPECT_NEAR(mined.positives[i].score, expected.positives[i].score, 1e-5);
   }
 }
 
@@ -117,7 +117,7 @@ TEST(MineBlock, WithAMarginEqualsABruteForceAndCountsWhatIsDropped) {
   for (int64_t q = 0; q < 40; ++q) {
     MinedQuery query = problem.brute_force(q, 60, 0.5);
     dropped += 60 - std::ssize(query.documents);
-    if (std::ranges::all_of(query.documents, &MinedDocument::gold)) {
+    if (std::ranges::all_of(query.documents, &MinedDocument::positive)) {
       ++emptied;
     } else {
       expected.push_back(std::move(query));
@@ -147,13 +147,13 @@ TEST(MineBlock, IsTheSameForEveryNumberOfRanksAndEveryBlockSize) {
       });
 }
 
-TEST(MineBlock, ScoresGoldBitForBitWhetherItIsFoundOrNot) {
+TEST(MineBlock, ScoresPositivesBitForBitWhetherTheyAreFoundOrNot) {
   const Problem problem(30, 90, 33, 4);
   FilterConfig filters;
-  filters.on_empty = OnEmpty::kKeepUnfiltered;  // one document may be gold
+  filters.on_empty = OnEmpty::kKeepUnfiltered;  // one document may be a positive
   const MinedBlock few = problem.mine_alone(1, filters), all = problem.mine_alone(89, filters);
   ASSERT_EQ(few.queries.size(), 30u);
-  for (std::size_t q = 0; q < few.queries.size(); ++q) EXPECT_EQ(few.queries[q].gold, all.queries[q].gold);
+  for (std::size_t q = 0; q < few.queries.size(); ++q) EXPECT_EQ(few.queries[q].positives, all.queries[q].positives);
 }
 
 TEST(MineBlock, TiesAreBrokenByIdWhateverTheRanks) {
@@ -178,15 +178,15 @@ TEST(MineBlock, NeverGivesAnExcludedDocument) {
         EXPECT_NE(document.id, problem.ids[static_cast<std::size_t>(row)]);
 }
 
-/// Two queries of which the second has nothing but better documents than its gold.
+/// Two queries of which the second has nothing but better documents than its positives.
 Problem with_an_emptied_list() {
   Problem problem(2, 4, 2, 7);
   problem.pool.zero_();
   for (int64_t row = 0; row < 4; ++row) problem.pool[row][0] = 0.1 * static_cast<double>(4 - row);
   problem.queries.zero_();
   problem.queries.select(1, 0).fill_(1);
-  problem.facts[0].gold.assign(1, 0);
-  problem.facts[1].gold.assign(1, 3);
+  problem.facts[0].positives.assign(1, 0);
+  problem.facts[1].positives.assign(1, 3);
   for (MiningQuery& query : problem.facts) query.excluded.clear();
   return problem;
 }

@@ -98,8 +98,8 @@ TEST_F(MineTest, ListsAreThoseOfABruteForceInEachTasksPartOfThePool) {
   for (int64_t q = 0; q < 12; ++q) {
     const MinedQuery mined = file.read(*file.find(fmt::format("9:{}", q)));
     EXPECT_EQ(ids_of(mined), brute_force(words, q, texts, "", 4));
-    ASSERT_EQ(mined.gold.size(), 1u);
-    EXPECT_EQ(mined.gold[0].id, fmt::format("9:{}", 100 + q));
+    ASSERT_EQ(mined.positives.size(), 1u);
+    EXPECT_EQ(mined.positives[0].id, fmt::format("9:{}", 100 + q));
   }
   for (int64_t q = 0; q < 3; ++q)
     EXPECT_EQ(ids_of(file.read(*file.find(fmt::format("9:{}", 50 + q)))),
@@ -186,13 +186,13 @@ TEST_F(MineTest, FiltersAreCountedAndWrittenDown) {
   EXPECT_EQ(file.info().counts, report.counts);
   EXPECT_GT(report.counts.rank_window, 0);
   EXPECT_GT(report.counts.near_duplicate, 0);
-  // The picture of 9:203 is that of 9:200, gold of the query 9:52.
+  // The picture of 9:203 is that of 9:200, positive of the query 9:52.
   const MinedQuery query = file.read(*file.find("9:52"));
-  EXPECT_EQ(query.gold[0].id, "9:200");
+  EXPECT_EQ(query.positives[0].id, "9:200");
   for (const MinedDocument& document : query.documents) EXPECT_NE(document.id, "9:203");
 }
 
-TEST_F(MineTest, BalancingLeavesWhatIsGoldElsewhere) {
+TEST_F(MineTest, BalancingLeavesWhatIsPositiveElsewhere) {
   const MineReport plain = mine();
   const MineReport report = mine({"filters.balance=2", "filters.on_empty=keep_unfiltered"});
   EXPECT_GT(report.counts.balance, 0);
@@ -202,9 +202,9 @@ TEST_F(MineTest, BalancingLeavesWhatIsGoldElsewhere) {
   EXPECT_EQ(file.info().counts, report.counts);
   for (int64_t q = 0; q < file.queries(); ++q) {
     const MinedQuery query = file.read(q);
-    // 9:112 and 9:113 are nobody's gold.
+    // 9:112 and 9:113 are nobody's positive.
     for (const MinedDocument& document : query.documents) EXPECT_THAT(document.id, Not(AnyOf("9:112", "9:113")));
-    EXPECT_LE(std::ranges::count(query.documents, false, &MinedDocument::gold), 2);
+    EXPECT_LE(std::ranges::count(query.documents, false, &MinedDocument::positive), 2);
   }
   const std::string one = bytes();
   mine({"filters.balance=2", "filters.on_empty=keep_unfiltered", "block_queries=3"});
@@ -214,7 +214,7 @@ TEST_F(MineTest, BalancingLeavesWhatIsGoldElsewhere) {
 TEST_F(MineTest, KnownPositivesOfQrelsAreNoNegatives) {
   mine();
   const MinedQuery before = HardNegativesFile::open(out("hard.h5")).read(0);
-  const auto negative = std::ranges::find(before.documents, false, &MinedDocument::gold);
+  const auto negative = std::ranges::find(before.documents, false, &MinedDocument::positive);
   toy_.write("more.txt", fmt::format("{} 0 {} 1 1\n", before.id, negative->id));
   const MineReport report = mine({"filters.known_positives=[more.txt]"});
   EXPECT_EQ(report.counts, (MiningCounts{.known_positive = 1}));

@@ -102,19 +102,19 @@ TEST_F(SplitSourceTest, RefusesTwoQueriesUnderOneName) {
               AllOf(HasSubstr("b.jsonl:1"), HasSubstr("\"9:1\""), HasSubstr("a.jsonl:2")));
 }
 
-TEST_F(SplitSourceTest, RefusesAQueryWithoutGold) {
+TEST_F(SplitSourceTest, RefusesAQueryWithoutPositives) {
   folder_.write("b.jsonl", query("9:3", 1, ""));
   EXPECT_THAT(message_of<DataError>([&] { split(); }), AllOf(HasSubstr("b.jsonl:1"), HasSubstr("pos_cand_list")));
 }
 
-TEST_F(SplitSourceTest, RefusesGoldThatThePoolLacksUnlessTold) {
+TEST_F(SplitSourceTest, RefusesPositivesThatThePoolLacksUnlessTold) {
   folder_.write("b.jsonl", query("9:3", 1, R"("9:11", "9:99")") + query("9:4", 1, R"("9:98")"));
   EXPECT_THAT(message_of<DataError>([&] { split(); }),
               AllOf(HasSubstr("b.jsonl:1"), HasSubstr("9:99"), HasSubstr("source.allow_missing_positives")));
   source_.allow_missing_positives = true;
   const MiningPlan plan = split();
-  EXPECT_EQ(plan.missing_gold, 2);
-  EXPECT_EQ(plan.goldless_dropped, 1);
+  EXPECT_EQ(plan.missing_positives, 2);
+  EXPECT_EQ(plan.queries_without_positives, 1);
   EXPECT_EQ(plan.groups.back().queries, 2);
 }
 

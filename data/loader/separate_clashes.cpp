@@ -1,4 +1,4 @@
-#include "data/loader/place_apart.h"
+#include "data/loader/separate_clashes.h"
 
 #include <algorithm>
 #include <map>
@@ -14,11 +14,11 @@ class Window {
  public:
   explicit Window(std::size_t batches) : batches_(batches) {}
 
-  bool fits(std::size_t batch, const Placing& item) const {
+  bool fits(std::size_t batch, const ClashItem& item) const {
     const auto& taken = batches_[batch].keys;
     return std::none_of(item.keys.begin(), item.keys.end(), [&](int64_t key) { return taken.contains(key); });
   }
-  void put(std::size_t batch, const Placing& item) {
+  void put(std::size_t batch, const ClashItem& item) {
     batches_[batch].items.push_back(&item);
     for (const int64_t key : item.keys) ++batches_[batch].keys[key];
   }
@@ -30,13 +30,13 @@ class Window {
   void take_room(std::size_t batch, int64_t kind) { --batches_[batch].room[kind]; }
 
   /// Puts `item` into some batch in the place of another of its kind that fits where there is room.
-  bool change_places(const Placing& item, std::size_t first) {
+  bool change_places(const ClashItem& item, std::size_t first) {
     for (std::size_t i = 0; i < batches_.size(); ++i) {
       const std::size_t open = (first + i) % batches_.size();
       if (!has_room(open, item.kind)) continue;
       for (std::size_t j = 1; j < batches_.size(); ++j) {
         const std::size_t full = (open + j) % batches_.size();
-        for (const Placing*& other : batches_[full].items) {
+        for (const ClashItem*& other : batches_[full].items) {
           if (other->kind != item.kind || !fits(open, *other) || !fits_instead(full, item, *other)) continue;
           release(full, *other);
           put(open, *other);
@@ -50,12 +50,12 @@ class Window {
     return false;
   }
 
-  std::vector<PlacedBatch> result() const {
-    std::vector<PlacedBatch> placed;
+  std::vector<SeparatedBatch> result() const {
+    std::vector<SeparatedBatch> placed;
     for (const Batch& batch : batches_) {
-      PlacedBatch& out = placed.emplace_back();
+      SeparatedBatch& out = placed.emplace_back();
       std::unordered_set<int64_t> taken;
-      for (const Placing* item : batch.items) {
+      for (const ClashItem* item : batch.items) {
         out.items.push_back(item->item);
         out.clashes +=
             std::any_of(item->keys.begin(), item->keys.end(), [&](int64_t key) { return taken.contains(key); });
@@ -67,13 +67,13 @@ class Window {
 
  private:
   struct Batch {
-    std::vector<const Placing*> items;
+    std::vector<const ClashItem*> items;
     std::unordered_map<int64_t, int64_t> keys;
     std::map<int64_t, int64_t> room;  ///< by kind
   };
 
   /// Whether `item` clashes with nothing in the batch once `other` has left it.
-  bool fits_instead(std::size_t batch, const Placing& item, const Placing& other) const {
+  bool fits_instead(std::size_t batch, const ClashItem& item, const ClashItem& other) const {
     const auto& taken = batches_[batch].keys;
     std::unordered_map<int64_t, int64_t> freed;
     for (const int64_t key : other.keys) ++freed[key];
@@ -84,7 +84,7 @@ class Window {
       return goes != freed.end() && goes->second == found->second;
     });
   }
-  void release(std::size_t batch, const Placing& item) {
+  void release(std::size_t batch, const ClashItem& item) {
     auto& keys = batches_[batch].keys;
     for (const int64_t key : item.keys) {
       const auto found = keys.find(key);
@@ -97,15 +97,15 @@ class Window {
 
 }  // namespace
 
-std::vector<PlacedBatch> place_apart(const std::vector<std::vector<Placing>>& window) {
+std::vector<SeparatedBatch> separate_clashes(const std::vector<std::vector<ClashItem>>& window) {
   struct Homeless {
-    const Placing* item;
+    const ClashItem* item;
     std::size_t home;
   };
   Window batches(window.size());
   std::vector<Homeless> homeless;
   for (std::size_t batch = 0; batch < window.size(); ++batch) {
-    for (const Placing& item : window[batch]) {
+    for (const ClashItem& item : window[batch]) {
       if (batches.fits(batch, item)) {
         batches.put(batch, item);
       } else {

@@ -6,13 +6,13 @@
 namespace trireme {
 
 /// A pair on its way into a batch.
-struct Placing {
+struct ClashItem {
   int64_t item = 0;           ///< the caller's number
   int64_t kind = 0;           ///< only batches that had this kind to begin with get it, and as many of it as before
   std::vector<int64_t> keys;  ///< no two items of a batch may share one
 };
 
-struct PlacedBatch {
+struct SeparatedBatch {
   std::vector<int64_t> items;
   int64_t clashes = 0;  ///< items that share a key with one before them in the batch: there was no way round
 };
@@ -21,6 +21,6 @@ struct PlacedBatch {
 /// else goes to the next batch with room for its kind, else changes places with an item elsewhere. A pure function;
 /// every item ends up in one batch, and every batch is as large as before.
 /// cost: O(keys) where little clashes; at worst the square of the window's items.
-std::vector<PlacedBatch> place_apart(const std::vector<std::vector<Placing>>& window);
+std::vector<SeparatedBatch> separate_clashes(const std::vector<std::vector<ClashItem>>& window);
 
 }  // namespace trireme

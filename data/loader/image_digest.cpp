@@ -1,4 +1,4 @@
-#include "data/loader/picture_digest.h"
+#include "data/loader/image_digest.h"
 
 #include <charconv>
 
@@ -8,7 +8,7 @@
 
 namespace trireme {
 
-void PictureDigest::add(int64_t row, std::span<const std::byte> bytes) {
+void ImageDigest::add(int64_t row, std::span<const std::byte> bytes) {
   constexpr std::size_t kLaneDigits = 16;
   const std::string text = fmt::format("{} {}", row, sha256_hex(bytes));
   const std::string hex = sha256_hex(std::as_bytes(std::span(text)));
@@ -20,12 +20,12 @@ void PictureDigest::add(int64_t row, std::span<const std::byte> bytes) {
   }
 }
 
-PictureDigest& PictureDigest::operator+=(const PictureDigest& other) {
+ImageDigest& ImageDigest::operator+=(const ImageDigest& other) {
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane) lanes_[lane] += other.lanes_[lane];
   return *this;
 }
 
-std::string PictureDigest::text() const {
+std::string ImageDigest::text() const {
   if (lanes_ == Lanes{}) return "none";
   return fmt::format("{:016x}{:016x}{:016x}{:016x}", lanes_[0], lanes_[1], lanes_[2], lanes_[3]);
 }
