@@ -29,7 +29,7 @@ if(TRIREME_MOLD)
   target_link_options(trireme_settings INTERFACE -fuse-ld=mold)
 endif()
 
-# -O2, and -O3 for the modules with HOT_LOOPS; what only parses options, prints and checks takes -O1 in a release build.
+# -O2; -O3 for modules with HOT_LOOPS; -O1 for what only reads options, checks, prints and calls others (COLD).
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(TRIREME_HOT_LOOPS "$<$<CONFIG:Release>:-O3>")
 set(TRIREME_COLD_CODE "$<$<CONFIG:Release>:-O1>")
@@ -42,14 +42,15 @@ target_precompile_headers(trireme_pch PRIVATE "${PROJECT_SOURCE_DIR}/core/tensor
 
 # What a file includes costs more than what it says: six of a module's files are compiled as one, so names in anonymous
 # namespaces stand once in a module. Changing one file compiles six, 10 s at most.
-set(TRIREME_UNITY UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+set(TRIREME_UNITY_PROPERTIES UNITY_BUILD ${TRIREME_UNITY} UNITY_BUILD_BATCH_SIZE 6)
 
-# trireme_module(NAME [HOT_LOOPS] [APART] SOURCES ... HEADERS ... [DEPS ...] [PRIVATE_DEPS ...])
+# trireme_module(NAME [HOT_LOOPS] [COLD] [APART] SOURCES ... HEADERS ... [DEPS ...] [PRIVATE_DEPS ...])
 # A static library trireme::NAME. HEADERS are its public headers; each is also compiled alone (target
 # all_verify_interface_header_sets). DEPS are other modules or imported targets that its headers need. HOT_LOOPS: own
-# loops over numbers, bytes or pixels, worth the compiler's last effort. APART: each file is compiled alone.
+# loops over numbers, bytes or pixels, worth the compiler's last effort. COLD: nothing in it is worth much of it. APART:
+# each file is compiled alone.
 function(trireme_module NAME)
-  cmake_parse_arguments(ARG "HOT_LOOPS;APART" "" "SOURCES;HEADERS;DEPS;PRIVATE_DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "HOT_LOOPS;COLD;APART" "" "SOURCES;HEADERS;DEPS;PRIVATE_DEPS" ${ARGN})
   add_library(trireme_${NAME} STATIC ${ARG_SOURCES})
   add_library(trireme::${NAME} ALIAS trireme_${NAME})
   target_sources(trireme_${NAME} PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${ARG_HEADERS})
@@ -58,10 +59,12 @@ function(trireme_module NAME)
   target_compile_features(trireme_${NAME} PUBLIC cxx_std_20)
   target_precompile_headers(trireme_${NAME} REUSE_FROM trireme_pch)
   if(NOT ARG_APART)
-    set_target_properties(trireme_${NAME} PROPERTIES ${TRIREME_UNITY})
+    set_target_properties(trireme_${NAME} PROPERTIES ${TRIREME_UNITY_PROPERTIES})
   endif()
   if(ARG_HOT_LOOPS)
     target_compile_options(trireme_${NAME} PRIVATE ${TRIREME_HOT_LOOPS})
+  elseif(ARG_COLD)
+    target_compile_options(trireme_${NAME} PRIVATE ${TRIREME_COLD_CODE})
   endif()
   set_target_properties(trireme_${NAME} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON EXPORT_NAME ${NAME})
   set_property(GLOBAL APPEND PROPERTY TRIREME_MODULES trireme_${NAME})
