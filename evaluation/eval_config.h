@@ -19,7 +19,7 @@ class FieldList;
 struct EvalConfig {
   std::filesystem::path out;
   std::string label;
-  EmbedderConfig embed;
+  RecordModelConfig embed;
   BenchmarkConfig benchmark;
   EvalQueryConfig queries;
   EvalMetricConfig metrics;

@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "data/sources/json_line.h"
 #include "data/sources/qrels.h"
-#include "evaluation/thin_out.h"
+#include "evaluation/subsample.h"
 #include "retrieval/search/indexed_records.h"
 
 namespace trireme {
@@ -130,7 +130,7 @@ EvalSet::EvalSet(Benchmark benchmark, const EvalQueryConfig& config, const EvalS
   for (std::size_t task = 0; task < benchmark_.tasks.size(); ++task) add_searches(task, config, query_options);
   TRIREME_CHECK(!searches_.empty(), ConfigError, "queries",
                 "pools must name one that the benchmark has; got none; add local to the pools of the queries.");
-  thin_out(files_, searches_, subset);
+  subsample(files_, searches_, subset);
   find_parts();
 }
 

@@ -43,23 +43,6 @@ class RowsOf : public VectorSource {
   const std::vector<int64_t>& rows_;
 };
 
-/// The vectors of every file of the set, those that are part of another one read from there.
-std::vector<std::unique_ptr<VectorSource>> embed_files(const EvalSet& set, const EmbedFile& embed) {
-  const auto& files = set.files();
-  std::vector<std::unique_ptr<VectorSource>> vectors(files.size());
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    if (files[i]->part_of) continue;
-    vectors[i] = embed(*files[i]);
-    TRIREME_ASSERT(vectors[i]->rows() == files[i]->records.size(), "{} vectors of {} with {} records",
-                   vectors[i]->rows(), files[i]->path.string(), files[i]->records.size());
-  }
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    const auto& part = files[i]->part_of;
-    if (part) vectors[i] = std::make_unique<RowsOf>(*vectors[part->file], part->rows);
-  }
-  return vectors;
-}
-
 /// A metric's value over a search or a mean, under the name in the config.
 using NamedValues = std::vector<std::pair<std::string, MetricValue>>;
 
@@ -191,14 +174,33 @@ std::vector<ScoredRow> empty_rows(const Benchmark& benchmark) {
   return rows;
 }
 
-Neighbours find(const EvalSet& set, const EvalSearch& search, const std::vector<std::unique_ptr<VectorSource>>& vectors,
-                int64_t depth, Communicator& communicator) {
+/// The vectors of every file of the set, those that are part of another one read from there.
+class FileVectors {
+ public:
+  FileVectors(const EvalSet& set, const SetVectors& vectors) {
+    for (std::size_t i = 0; i < vectors.size(); ++i) {
+      const EvalFile& file = *set.files()[i];
+      if (const auto& part = file.part_of) parts_.push_back(std::make_unique<RowsOf>(*vectors[part->file], part->rows));
+      of_.push_back(file.part_of ? parts_.back().get() : vectors[i].get());
+      TRIREME_ASSERT(of_[i]->rows() == file.records.size(), "{} vectors of {} with {} records", of_[i]->rows(),
+                     file.path.string(), file.records.size());
+    }
+  }
+  const VectorSource& operator[](std::size_t file) const { return *of_[file]; }
+
+ private:
+  std::vector<std::unique_ptr<RowsOf>> parts_;
+  std::vector<const VectorSource*> of_;
+};
+
+Neighbours find(const EvalSet& set, const EvalSearch& search, const FileVectors& vectors, int64_t depth,
+                Communicator& communicator) {
   const EvalFile &queries = *set.files()[search.queries], &pool = *set.files()[search.pool];
   TRIREME_CHECK(
       search.most_excluded < pool.records.size(), DataError, pool.path.string(),
       "a pool must hold more than a query excludes; got {} candidates and {} excluded; correct the benchmark.",
       pool.records.size(), search.most_excluded);
-  return trireme::search(vectors[search.queries]->read(0, queries.records.size()), *vectors[search.pool], pool.ids,
+  return trireme::search(vectors[search.queries].read(0, queries.records.size()), vectors[search.pool], pool.ids,
                          std::min(depth, pool.records.size()), {}, communicator, search.excluded);
 }
 
@@ -227,24 +229,24 @@ std::vector<Metric> resolve_metrics(const EvalMetricConfig& config, const Benchm
   return metrics;
 }
 
-ResultTable evaluate(const EvalSet& set, const EvalMetricConfig& config, const EmbedFile& embed,
+ResultTable evaluate(const EvalSet& set, const EvalMetricConfig& config, const SetVectors& vectors,
                      Communicator& communicator, const SearchDone& done) {
   return evaluate_columns(
-             set, config, embed, {}, communicator,
+             set, config, vectors, {}, communicator,
              [&](const EvalSearch& search, std::size_t, const Neighbours& lists, const TaskMetrics& scored) {
                if (done) done(search, lists, scored);
              })
       .front();
 }
 
-std::vector<ResultTable> evaluate_columns(const EvalSet& set, const EvalMetricConfig& config, const EmbedFile& embed,
+std::vector<ResultTable> evaluate_columns(const EvalSet& set, const EvalMetricConfig& config, const SetVectors& vectors,
                                           const ReorderLists& reorder, Communicator& communicator,
                                           const ColumnDone& done) {
   const std::vector<Metric> metrics = resolve_metrics(config, set.benchmark());
-  const auto vectors = embed_files(set, embed);
+  const FileVectors file_vectors(set, vectors);
   std::vector<std::vector<ScoredRow>> columns(1, empty_rows(set.benchmark()));
   for (const EvalSearch& search : set.searches()) {
-    std::vector<Neighbours> lists = {find(set, search, vectors, config.depth, communicator)};
+    std::vector<Neighbours> lists = {find(set, search, file_vectors, config.depth, communicator)};
     if (reorder) {
       for (Neighbours& others : reorder(search, lists.front())) lists.push_back(std::move(others));
     }

@@ -29,16 +29,16 @@ struct EvalMetricConfig {
 /// config.names, read. throws ConfigError: no such metric, depth below a cutoff, the headline of a task not among them.
 std::vector<Metric> resolve_metrics(const EvalMetricConfig& config, const Benchmark& benchmark);
 
-/// Unit vectors of a file's records, the same on every rank. Called once a file, in the same order on every rank.
-using EmbedFile = std::function<std::unique_ptr<VectorSource>(const EvalFile& file)>;
+/// Unit vectors of the records of each of a set's files, the same on every rank; null for a file that is part of
+/// another one, whose vectors are taken from there.
+using SetVectors = std::vector<std::unique_ptr<VectorSource>>;
 /// One search as it is done: its ranked lists, and the values of its queries.
 using SearchDone = std::function<void(const EvalSearch& search, const Neighbours& found, const TaskMetrics& metrics)>;
 
-/// Embeds every file once, searches, scores, and averages: tasks into rows, rows into the mean (local and global pools
-/// apart; rows with in_mean only). The same values on every rank, and for any number of ranks up to the last bits of
-/// the embeddings. A live model is evaluated as well as one from disk: `embed` is the seam.
-/// collective: every rank enters. throws what resolve_metrics, embed and search throw.
-ResultTable evaluate(const EvalSet& set, const EvalMetricConfig& config, const EmbedFile& embed,
+/// Searches, scores, and averages: tasks into rows, rows into the mean (local and global pools apart; rows with in_mean
+/// only). The same values on every rank, and for any number of ranks up to the last bits of the embeddings.
+/// collective: every rank enters. throws what resolve_metrics and search throw.
+ResultTable evaluate(const EvalSet& set, const EvalMetricConfig& config, const SetVectors& vectors,
                      Communicator& communicator, const SearchDone& done = {});
 
 /// Other orders of the lists that a search found, best first: one for each column behind the first, always as many.
@@ -48,7 +48,7 @@ using ColumnDone = std::function<void(const EvalSearch& search, std::size_t colu
                                       const TaskMetrics& metrics)>;
 
 /// evaluate() with columns: first the lists as they were found, then what `reorder` makes of them.
-std::vector<ResultTable> evaluate_columns(const EvalSet& set, const EvalMetricConfig& config, const EmbedFile& embed,
+std::vector<ResultTable> evaluate_columns(const EvalSet& set, const EvalMetricConfig& config, const SetVectors& vectors,
                                           const ReorderLists& reorder, Communicator& communicator,
                                           const ColumnDone& done = {});
 

@@ -125,11 +125,11 @@ GalleryItem GalleryBuilder::item_of(std::size_t file, int64_t row) {
   const auto object = parse_json_line(records.line(row), where);
   const std::string text = text_or_empty(object, object["query_txt"].error() ? "txt" : "query_txt", where);
   GalleryItem item{record.id, cut(text, kCaptionBytes)};
-  if (!record.image.empty()) item.picture = picture_of(record.image, where);
+  if (!record.image.empty()) item.picture = image_of(record.image, where);
   return item;
 }
 
-int64_t GalleryBuilder::picture_of(const std::string& image, const std::string& where) {
+int64_t GalleryBuilder::image_of(const std::string& image, const std::string& where) {
   const auto [known, is_new] = pictures_.try_emplace(image, std::ssize(gallery_.pictures));
   if (is_new) {
     const fs::path path = resolve_image(set_.benchmark().image_root, image, where);

@@ -34,7 +34,7 @@ class GalleryBuilder {
 
  private:
   GalleryItem item_of(std::size_t file, int64_t row);
-  int64_t picture_of(const std::string& image, const std::string& where);
+  int64_t image_of(const std::string& image, const std::string& where);
   GalleryCase case_of(const EvalSearch& search, const Neighbours& found, int64_t query, int64_t rank);
 
   const EvalSet& set_;

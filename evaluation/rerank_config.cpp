@@ -31,7 +31,7 @@ void EvalRerankConfig::describe(FieldList& v) {
 static_assert(field_count<EvalRerankConfig>() == 10, "describe() must list every field");
 
 void EvalRerankConfig::check(Problems& problems) const {
-  if (reranker.model.empty()) problems.add("reranker", "must name a model; got none; set rerank.reranker.model");
+  if (reranker.path.empty()) problems.add("reranker", "must name a model; got none; set rerank.reranker.model");
   if (fuse_file && fit) problems.add("fit", "must not be given with fuse_file; got both; remove one");
   if (position_bias && !asks(RerankModes::kListwise) && !asks(RerankModes::kBoth))
     problems.add("position_bias", "must be measured in a listwise mode; got none in modes; add listwise");

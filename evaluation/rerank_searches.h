@@ -32,7 +32,7 @@ class SearchReranker {
   /// How listwise answers depend on the order of what was found. collective, likewise.
   PositionBias position_bias(const EvalSet& set, const RerankedSearch& reranked);
 
-  const RerankCounts& counts() const { return counts_; }  ///< of all ranks
+  const PromptCounts& counts() const { return counts_; }  ///< of all ranks
   int64_t unread_answers() const { return unread_answers_; }
   int64_t candidates() const { return candidates_; }  ///< scored, of all ranks
   double score_s() const { return score_s_; }
@@ -45,7 +45,7 @@ class SearchReranker {
   ScoreBatch score_;
   Communicator& communicator_;
   Progress progress_;
-  RerankCounts counts_;
+  PromptCounts counts_;
   int64_t unread_answers_ = 0, candidates_ = 0, shown_ = 0;
   double score_s_ = 0;
 };

@@ -90,9 +90,9 @@ struct RerankedColumns::State {
         communicator(of),
         progress(std::move(shown)),
         weights(weights_of(config)),
-        checkpoint(config.reranker, device),
+        reranker(config.reranker, device),
         fit_set(fit_set_of(eval, set.benchmark())),
-        reranker(
+        searches(
             config,
             [this](std::span<const RerankQuery> queries, RerankModes modes) { return scorer->score(queries, modes); },
             communicator, [this](int64_t done) { progress("rerank", done, to_score); }) {}
@@ -103,10 +103,10 @@ struct RerankedColumns::State {
   Communicator& communicator;
   RerankedColumns::Progress progress;
   std::map<RerankModes, FusionConfig> weights;
-  CheckpointReranker checkpoint;
+  CheckpointReranker reranker;
   std::unique_ptr<EvalSet> fit_set;
   std::optional<RerankScorer> scorer;
-  SearchReranker reranker;
+  SearchReranker searches;
   int64_t to_score = 0;  ///< about, of this rank
   EmbeddingsInfo retriever;
   RerankedWith reranked_with;
@@ -152,7 +152,7 @@ RerankedColumns::RerankedColumns(const EvalConfig& config, const EvalSet& set, C
   const ImageRoot& image_root = set.benchmark().image_root;
   for (const EvalSet* each : std::initializer_list<const EvalSet*>{&set, state_->fit_set.get()}) {
     if (each == nullptr) continue;
-    for (const auto& file : each->files()) state_->checkpoint.require_fits(file->records, image_root);
+    for (const auto& file : each->files()) state_->reranker.checkpoint.require_fits(file->records, image_root);
     state_->to_score += candidates_of(*each, state_->config);
   }
   state_->to_score = (state_->to_score + communicator.size() - 1) / communicator.size();
@@ -161,28 +161,28 @@ RerankedColumns::~RerankedColumns() = default;
 
 std::vector<std::string> RerankedColumns::load(const EmbeddingsInfo& retriever) {
   state_->retriever = retriever;
-  state_->checkpoint.load(state_->communicator);
-  state_->scorer.emplace(state_->checkpoint.scorer(state_->set.benchmark().image_root));
-  state_->reranked_with = state_->checkpoint.identity(state_->communicator);
+  state_->reranker.checkpoint.load(state_->communicator, VocabularyHead::kLoad);
+  state_->scorer.emplace(state_->reranker.scorer(state_->set.benchmark().image_root));
+  state_->reranked_with = state_->reranker.identity(state_->communicator);
   if (const auto& file = state_->config.fuse_file)
     state_->warning =
         fitted_for_others(read_fusion_file(*file), *file, state_->reranked_with.fingerprint, retriever.fingerprint);
   if (state_->config.runs) fs::create_directories(*state_->config.runs);
-  return state_->checkpoint.unused();
+  return state_->reranker.checkpoint.weights().unused();
 }
 
 EvalSet* RerankedColumns::fit_set() const { return state_->fit_set.get(); }
 
-void RerankedColumns::fit(const EmbedFile& embed) {
+void RerankedColumns::fit(const SetVectors& vectors) {
   State& state = *state_;
-  std::vector<RerankedSearch> searches;
+  std::vector<RerankedSearch> scored;
   EvalMetricConfig metrics = state.eval.metrics;
   metrics.bootstrap_samples = 0;
-  evaluate(*state.fit_set, metrics, embed, state.communicator,
+  evaluate(*state.fit_set, metrics, vectors, state.communicator,
            [&](const EvalSearch& search, const Neighbours& found, const TaskMetrics&) {
-             searches.push_back(state.reranker.score(*state.fit_set, search, found));
+             scored.push_back(state.searches.score(*state.fit_set, search, found));
            });
-  FusionFile fitted = fit_fusion(*state.fit_set, searches, state.config.modes, *state.config.fit);
+  FusionFile fitted = fit_fusion(*state.fit_set, scored, state.config.modes, *state.config.fit);
   fitted.model_sha256 = state.reranked_with.model_sha256;
   fitted.adapter_sha256 = state.reranked_with.adapter_sha256;
   fitted.retriever_model_sha256 = state.retriever.model_sha256;
@@ -196,10 +196,10 @@ void RerankedColumns::fit(const EmbedFile& embed) {
 
 std::vector<Neighbours> RerankedColumns::reorder(const EvalSearch& search, const Neighbours& found) {
   State& state = *state_;
-  const RerankedSearch reranked = state.reranker.score(state.set, search, found);
+  const RerankedSearch reranked = state.searches.score(state.set, search, found);
   if (state.config.position_bias && search.scope == PoolScope::kLocal)
     state.position_bias[state.set.benchmark().tasks[search.task].task.id] =
-        state.reranker.position_bias(state.set, reranked);
+        state.searches.position_bias(state.set, reranked);
   if (state.config.runs && state.communicator.rank() == 0) state.keep_runs(reranked);
   std::vector<Neighbours> columns;
   for (const RerankModes mode : state.config.modes)
@@ -222,9 +222,9 @@ RerankedBy RerankedColumns::reranked_by(RerankModes mode) const {
 }
 
 RerankEvalReport RerankedColumns::report() const {
-  const SearchReranker& reranker = state_->reranker;
-  return {reranker.candidates(), reranker.unread_answers(), reranker.counts(),
-          reranker.score_s(),    state_->position_bias,     state_->fitted,
+  const SearchReranker& searches = state_->searches;
+  return {searches.candidates(), searches.unread_answers(), searches.counts(),
+          searches.score_s(),    state_->position_bias,     state_->fitted,
           state_->warning};
 }
 

@@ -25,7 +25,7 @@ struct EvalConfig;
 struct RerankEvalReport {
   int64_t candidates = 0;      ///< scored
   int64_t unread_answers = 0;  ///< listwise answers that could not be read
-  RerankCounts counts;
+  PromptCounts counts;
   double score_s = 0;
   std::map<std::string, PositionBias> position_bias;  ///< by task, in its own pool; where it was asked for
   std::optional<FusionFile> fitted;
@@ -36,7 +36,7 @@ struct RerankEvalReport {
 /// weights that are given, read, or fitted on another split first.
 ///   RerankedColumns columns(config, set, communicator, progress);
 ///   columns.load(info);
-///   if (columns.fit_set()) columns.fit(embed);
+///   if (columns.fit_set()) columns.fit(vectors);
 ///   evaluate_columns(set, .., columns.reorder, ..);
 class RerankedColumns {
  public:
@@ -55,7 +55,7 @@ class RerankedColumns {
   /// What weights are fitted on; null where they are not. Its files are to be embedded as those of `set`.
   EvalSet* fit_set() const;
   /// Collective.
-  void fit(const EmbedFile& embed);
+  void fit(const SetVectors& vectors);
 
   /// The fused lists of one search, one for each of config.rerank.modes. Collective.
   std::vector<Neighbours> reorder(const EvalSearch& search, const Neighbours& found);

@@ -5,12 +5,12 @@
 #include <iterator>
 #include <map>
 
+#include "answering/fingerprint_of.h"
 #include "core/elapsed.h"
 #include "core/io/file.h"
 #include "evaluation/references.h"
 #include "evaluation/reranked_columns.h"
 #include "retrieval/checkpoint_embedder.h"
-#include "retrieval/fingerprint_of.h"
 #include "retrieval/kept_embeddings.h"
 #include "retrieval/report/report.h"
 
@@ -53,21 +53,19 @@ struct EmbedTotals {
   std::vector<std::string> replaced{};
 };
 
-/// Embeds the files of a set with one checkpoint, in memory or in a folder.
-class FileEmbedder {
+/// Embeds the files of a set, in memory or in a folder.
+class SetEmbedder {
  public:
   /// info: CheckpointEmbedder::info().
-  FileEmbedder(const EvalConfig& config, EvalSet& set, const CheckpointEmbedder& checkpoint, EmbeddingsInfo info,
-               EmbedTotals& totals, Communicator& communicator, const EvalProgress& progress)
+  SetEmbedder(const EvalConfig& config, EvalSet& set, const Embedder& embedder, EmbeddingsInfo info,
+              EmbedTotals& totals, Communicator& communicator, const EvalProgress& progress)
       : config_(config),
         set_(set),
-        embedder_(checkpoint.embedder(set.benchmark().image_root)),
+        embedder_(embedder),
         info_(std::move(info)),
         totals_(totals),
         communicator_(communicator),
-        progress_(progress) {
-    embedder_.loader.on_error = config.on_error;
-  }
+        progress_(progress) {}
   /// Of what was embedded so far.
   Fingerprint fingerprint() const {
     std::vector<Fingerprint> files;
@@ -76,25 +74,33 @@ class FileEmbedder {
   }
 
   /// All files; what cannot be read is left out of the set.
-  void embed_all() {
+  SetVectors embed() {
     const auto begin = Clock::now();
-    std::vector<std::vector<int64_t>> skipped;
-    for (const auto& file : set_.files()) {
-      skipped.emplace_back();
-      if (file->part_of) continue;
-      for (SkippedRow& each : config_.embeddings ? from_folder(*file) : in_memory(*file)) {
-        skipped.back().push_back(each.row);
+    SetVectors vectors(set_.files().size());
+    std::vector<std::vector<int64_t>> skipped(vectors.size());
+    for (std::size_t i = 0; i < vectors.size(); ++i) {
+      const EvalFile& file = *set_.files()[i];
+      if (file.part_of) continue;
+      Embedded embedded = config_.embeddings ? from_folder(file) : in_memory(file);
+      vectors[i] = std::move(embedded.vectors);
+      for (SkippedRow& each : embedded.skipped) {
+        skipped[i].push_back(each.row);
         totals_.skipped.push_back(std::move(each));
       }
     }
     if (!totals_.skipped.empty()) set_.leave_out(skipped);
     totals_.embed_s += seconds_since(begin);
+    return vectors;
   }
 
-  /// After embed_all(), once a file.
-  std::unique_ptr<VectorSource> take(const EvalFile& file) { return std::move(vectors_.at(&file)); }
-
  private:
+  struct Embedded {
+    std::unique_ptr<VectorSource> vectors;
+    std::vector<SkippedRow> skipped;
+  };
+  RecordsToEmbed records_of(const EvalFile& file) const {
+    return {file.records, set_.benchmark().image_root, config_.on_error};
+  }
   EmbedProgress progress_of(const EvalFile& file) const {
     // A rank's share is told as its part of the file, so that the sum over files ends at the total.
     return [this, before = totals_.records, size = file.records.size()](int64_t done, int64_t of) {
@@ -102,40 +108,38 @@ class FileEmbedder {
     };
   }
 
-  std::vector<SkippedRow> in_memory(const EvalFile& file) {
-    EmbeddedFile embedded = embed_in_memory(embedder_, file.records, communicator_, {}, progress_of(file));
+  Embedded in_memory(const EvalFile& file) {
+    EmbeddedFile embedded = embed_in_memory(embedder_, records_of(file), communicator_, progress_of(file));
     totals_.records += file.records.size();
     Fingerprint& fingerprint = fingerprints_[file.path];
     fingerprint = with_records(info_.fingerprint, file.records, communicator_);
     if (file.records.first_image_row()) fingerprint.set(FingerprintPart::kPictures, embedded.pictures.text());
-    vectors_[&file] = std::make_unique<TensorSource>(std::move(embedded.rows));
-    return std::move(embedded.skipped);
+    return {std::make_unique<TensorSource>(std::move(embedded.rows)), std::move(embedded.skipped)};
   }
 
-  std::vector<SkippedRow> from_folder(const EvalFile& file) {
+  Embedded from_folder(const EvalFile& file) {
     std::string name = file.path.string();
     std::replace(name.begin(), name.end(), '/', '.');
     const fs::path path = *config_.embeddings / (name + ".h5");
-    KeptFile kept = keep_embeddings(path, file.records, embedder_, {info_, config_sha256(config_.embed), config_.store},
-                                    communicator_, {}, progress_of(file));
+    KeptFile kept =
+        keep_embeddings(path, records_of(file), embedder_, {info_, config_sha256(config_.embed), config_.store},
+                        communicator_, progress_of(file));
     (kept.reused ? totals_.reused : totals_.records) += file.records.size();
     if (!kept.replaced.empty())
       totals_.replaced.push_back(fmt::format("{} was embedded anew: {}", path.string(), kept.replaced));
     fingerprints_[file.path] = std::move(kept.fingerprint);
     auto source = std::make_unique<FileSource>(path);
     std::vector<SkippedRow> skipped = source->skipped();
-    vectors_[&file] = std::move(source);
-    return skipped;
+    return {std::move(source), std::move(skipped)};
   }
 
   const EvalConfig& config_;
   EvalSet& set_;
-  Embedder embedder_;
+  const Embedder& embedder_;
   EmbeddingsInfo info_;
   EmbedTotals& totals_;
   Communicator& communicator_;
   const EvalProgress& progress_;
-  std::map<const EvalFile*, std::unique_ptr<VectorSource>> vectors_;
   std::map<fs::path, Fingerprint> fingerprints_;  ///< by the file's path in the benchmark
 };
 
@@ -162,49 +166,47 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
   Benchmark benchmark = read_benchmark(config->benchmark);
   resolve_metrics(config->metrics, benchmark);
   std::vector<Reference> references = references_of(*config, benchmark);
-  CheckpointEmbedder checkpoint(config->embed, device);
+  CheckpointEmbedder embedder(config->embed, device);
   EvalSet set(std::move(benchmark), config->queries);
-  for (const auto& file : set.files()) checkpoint.require_fits(file->records, set.benchmark().image_root);
+  for (const auto& file : set.files()) embedder.require_fits(file->records, set.benchmark().image_root);
   std::optional<RerankedColumns> reranked;
   if (config->rerank) reranked.emplace(*config, set, communicator, progress, device);
   if (reranked && reranked->fit_set())
     for (const auto& file : reranked->fit_set()->files())
-      checkpoint.require_fits(file->records, set.benchmark().image_root);
+      embedder.require_fits(file->records, set.benchmark().image_root);
   fs::create_directories(config->out);
   if (config->embeddings) fs::create_directories(*config->embeddings);
-  checkpoint.load(communicator);
+  embedder.load(communicator);
 
   EvalReport report;
   report.modality_mismatches = set.modality_mismatches();
-  const EmbeddingsInfo info = checkpoint.info(communicator);
-  report.unused = checkpoint.unused();
+  const EmbeddingsInfo info = embedder.info(communicator);
+  report.unused = embedder.unused();
   if (reranked) std::ranges::move(reranked->load(info), std::back_inserter(report.unused));
   EmbedTotals totals{.records_to_embed = set.records_to_embed()};
   if (reranked && reranked->fit_set()) totals.records_to_embed += reranked->fit_set()->records_to_embed();
   report.prepare_s = seconds_since(begin);
   const auto work_begin = Clock::now();
   if (reranked && reranked->fit_set()) {
-    FileEmbedder embedder(*config, *reranked->fit_set(), checkpoint, info, totals, communicator, progress);
-    embedder.embed_all();
-    reranked->fit([&](const EvalFile& file) { return embedder.take(file); });
+    reranked->fit(SetEmbedder(*config, *reranked->fit_set(), embedder, info, totals, communicator, progress).embed());
   }
   const bool writes = communicator.rank() == 0;
   std::vector<GalleryBuilder> galleries(1 + (reranked ? config->rerank->modes.size() : 0),
                                         GalleryBuilder(set, config->gallery, config->metrics.depth));
   const auto skipped_for_fit = static_cast<std::ptrdiff_t>(totals.skipped.size());
-  FileEmbedder embedder(*config, set, checkpoint, info, totals, communicator, progress);
-  embedder.embed_all();
+  SetEmbedder set_embedder(*config, set, embedder, info, totals, communicator, progress);
+  const SetVectors vectors = set_embedder.embed();
   for (const EvalSearch& search : set.searches()) report.missing_positives += search.missing;
   ReorderLists reorder;
   if (reranked)
     reorder = [&](const EvalSearch& search, const Neighbours& found) { return reranked->reorder(search, found); };
   int64_t searched = 0;
-  const std::vector<ResultTable> tables = evaluate_columns(
-      set, config->metrics, [&](const EvalFile& file) { return embedder.take(file); }, reorder, communicator,
-      [&](const EvalSearch& search, std::size_t column, const Neighbours& lists, const TaskMetrics&) {
-        if (writes) galleries[column].add(search, lists);
-        if (!reranked) progress("search", ++searched, std::ssize(set.searches()));
-      });
+  const std::vector<ResultTable> tables =
+      evaluate_columns(set, config->metrics, vectors, reorder, communicator,
+                       [&](const EvalSearch& search, std::size_t column, const Neighbours& lists, const TaskMetrics&) {
+                         if (writes) galleries[column].add(search, lists);
+                         if (!reranked) progress("search", ++searched, std::ssize(set.searches()));
+                       });
   report.embed_s = totals.embed_s;
   report.rerank = reranked ? reranked->report() : RerankEvalReport{};
   report.search_s = seconds_since(work_begin) - report.embed_s - report.rerank.score_s;
@@ -215,7 +217,7 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
   for (std::size_t column = 0; column < tables.size(); ++column) {
     EvalResults results{.label = config->label,
                         .benchmark = fmt::format("{}, {}", set.benchmark().name, config->benchmark.split),
-                        .model = config->embed.model.string(),
+                        .model = config->embed.path.string(),
                         .model_sha256 = info.model_sha256,
                         .adapter_sha256 = info.adapter_sha256,
                         .config_sha256 = config.sha256(),
@@ -224,7 +226,7 @@ EvalReport run_eval(const Resolved<EvalConfig>& config, Communicator& communicat
                         .table = tables[column],
                         .references = references,
                         .skipped = {},
-                        .fingerprint = embedder.fingerprint()};
+                        .fingerprint = set_embedder.fingerprint()};
     for (auto each = report.skipped.begin() + skipped_for_fit; each != report.skipped.end(); ++each)
       results.skipped.push_back(each->id);
     if (column > 0) {

@@ -83,20 +83,20 @@ Validation::Validation(const ValidationConfig& config)
                 "one of the rows must count in the mean; got none; keep other tasks or sets.");
 }
 
-ValidationScores Validation::run(Embedder embedder, Communicator& communicator,
+ValidationScores Validation::run(const Embedder& embedder, Communicator& communicator,
                                  const std::function<void(const std::string& where)>& not_finite) const {
-  embedder.loader.image_root = set_.benchmark().image_root;
-  const ResultTable table = evaluate(
-      set_, metrics_,
-      [&](const EvalFile& file) {
-        torch::Tensor rows = embed_in_memory(embedder, file.records, communicator).rows;
-        if (const auto row = first_not_finite(rows)) {
-          not_finite(file.records.where(*row));
-          TRIREME_ASSERT(false, "an evaluation went on with row {}, which is not finite", *row);
-        }
-        return std::make_unique<TensorSource>(std::move(rows));
-      },
-      communicator);
+  SetVectors vectors;
+  for (const auto& file : set_.files()) {
+    vectors.emplace_back();
+    if (file->part_of) continue;
+    torch::Tensor rows = embed_in_memory(embedder, {file->records, set_.benchmark().image_root}, communicator).rows;
+    if (const auto row = first_not_finite(rows)) {
+      not_finite(file->records.where(*row));
+      TRIREME_ASSERT(false, "an evaluation went on with row {}, which is not finite", *row);
+    }
+    vectors.back() = std::make_unique<TensorSource>(std::move(rows));
+  }
+  const ResultTable table = evaluate(set_, metrics_, vectors, communicator);
   TRIREME_ASSERT(table.mean && pool_of(*table.mean), "no mean over {} rows", table.rows.size());
   const ResultRow& mean = *table.mean;
   ValidationScores scores;

@@ -56,11 +56,10 @@ class Validation {
   explicit Validation(const ValidationConfig& config);
 
   const EvalSet& set() const noexcept { return set_; }
-  /// The embedder's image root is set to the benchmark's.
   /// not_finite: called, on every rank alike, with the place ("cand_pool.jsonl:17") of the first record whose embedding
   /// has a NaN or infinity: nothing can be ranked by it. Does not return.
   /// collective: every rank enters with equal weights, and gets the same values.
-  ValidationScores run(Embedder embedder, Communicator& communicator,
+  ValidationScores run(const Embedder& embedder, Communicator& communicator,
                        const std::function<void(const std::string& where)>& not_finite) const;
 
  private:

@@ -2,13 +2,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "answering/model_inputs.h"
 #include "core/config/config.h"
 #include "launch/job.h"
 #include "launch/metrics_file.h"
 #include "launch/options.h"
 #include "launch/phase_progress.h"
 #include "launch/verbs.h"
-#include "retrieval/checkpoint_inputs.h"
 
 namespace trireme {
 namespace {
@@ -42,7 +42,7 @@ int embed(const EmbedVerb& verb, Job& job) {
       [&](const SkippedRow& record) { job.log.warning("{} was left out: {}", record.id, record.reason); });
   progress.finish();
   verb.metrics.write(metrics_of(report), job);
-  tell_unused(report.unused, job.log);
+  log_unused(report.unused, job.log);
   const bool speaks = job.communicator.rank() == 0;  // warnings of other ranks come through
   if (speaks && report.modality_mismatches > 0)
     job.log.warning("the modality of {} records contradicts what they hold; they were taken, as allowed",

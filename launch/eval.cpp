@@ -1,3 +1,4 @@
+#include "answering/model_inputs.h"
 #include "core/config/help.h"
 #include "evaluation/run_eval.h"
 #include "launch/config_arguments.h"
@@ -6,7 +7,6 @@
 #include "launch/phase_progress.h"
 #include "launch/standard_streams.h"
 #include "launch/verbs.h"
-#include "retrieval/checkpoint_inputs.h"
 #include "retrieval/report/text_table.h"
 
 namespace trireme {
@@ -22,7 +22,7 @@ std::string_view unit_of(std::string_view phase) {
   return phase == "embed" ? "records" : phase == "rerank" ? "candidates" : "searches";
 }
 
-void tell_reranking(const RerankEvalReport& report, Log& log) {
+void log_reranking(const RerankEvalReport& report, Log& log) {
   if (!report.warning.empty()) log.warning("{}", report.warning);
   if (report.unread_answers > 0)
     log.warning("{} listwise answers could not be read; their lists stayed as they were", report.unread_answers);
@@ -33,7 +33,7 @@ void tell_reranking(const RerankEvalReport& report, Log& log) {
   }
 }
 
-void tell_left_out(const EvalReport& report, Log& log) {
+void log_left_out(const EvalReport& report, Log& log) {
   if (report.modality_mismatches > 0)
     log.warning("the modality of {} records contradicts what they hold; they were taken, as allowed",
                 report.modality_mismatches);
@@ -66,8 +66,8 @@ int eval(const EvalVerb& verb, Job& job) {
       [&](const std::string& phase, int64_t done, int64_t of) { progress.show(phase, unit_of(phase), done, of); },
       job.device);
   progress.finish();
-  tell_unused(report.unused, job.log);
-  if (job.communicator.rank() == 0) tell_left_out(report, job.log);
+  log_unused(report.unused, job.log);
+  if (job.communicator.rank() == 0) log_left_out(report, job.log);
   for (const std::string& file : report.replaced) job.log.warning("{}", file);
   if (report.missing_positives > 0) {
     job.log.warning("{} relevant documents are in no pool that was searched, and count as not found",
@@ -77,7 +77,7 @@ int eval(const EvalVerb& verb, Job& job) {
       config->embeddings ? fmt::format(" ({} taken from {})", report.reused, config->embeddings->string()) : "";
   job.log.info("{} records embedded in {:.1f} s{}, searched in {:.1f} s, after {:.1f} s of preparation", report.records,
                report.embed_s, kept, report.search_s, report.prepare_s);
-  tell_reranking(report.rerank, job.log);
+  log_reranking(report.rerank, job.log);
   if (job.communicator.rank() == 0) {
     print((report.columns.size() > 1 ? comparison_text(report.columns) : results_text(report.columns.front())) +
           reranking_text(report.rerank));

@@ -1,22 +1,22 @@
+#include "answering/generate_records.h"
+#include "answering/model_inputs.h"
 #include "launch/job.h"
 #include "launch/options.h"
 #include "launch/phase_progress.h"
 #include "launch/verbs.h"
-#include "retrieval/checkpoint_inputs.h"
-#include "retrieval/generate_records.h"
 
 namespace trireme {
 namespace {
 
 /// A user turn of picture and text stands alone, without the question that embeddings are asked with.
-EmbedderConfig chat_model() {
-  EmbedderConfig config;
+RecordModelConfig chat_model() {
+  RecordModelConfig config;
   config.prompt = PromptForm::kChat;
   return config;
 }
 
 struct GenerateVerb {
-  EmbedderConfig model = chat_model();
+  RecordModelConfig model = chat_model();
   GenerateRecordsOptions records;
   SamplingConfig sampling;
   JobOptions job;
@@ -29,7 +29,7 @@ int generate(const GenerateVerb& verb, Job& job) {
       generate_records(verb.model, verb.records, verb.sampling, job.communicator, job.device,
                        [&](int64_t done, int64_t of) { progress.show("generate", "records", done, of); });
   progress.finish();
-  tell_unused(counts.unused, job.log);
+  log_unused(counts.unused, job.log);
   job.log.info("{} records; this rank: {} prompt tokens, {} new ones in {:.1f} s, {:.0f} new tokens/s; wrote {}",
                counts.records_global, counts.prompt_tokens, counts.new_tokens, counts.generate_s,
                static_cast<double>(counts.new_tokens) / counts.generate_s, verb.records.out.string());

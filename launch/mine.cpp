@@ -1,12 +1,12 @@
 #include "retrieval/mining/mine.h"
 
+#include "answering/model_inputs.h"
 #include "core/config/help.h"
 #include "launch/config_arguments.h"
 #include "launch/job.h"
 #include "launch/options.h"
 #include "launch/phase_progress.h"
 #include "launch/verbs.h"
-#include "retrieval/checkpoint_inputs.h"
 
 namespace trireme {
 namespace {
@@ -49,7 +49,7 @@ void tell(const MineReport& report, const MineConfig& config, Log& log) {
     log.warning("the pool lacks {} positives; {} queries have no other and were left out", counts.missing_positives,
                 counts.queries_without_positives);
   }
-  tell_unused(report.unused, log);
+  log_unused(report.unused, log);
   log.info("wrote {}: {} queries, {} documents, {} of them gold", config.out.string(), report.queries, report.documents,
            report.positive_documents);
 }

@@ -1,12 +1,12 @@
 #include <nlohmann/json.hpp>
 
+#include "answering/model_inputs.h"
 #include "core/config/config.h"
 #include "launch/job.h"
 #include "launch/metrics_file.h"
 #include "launch/options.h"
 #include "launch/phase_progress.h"
 #include "launch/verbs.h"
-#include "retrieval/checkpoint_inputs.h"
 #include "retrieval/rerank/rerank_files.h"
 
 namespace trireme {
@@ -24,7 +24,7 @@ double candidates_per_s(const RerankReport& report) {
 }
 
 nlohmann::ordered_json metrics_of(const RerankReport& report) {
-  const RerankCounts& counts = report.counts;
+  const PromptCounts& counts = report.counts;
   return {{"queries", report.queries},
           {"depth", report.depth},
           {"fusion", fusion_text(report.fusion)},
@@ -43,14 +43,14 @@ nlohmann::ordered_json metrics_of(const RerankReport& report) {
 
 int rerank(RerankVerb& verb, Job& job) {
   // Hashed as it is used: said or not.
-  if (!verb.config.reranker.model.empty() && !verb.config.rerank.depth) verb.config.rerank.depth = kDefaultRerankDepth;
+  if (!verb.config.reranker.path.empty() && !verb.config.rerank.depth) verb.config.rerank.depth = kDefaultRerankDepth;
   PhaseProgress progress(job);
   const RerankReport report = rerank_files(
       verb.config, config_sha256(verb.config), job.communicator,
       [&](int64_t done, int64_t of) { progress.show("rerank", "candidates", done, of); }, job.device);
   progress.finish();
   verb.metrics.write(metrics_of(report), job);
-  tell_unused(report.unused, job.log);
+  log_unused(report.unused, job.log);
   for (const std::string& warning : report.warnings) job.log.warning("{}", warning);
   if (report.unread_answers > 0)
     job.log.warning("{} listwise answers could not be read; their lists stayed as they were", report.unread_answers);

@@ -2,11 +2,12 @@
 
 #include <chrono>
 
+#include "answering/fingerprint_of.h"
 #include "core/config/field_list.h"
 #include "core/distributed/agreement.h"
+#include "core/elapsed.h"
 #include "retrieval/checkpoint_embedder.h"
 #include "retrieval/embeddings_output.h"
-#include "retrieval/fingerprint_of.h"
 
 namespace trireme {
 
@@ -41,8 +42,6 @@ void EmbedVerbConfig::describe(FieldList& v) {
 static_assert(field_count<EmbedVerbConfig>() == 2, "describe() must list every field");
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 RecordFile open_records(const EmbedOptions& options) {
   RecordOptions record_options{std::nullopt, options.prompt_number};
   record_options.allow_modality_mismatch = options.allow_modality_mismatch;
@@ -56,27 +55,25 @@ c10::ScalarType torch_dtype(StoreDtype dtype) {
   return dtype == StoreDtype::kFloat32 ? torch::kFloat32 : torch::kFloat16;
 }
 
-EmbedReport embed_records(const EmbedderConfig& embedder, const EmbedOptions& options, const std::string& config_sha256,
-                          Communicator& communicator, const EmbedProgress& progress, c10::Device device,
-                          const EmbedSkipped& skipped) {
-  const auto begin = Clock::now();
+EmbedReport embed_records(const RecordModelConfig& config, const EmbedOptions& options,
+                          const std::string& config_sha256, Communicator& communicator, const EmbedProgress& progress,
+                          c10::Device device, const EmbedSkipped& skipped) {
+  const auto begin = std::chrono::steady_clock::now();
   // Check everything that can be wrong before a weight is read.
-  CheckpointEmbedder checkpoint(embedder, device);
+  CheckpointEmbedder embedder(config, device);
   const RecordFile records = open_records(options);
   const ImageRoot image_root(options.image_root.value_or(""), options.follow_links);
-  checkpoint.require_fits(records, image_root);
-  EmbeddingsOutput output(options.out, records.size(), checkpoint.dim(), torch_dtype(options.store), communicator,
+  embedder.require_fits(records, image_root);
+  EmbeddingsOutput output(options.out, records.size(), embedder.dim(), torch_dtype(options.store), communicator,
                           options.on_error == OnDataError::kSkip);
-  checkpoint.load(communicator);
+  embedder.load(communicator);
 
   EmbedReport report{.records_global = records.size(),
                      .modality_mismatches = records.modality_mismatches(),
-                     .prepare_s = std::chrono::duration<double>(Clock::now() - begin).count()};
-  report.unused = checkpoint.unused();
-  Embedder ready = checkpoint.embedder(image_root);
-  ready.loader.on_error = options.on_error;
-  report.counts = embed_share(
-      ready, records, communicator,
+                     .prepare_s = seconds_since(begin),
+                     .unused = embedder.unused()};
+  report.counts = embedder.embed(
+      {records, image_root, options.on_error}, communicator,
       [&](int64_t first_row, const std::vector<std::string>& ids, const torch::Tensor& rows) {
         output.write(first_row, ids, rows);
       },
@@ -85,7 +82,7 @@ EmbedReport embed_records(const EmbedderConfig& embedder, const EmbedOptions& op
         if (skipped) skipped(record);
       },
       progress);
-  EmbeddingsInfo info = checkpoint.info(communicator);
+  EmbeddingsInfo info = embedder.info(communicator);
   info.config_sha256 = config_sha256;
   info.fingerprint = with_records(std::move(info.fingerprint), records, communicator);
   if (records.first_image_row())

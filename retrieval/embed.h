@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "answering/record_model.h"
 #include "core/distributed/communicator.h"
 #include "retrieval/embedder.h"
 
@@ -38,7 +39,7 @@ struct EmbedOptions {
 
 /// All options of the verb: what config_sha256 is taken over.
 struct EmbedVerbConfig {
-  EmbedderConfig embedder;
+  RecordModelConfig embedder;
   EmbedOptions embed;
 
   void describe(FieldList& v);
@@ -58,8 +59,8 @@ struct EmbedReport {
 /// Records stream through: memory does not grow with their number (24 bytes each apart).
 /// config_sha256: over the resolved options that change values; written into the file.
 /// collective: every rank enters. throws what its parts throw; on any throw no output file is left behind.
-EmbedReport embed_records(const EmbedderConfig& embedder, const EmbedOptions& options, const std::string& config_sha256,
-                          Communicator& communicator, const EmbedProgress& progress, c10::Device device = c10::kCPU,
-                          const EmbedSkipped& skipped = {});
+EmbedReport embed_records(const RecordModelConfig& config, const EmbedOptions& options,
+                          const std::string& config_sha256, Communicator& communicator, const EmbedProgress& progress,
+                          c10::Device device = c10::kCPU, const EmbedSkipped& skipped = {});
 
 }  // namespace trireme

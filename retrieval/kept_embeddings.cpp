@@ -2,18 +2,18 @@
 
 #include <optional>
 
+#include "answering/fingerprint_of.h"
 #include "core/distributed/agreement.h"
 #include "retrieval/embeddings_output.h"
-#include "retrieval/fingerprint_of.h"
 
 namespace trireme {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kSame = "same", kSameButPictures = "pictures?";
+constexpr std::string_view kSame = "same", kSameButImages = "pictures?";
 
-/// Why embeddings with `found` are not those that `wanted` asks for; "" when they are, pictures apart.
+/// Why embeddings with `found` are not those that `wanted` asks for; "" when they are, images apart.
 std::string difference(const EmbeddingsInfo& found, const EmbeddingsInfo& wanted) {
   if (found.fingerprint.empty()) return "what it follows from is not known (a file of format version 1)";
   std::vector<FingerprintPart> parts = differing_parts(found.fingerprint, wanted.fingerprint, all_fingerprint_parts());
@@ -23,9 +23,9 @@ std::string difference(const EmbeddingsInfo& found, const EmbeddingsInfo& wanted
   return "";
 }
 
-/// The file there, as far as it can be compared without reading pictures.
+/// The file there, as far as it can be compared without reading images.
 struct Found {
-  std::string verdict;  ///< kSame, kSameButPictures, "" without a file, or why it is not used
+  std::string verdict;  ///< kSame, kSameButImages, "" without a file, or why it is not used
   EmbeddingsInfo info{};
 };
 
@@ -42,7 +42,7 @@ Found look_at(const fs::path& path, const EmbeddingsInfo& wanted, int64_t rows, 
   const bool same_stamps = file.info().picture_stamps == wanted.picture_stamps;
   // What could not be read then may be whole now.
   if (!same_stamps && skipped > 0) return {"pictures differ"};
-  return {std::string(same_stamps ? kSame : kSameButPictures), file.info()};
+  return {std::string(same_stamps ? kSame : kSameButImages), file.info()};
 }
 
 /// Rank 0's, on every rank.
@@ -55,41 +55,37 @@ Found agreed(const Found& found, Communicator& communicator) {
 
 }  // namespace
 
-KeptFile keep_embeddings(const fs::path& path, const RecordFile& records, const Embedder& embedder,
-                         const KeptEmbeddings& kept, Communicator& communicator, const EmbedSkipped& skip,
-                         const EmbedProgress& progress) {
-  const OnDataError on_error = embedder.loader.on_error;
-  const auto digest = [&](PictureFacts facts) {
-    return digest_pictures(records, embedder.loader.image_root, facts, on_error, communicator).text();
+KeptFile keep_embeddings(const fs::path& path, const RecordsToEmbed& what, const Embedder& embedder,
+                         const KeptEmbeddings& kept, Communicator& communicator, const EmbedProgress& progress) {
+  const RecordFile& records = what.records;
+  const OnDataError on_error = what.on_error;
+  const auto digest = [&](ImageFacts facts) {
+    return digest_images(records, what.image_root, facts, on_error, communicator).text();
   };
-  const bool has_pictures = records.first_image_row().has_value();
+  const bool has_images = records.first_image_row().has_value();
   EmbeddingsInfo info = kept.info;
   info.config_sha256 = kept.config_sha256;
   info.fingerprint = with_records(std::move(info.fingerprint), records, communicator);
-  // Before anything is embedded: who changes a picture meanwhile changes its stamp.
-  if (has_pictures) info.picture_stamps = digest(PictureFacts::kStamp);
+  // Before anything is embedded: who changes an image meanwhile changes its stamp.
+  if (has_images) info.picture_stamps = digest(ImageFacts::kStamp);
   // Rank 0 decides for all, before any rank writes.
   Found found = agreed(communicator.rank() == 0 ? look_at(path, info, records.size(), kept.store, on_error) : Found{},
                        communicator);
-  if (found.verdict == kSameButPictures) {
-    const std::string content = digest(PictureFacts::kContent);
+  if (found.verdict == kSameButImages) {
+    const std::string content = digest(ImageFacts::kContent);
     const bool same = found.info.fingerprint.get(FingerprintPart::kPictures) == content;
     found.verdict = same ? kSame : "pictures differ";
   }
   if (found.verdict == kSame) return {.reused = true, .replaced = "", .fingerprint = std::move(found.info.fingerprint)};
-  EmbeddingsOutput output(path, records.size(), embedder.model.config.decoder.hidden_size, torch_dtype(kept.store),
-                          communicator, on_error == OnDataError::kSkip);
-  const EmbedCounts counts = embed_share(
-      embedder, records, communicator,
+  EmbeddingsOutput output(path, records.size(), embedder.dim(), torch_dtype(kept.store), communicator,
+                          on_error == OnDataError::kSkip);
+  const EmbedCounts counts = embedder.embed(
+      what, communicator,
       [&](int64_t first_row, const std::vector<std::string>& ids, const torch::Tensor& rows) {
         output.write(first_row, ids, rows);
       },
-      [&](const SkippedRow& record) {
-        output.skip(record);
-        if (skip) skip(record);
-      },
-      progress);
-  if (has_pictures) info.fingerprint.set(FingerprintPart::kPictures, summed(counts.pictures, communicator).text());
+      [&](const SkippedRow& record) { output.skip(record); }, progress);
+  if (has_images) info.fingerprint.set(FingerprintPart::kPictures, summed(counts.pictures, communicator).text());
   output.commit(info);
   return {.reused = false, .replaced = std::move(found.verdict), .fingerprint = std::move(info.fingerprint)};
 }

@@ -1,7 +1,7 @@
 #include "trainers/lamra_rank_parts.h"
 
+#include "answering/model_inputs.h"
 #include "data/loader/image_reader.h"
-#include "retrieval/checkpoint_inputs.h"
 #include "trainers/mined_source.h"
 #include "trainers/run_state.h"
 #include "trainers/what_trains.h"
@@ -57,7 +57,7 @@ LamraRankParts::LamraRankParts(const LamraRankFiles& files, TrainingJob& job)
       leaves(trained_leaves(base.model)),
       optimizer(files.config.optim, leaves),
       reducer(values_of(leaves), files.communicator) {
-  tell_unused(base.unused, job.log);
+  log_unused(base.unused, job.log);
 }
 
 }  // namespace trireme

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "answering/model_inputs.h"
 #include "data/loader/image_reader.h"
-#include "retrieval/checkpoint_inputs.h"
 #include "trainers/mined_source.h"
 #include "trainers/run_state.h"
 #include "trainers/what_trains.h"
@@ -70,7 +70,7 @@ LamraRetParts::LamraRetParts(const LamraRetFiles& files, TrainingJob& job)
       leaves(leaves_of(base.model, task.log_inverse_temperature)),
       optimizer(files.config.optim, leaves),
       reducer(values_of(leaves), files.communicator) {
-  tell_unused(base.unused, job.log);
+  log_unused(base.unused, job.log);
 }
 
 }  // namespace trireme

@@ -1,25 +1,19 @@
 #include "trainers/mined_source.h"
 
-#include "core/distributed/files_hash.h"
+#include "answering/checkpoint_weights.h"
+#include "answering/fingerprint_of.h"
+#include "answering/model_inputs.h"
 #include "core/error.h"
-#include "models/weights/adapter.h"
-#include "models/weights/hub_checkpoint.h"
-#include "retrieval/checkpoint_inputs.h"
-#include "retrieval/fingerprint_of.h"
 
 namespace trireme {
 namespace {
 
 /// What the retriever's folders decide, as they are now.
 Fingerprint retriever_now(const MinedConfig& config, Communicator& communicator) {
-  const HubCheckpoint retriever(*config.retriever);
-  std::optional<Adapter> adapter;
-  if (config.retriever_adapter) adapter = read_adapter(*config.retriever_adapter, retriever.config());
-  FilesHash weights(communicator, retriever.weight_files());
-  Fingerprint now = folder_fingerprint(retriever.path(), retriever.config(), adapter ? &*adapter : nullptr);
-  if (const auto processor = image_processor_of(retriever.path(), retriever.config()))
-    now.add(picture_fingerprint(*processor));
-  now.set(FingerprintPart::kWeights, weights.get(communicator));
+  CheckpointWeights retriever({.path = *config.retriever, .adapter = config.retriever_adapter});
+  Fingerprint now = retriever.fingerprint(communicator);
+  if (const auto processor = image_processor_of(*config.retriever, retriever.config()))
+    now.add(image_fingerprint(*processor));
   return now;
 }
 

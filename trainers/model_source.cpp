@@ -1,19 +1,15 @@
 #include "trainers/model_source.h"
 
-#include <algorithm>
-#include <iterator>
-
 #include <ATen/ops/empty.h>
 
+#include "answering/fingerprint_of.h"
+#include "answering/model_inputs.h"
 #include "core/config/field_list.h"
-#include "core/distributed/files_hash.h"
 #include "core/error.h"
 #include "models/lora.h"
 #include "models/random_init.h"
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
-#include "retrieval/checkpoint_inputs.h"
-#include "retrieval/fingerprint_of.h"
 
 namespace trireme {
 
@@ -37,45 +33,30 @@ void check_init(const ModelSourceConfig& config) {
                 "an adapter needs the weights that it was trained for; got init: random; set init: pretrained.");
 }
 
-/// weights: their sha256; "" when they are drawn.
-BaseModel base_of(const ModelSourceConfig& config, const ModelConfig& shape, const std::optional<Adapter>& adapter,
-                  std::string weights) {
-  BaseModel base{.path = config.path,
-                 .sha256 = std::move(weights),
-                 .fingerprint = folder_fingerprint(config.path, shape, adapter ? &*adapter : nullptr)};
-  base.fingerprint.set(FingerprintPart::kWeights, base.sha256.empty() ? "drawn" : base.sha256);
-  if (const auto processor = image_processor_of(config.path, shape))
-    base.fingerprint.add(picture_fingerprint(*processor));
-  return base;
+/// fingerprint: of the weights.
+BaseModel base_of(const ModelSourceConfig& config, const ModelConfig& shape, std::string sha256,
+                  Fingerprint fingerprint) {
+  if (const auto processor = image_processor_of(config.path, shape)) fingerprint.add(image_fingerprint(*processor));
+  return {.path = config.path, .sha256 = std::move(sha256), .fingerprint = std::move(fingerprint)};
 }
 
 }  // namespace
 
-ModelInputs::ModelInputs(const std::filesystem::path& folder)
-    : shape(read_model_config(folder)),
-      tokenizer(Tokenizer::from_file(folder / "tokenizer.json")),
-      image_processor(image_processor_of(folder, shape)) {}
-
 TrainingModel load_training_model(const ModelSourceConfig& config, uint64_t seed, Communicator& communicator,
                                   LoadOptions options) {
   check_init(config);
-  options.dtype = torch_dtype(config.dtype);
   if (config.init == ModelInit::kRandom) {
+    options.dtype = torch_dtype(config.dtype);
     RandomInit init;
     init.seed = seed;
     const ModelConfig shape = read_model_config(config.path);
-    return {random_model(shape, init, options), base_of(config, shape, std::nullopt, "")};
+    Fingerprint fingerprint = folder_fingerprint(config.path, shape, nullptr);
+    fingerprint.set(FingerprintPart::kWeights, "drawn");
+    return {random_model(shape, init, options), base_of(config, shape, "", std::move(fingerprint))};
   }
-  HubCheckpoint checkpoint(config.path);
-  std::optional<Adapter> adapter;
-  if (config.adapter) adapter = read_adapter(*config.adapter, checkpoint.config());
-  FilesHash hash(communicator, checkpoint.weight_files());
-  Lmm model = load_model(checkpoint, options);
-  TrainingModel out{std::move(model), base_of(config, checkpoint.config(), adapter, hash.get(communicator)),
-                    checkpoint.unused()};
-  if (adapter) attach_adapter(out.model, *adapter);
-  if (adapter)
-    std::ranges::move(unused_tensors(*adapter, out.model.head.weight.defined()), std::back_inserter(out.unused));
+  CheckpointWeights weights(config);
+  TrainingModel out{.model = weights.load(communicator, options), .base = {}, .unused = weights.unused()};
+  out.base = base_of(config, weights.config(), weights.sha256(communicator), weights.fingerprint(communicator));
   if (config.adapter_dropout) set_lora_dropout(out.model, *config.adapter_dropout);
   return out;
 }

@@ -2,21 +2,19 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "answering/checkpoint_weights.h"
+#include "answering/model_inputs.h"
 #include "core/checkpoint/checkpoint.h"
+#include "core/config/base_fields.h"
 #include "core/distributed/communicator.h"
-#include "data/image/preprocess.h"
-#include "data/loader/model_input.h"
-#include "data/tokenizer/tokenizer.h"
 #include "models/lmm.h"
 #include "models/load_options.h"
-#include "retrieval/embedder.h"
 
 namespace trireme {
 
@@ -31,28 +29,17 @@ constexpr auto choice_names(ModelInit) {
       {{ModelInit::kPretrained, "pretrained"}, {ModelInit::kRandom, "random"}});
 }
 
-/// [model] What a run starts from.
-struct ModelSourceConfig {
-  std::filesystem::path path;
+/// [model] What a run starts from; LoRA matrices and losses are float32 whatever the dtype.
+struct ModelSourceConfig : CheckpointSource {
   ModelInit init = ModelInit::kPretrained;
-  std::optional<std::filesystem::path> adapter;
   std::optional<double> adapter_dropout;
-  ComputeDtype dtype = ComputeDtype::kFloat32;
 
   void describe(FieldList& v);
 };
-
-/// What a checkpoint's folder says beside its weights.
-struct ModelInputs {
-  /// throws what read_model_config, Tokenizer and image_processor_of throw.
-  explicit ModelInputs(const std::filesystem::path& folder);
-  /// For loaders, which this outlives.
-  ModelInput model_input() const { return {tokenizer, shape.image_token_id, image_processor}; }
-
-  ModelConfig shape;
-  Tokenizer tokenizer;
-  std::optional<ImageProcessorConfig> image_processor;  ///< empty for a text-only model
-};
+template <>
+consteval int64_t field_count<ModelSourceConfig>() {
+  return own_and_base_fields<ModelSourceConfig, CheckpointSource>();
+}
 
 /// The model a run trains.
 struct TrainingModel {

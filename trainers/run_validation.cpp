@@ -2,25 +2,20 @@
 
 #include <chrono>
 
+#include "answering/model_inputs.h"
 #include "core/elapsed.h"
-#include "data/loader/image_reader.h"
-#include "retrieval/checkpoint_inputs.h"
 #include "trainers/best_so_far.h"
 
 namespace trireme {
 namespace {
 
 RecordLoaderOptions loader_options(const ValidationConfig& config, const DataConfig& data, const ModelInputs& model) {
-  RecordLoaderOptions options{
-      .image_root = {},
-      .image_processor = with_pixel_limits(model.image_processor, data),
-      .alpha = data.alpha,
-      .pack = {.rope_mode = data.rope_mode, .image_token_id = model.shape.image_token_id},
-      .tokens_per_batch = config.batch_tokens,
-      .threads = data.loader_threads,
-  };
-  if (options.image_processor) options.pack.merge_size = options.image_processor->merge_size;
-  return options;
+  return {.image_root = {},
+          .image_processor = with_pixel_limits(model.image_processor, data, "data"),
+          .alpha = data.alpha,
+          .pack = pack_options(data, model.model_input()),
+          .tokens_per_batch = config.batch_tokens,
+          .threads = data.loader_threads};
 }
 
 }  // namespace
@@ -60,8 +55,8 @@ StepRecord RunValidation::evaluate(int64_t step, const Lmm& trained, Communicato
                                    RunGuard& guard) {
   const auto begin = std::chrono::steady_clock::now();
   State& state = *state_;
-  const ValidationScores scores =
-      state.validation.run({trained, state.prompt, state.loader}, communicator, [&guard](const std::string& where) {
+  const ValidationScores scores = state.validation.run(
+      LmmEmbedder(trained, state.prompt, state.loader), communicator, [&guard](const std::string& where) {
         guard.end({"the validation's embeddings must be finite", fmt::format("NaN or infinity for {}", where)});
       });
   state.best.add(step + 1, scores.best_value);

@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/config/base_fields.h"
 #include "data/image/augment.h"
-#include "data/image/image.h"
-#include "data/loader/packer.h"
+#include "data/loader/input_config.h"
 #include "data/loader/sampler_config.h"
 #include "data/prompt/embedding_prompt.h"
 #include "data/sources/records.h"
@@ -23,18 +23,14 @@ namespace trireme {
 class FieldList;
 
 /// [data] What is trained on, and how it becomes batches.
-struct DataConfig {
+struct DataConfig : InputConfig {
   std::filesystem::path root;
   std::optional<std::filesystem::path> image_root;
   bool follow_links = false;
   std::vector<SourceConfig> sources;
   SamplerConfig sampler;
   PromptForm prompt = PromptForm::kLamra;
-  std::string system_prompt = std::string(kQwenSystemPrompt);
   std::optional<int64_t> text_tokens = 480;
-  RopeMode rope_mode = RopeMode::kMrope;
-  std::optional<int64_t> min_pixels, max_pixels;
-  AlphaMode alpha = AlphaMode::kWhite;
   AugmentConfig augment;
   int64_t hard_negatives = 0;
   OnDataError on_error = OnDataError::kStop;
@@ -45,5 +41,9 @@ struct DataConfig {
   void describe(FieldList& v);
   void check(Problems& problems) const;
 };
+template <>
+consteval int64_t field_count<DataConfig>() {
+  return own_and_base_fields<DataConfig, InputConfig>();
+}
 
 }  // namespace trireme

@@ -7,23 +7,6 @@
 
 namespace trireme {
 
-std::optional<ImageProcessorConfig> with_pixel_limits(std::optional<ImageProcessorConfig> processor,
-                                                      const DataConfig& config) {
-  if (!processor) return std::nullopt;
-  processor->min_pixels = config.min_pixels.value_or(processor->min_pixels);
-  processor->max_pixels = config.max_pixels.value_or(processor->max_pixels);
-  TRIREME_CHECK(processor->min_pixels <= processor->max_pixels, ConfigError, "data",
-                "min_pixels must be at most max_pixels; got {} and {}, the checkpoint's where not set; change data's.",
-                processor->min_pixels, processor->max_pixels);
-  return processor;
-}
-
-PackOptions pack_options(const DataConfig& config, const ModelInput& model) {
-  PackOptions options{.rope_mode = config.rope_mode, .image_token_id = model.image_token_id};
-  if (model.image_processor) options.merge_size = model.image_processor->merge_size;
-  return options;
-}
-
 void require_images_fit(const TrainingSet& set, const DataConfig& config, const ModelInput& model) {
   for (int64_t i = 0; i < set.source_count(); ++i) {
     const std::string where = set.source(i).first_image();
@@ -43,7 +26,7 @@ ImageReader::ImageReader(ImageRoot root, std::optional<ImageProcessorConfig> pro
 
 ImageReader::ImageReader(const DataConfig& config, const ModelInput& model)
     : root_(config.image_root.value_or(config.root), config.follow_links),
-      processor_(with_pixel_limits(model.image_processor, config)),
+      processor_(with_pixel_limits(model.image_processor, config, "data")),
       alpha_(config.alpha),
       augment_(config.augment),
       cache_(std::make_unique<ImageCache>(config.picture_cache_mib << 20)) {}

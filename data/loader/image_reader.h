@@ -12,19 +12,10 @@
 #include "data/loader/data_config.h"
 #include "data/loader/image_cache.h"
 #include "data/loader/model_input.h"
-#include "data/loader/packer.h"
 #include "data/loader/training_set.h"
 #include "data/sources/records.h"
 
 namespace trireme {
-
-/// The checkpoint's image preprocessing with data's pixel limits, where these are set; empty for a text-only model.
-/// throws ConfigError: min_pixels above max_pixels.
-std::optional<ImageProcessorConfig> with_pixel_limits(std::optional<ImageProcessorConfig> processor,
-                                                      const DataConfig& config);
-
-/// How training's sequences are packed.
-PackOptions pack_options(const DataConfig& config, const ModelInput& model);
 
 /// Refuses pairs with images, before any is read, where none could be. throws DataError: a text-only model; no folder
 /// of images.

@@ -137,49 +137,4 @@ std::vector<Generation> generate(const Lmm& model, const PackedBatch& prompts, s
   return results;
 }
 
-torch::Tensor choice_log_probabilities(const Lmm& model, const PackedBatch& prompts,
-                                       std::span<const std::vector<int64_t>> choices) {
-  const at::NoGradGuard no_gradient;
-  TRIREME_CHECK(!choices.empty(), ConfigError, kWhere, "at least one choice required; got none; name the choices.");
-  std::size_t longest = 0;
-  for (const auto& choice : choices) {
-    TRIREME_CHECK(!choice.empty(), ConfigError, kWhere, "a choice needs a token; got none; leave empty choices out.");
-    check_tokens(choice, "choices", model.config.decoder.vocab_size);
-    longest = std::max(longest, choice.size());
-  }
-  check_batch(model.config, prompts);
-  const int64_t count = prompts.cu_seqlens.size(0) - 1;
-  KvCache cache = make_kv_cache(model, prompts.tokens.size(0));
-  const std::vector<int64_t> no_parents(static_cast<std::size_t>(count), kNoParent);
-  const auto first =
-      at::log_softmax(wide_logits(model, extend_rows(model, cache, with_last_rows(prompts), no_parents)), 1);
-  // Every choice behind every prompt, all but its last token, whose row nobody asks for.
-  std::vector<int64_t> sequences, pair_of, token_of;
-  for (int64_t b = 0; b < count; ++b) {
-    for (const auto& choice : choices) {
-      pair_of.push_back(b);
-      token_of.push_back(choice.front());
-      sequences.push_back(choice.size() > 1 ? fork(cache, b, std::ssize(choice) - 1) : kNoParent);
-    }
-  }
-  auto sums = first.index_select(0, int64_tensor(pair_of, model.device))
-                  .gather(1, int64_tensor(token_of, model.device).unsqueeze(1))
-                  .squeeze(1);
-  for (std::size_t t = 1; t < longest; ++t) {
-    std::vector<int64_t> at, cached, tokens, next;
-    for (std::size_t i = 0; i < sequences.size(); ++i) {
-      const auto& choice = choices[i % choices.size()];
-      if (choice.size() <= t) continue;
-      at.push_back(static_cast<int64_t>(i)), cached.push_back(sequences[i]);
-      tokens.push_back(choice[t - 1]), next.push_back(choice[t]);
-    }
-    const auto rows = advance_rows(model, cache, cached, int64_tensor(tokens, model.device));
-    const auto log_probabilities = at::log_softmax(wide_logits(model, rows), 1)
-                                       .gather(1, int64_tensor(next, model.device).unsqueeze(1))
-                                       .squeeze(1);
-    sums.index_add_(0, int64_tensor(at, model.device), log_probabilities);
-  }
-  return sums.view({count, std::ssize(choices)});
-}
-
 }  // namespace trireme

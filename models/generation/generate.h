@@ -40,10 +40,4 @@ struct Generation {
 std::vector<Generation> generate(const Lmm& model, const PackedBatch& prompts, std::span<const uint64_t> seeds,
                                  const GenerateOptions& options);
 
-/// [B, C] float32: log p(choice c | prompt b), nats, over the whole vocabulary: the sum over the choice's tokens. The
-/// prompts are computed once, choices of several tokens as their continuations.
-/// throws ConfigError: no head, no choice, a choice without tokens.
-torch::Tensor choice_log_probabilities(const Lmm& model, const PackedBatch& prompts,
-                                       std::span<const std::vector<int64_t>> choices);
-
 }  // namespace trireme

@@ -81,19 +81,19 @@ class MiningJob {
 
   MineReport run(c10::Device device) {
     const auto begin = Clock::now();
-    CheckpointEmbedder checkpoint(config_->embed, device);
+    CheckpointEmbedder embedder(config_->embed, device);
     if (!config_->filters.known_positives.empty()) open_known_positives();
     const std::string plan = broadcast_string(communicator_, is_first() ? begin_work() : "", 0);
     const MiningSet set(source_, *Resolved<MiningPlan>::from(ConfigSource::parse(plan, "plan")), work_.path());
     for (const auto* files : {&set.parts, &set.groups})
-      for (const auto& file : *files) checkpoint.require_fits(file->records, image_root_);
-    checkpoint.load(communicator_);
+      for (const auto& file : *files) embedder.require_fits(file->records, image_root_);
+    embedder.load(communicator_);
     report_.plan = set.plan;
-    report_.unused = checkpoint.unused();
+    report_.unused = embedder.unused();
     report_.prepare_s = seconds_since(begin);
 
     const auto embed_begin = Clock::now();
-    embed(set, checkpoint);
+    embed(set, embedder);
     report_.embed_s = seconds_since(embed_begin);
     const auto mine_begin = Clock::now();
     describe_output(set);
@@ -120,9 +120,8 @@ class MiningJob {
     return dump(split_source(source_, config_->depth, work_.path()));
   }
 
-  void embed(const MiningSet& set, CheckpointEmbedder& checkpoint) {
-    const Embedder embedder = checkpoint.embedder(image_root_);
-    retriever_ = checkpoint.info(communicator_);
+  void embed(const MiningSet& set, CheckpointEmbedder& embedder) {
+    retriever_ = embedder.info(communicator_);
     int64_t all = 0, done = 0;
     for (const auto* files : {&set.parts, &set.groups})
       for (const auto& file : *files) all += file->records.size();
@@ -131,10 +130,10 @@ class MiningJob {
         const int64_t size = file->records.size();
         const fs::path path = work_.embeddings(file->name);
         KeptFile kept = keep_embeddings(
-            path, file->records, embedder,
+            path, {file->records, image_root_}, embedder,
             {.info = retriever_, .config_sha256 = config_sha256(config_->embed), .store = config_->store},
             // A rank's share is told as its part of the file, so that the sum over files ends at the total.
-            communicator_, {}, [&](int64_t d, int64_t of) {
+            communicator_, [&](int64_t d, int64_t of) {
               events_.progress("embed", "records", done + (of > 0 ? d * size / of : size), all);
             });
         done += size;

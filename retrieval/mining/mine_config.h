@@ -51,7 +51,7 @@ struct MineSourceConfig {
 /// What `trireme mine` is asked to do.
 struct MineConfig {
   std::filesystem::path out;
-  EmbedderConfig embed;
+  RecordModelConfig embed;
   MineSourceConfig source;
   int64_t depth = 100;
   FilterConfig filters;

@@ -4,12 +4,12 @@
 
 #include <ATen/ops/full.h>
 
+#include "answering/fingerprint_of.h"
 #include "core/config/choice.h"
 #include "core/config/field_list.h"
 #include "core/elapsed.h"
 #include "core/error.h"
 #include "core/io/quote.h"
-#include "retrieval/fingerprint_of.h"
 #include "retrieval/rerank/fusion_config.h"
 #include "retrieval/rerank/rerank_lists.h"
 #include "retrieval/rerank/reranked_run.h"
@@ -64,7 +64,7 @@ constexpr std::string_view kWhere = "rerank";
 std::optional<fs::path> fusion_file_of(const RerankVerbConfig& config) {
   const RerankOptions& options = config.rerank;
   if (options.fuse == "fitted") {
-    const fs::path& beside = config.reranker.adapter ? *config.reranker.adapter : config.reranker.model;
+    const fs::path& beside = config.reranker.adapter ? *config.reranker.adapter : config.reranker.path;
     TRIREME_CHECK(!beside.empty(), ConfigError, kWhere,
                   "fitted is the {} beside --adapter or --model; got neither; give the file's path.", kFusionFileName);
     return beside / kFusionFileName;
@@ -205,15 +205,15 @@ ScoredRun score_run(const RerankVerbConfig& config, const ChosenFusion& fusion, 
               report);
   add_warning(other_records(records.lists().candidates, *options.candidates, scored.run.info.fingerprint, communicator),
               report);
-  CheckpointReranker checkpoint(config.reranker, device);
+  CheckpointReranker reranker(config.reranker, device);
   const ImageRoot image_root(options.image_root.value_or(""), options.follow_links);
-  checkpoint.require_fits(records.lists().queries, image_root);
-  checkpoint.require_fits(records.lists().candidates, image_root);
-  checkpoint.load(communicator);
-  report.unused = checkpoint.unused();
-  scored.reranker = checkpoint.identity(communicator);
+  reranker.checkpoint.require_fits(records.lists().queries, image_root);
+  reranker.checkpoint.require_fits(records.lists().candidates, image_root);
+  reranker.checkpoint.load(communicator, VocabularyHead::kLoad);
+  report.unused = reranker.checkpoint.weights().unused();
+  scored.reranker = reranker.identity(communicator);
   add_warning(fusion.warning_for(scored), report);
-  const RerankScorer scorer = checkpoint.scorer(image_root);
+  const RerankScorer scorer = reranker.scorer(image_root);
   report.prepare_s = seconds_since(begin);
   const auto score_begin = Clock::now();
   ScoredHeads heads = score_lists(
@@ -259,7 +259,7 @@ RerankReport rerank_files(const RerankVerbConfig& config, const std::string& con
   RerankReport report;
   const ChosenFusion fusion(config);
   report.fusion = fusion.fusion();
-  const ScoredRun scored = config.reranker.model.empty()
+  const ScoredRun scored = config.reranker.path.empty()
                                ? stored_scores(config.rerank, fusion, report)
                                : score_run(config, fusion, config_sha256, communicator, progress, device, report);
   report.queries = scored.run.queries();

@@ -44,7 +44,7 @@ struct RerankVerbConfig {
 struct RerankReport {
   int64_t queries = 0, depth = 0;
   Fusion fusion;
-  RerankCounts counts;         ///< of all ranks; nothing when scores were fused anew
+  PromptCounts counts;         ///< of all ranks; nothing when scores were fused anew
   int64_t unread_answers = 0;  ///< listwise answers that could not be read, of all ranks
   double prepare_s = 0;        ///< checking the inputs, reading weights
   double score_s = 0;

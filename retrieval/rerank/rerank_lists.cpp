@@ -29,7 +29,7 @@ void set_row(const torch::Tensor& scores, int64_t query, int64_t length, const s
 
 /// The counts of all ranks.
 void sum_over_ranks(ScoredHeads& scored, Communicator& communicator) {
-  RerankCounts& counts = scored.counts;
+  PromptCounts& counts = scored.counts;
   const std::array<int64_t*, 7> all = {&counts.prompts,       &counts.prompt_tokens, &counts.computed_tokens,
                                        &counts.prefix_tokens, &counts.images,        &counts.encoded_images,
                                        &scored.unread_answers};

@@ -31,7 +31,7 @@ using ScoreBatch = std::function<RerankResult(std::span<const RerankQuery> queri
 
 struct ScoredHeads {
   RankScores scores;           ///< [Q, D] each
-  RerankCounts counts;         ///< of all ranks
+  PromptCounts counts;         ///< of all ranks
   int64_t unread_answers = 0;  ///< listwise answers that could not be read, of all ranks
 };
 

@@ -4,27 +4,21 @@
 #include <cmath>
 #include <numeric>
 
-#include <ATen/ops/tensor.h>
-
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/tensor.h"
-#include "models/generation/generate.h"
 #include "retrieval/rerank/list_windows.h"
-#include "retrieval/rerank/picture_features.h"
-#include "retrieval/rerank/prompt_rows.h"
 
 namespace trireme {
 namespace {
 
-/// One call of score(): its queries, and their pictures behind the vision tower.
+/// One call of score(): its queries, and their images behind the vision tower.
 struct Call {
-  const Lmm& model;
+  const Answerer& answerer;
   const RerankPrompt& prompt;
-  const RerankInput& input;
   const RerankScorerConfig& config;
   std::span<const RerankQuery> queries;
-  EncodedPictures pictures;
+  EncodedImages images;
 };
 
 std::string place_of(const RerankQuery& query) { return fmt::format("query {}", query.query.id); }
@@ -37,8 +31,8 @@ void require_content(const Record& record, const std::string& where) {
                 "a text or an image required; got neither; leave the record out.");
 }
 
-std::vector<PictureUse> pictures_of(std::span<const RerankQuery> queries) {
-  std::vector<PictureUse> uses;
+std::vector<ImageUse> images_of(std::span<const RerankQuery> queries) {
+  std::vector<ImageUse> uses;
   const auto add = [&](const Record& record, std::string where) {
     require_content(record, where);
     if (!record.image.empty()) uses.push_back({record.image, std::move(where)});
@@ -51,21 +45,17 @@ std::vector<PictureUse> pictures_of(std::span<const RerankQuery> queries) {
   return uses;
 }
 
-const EncodedPicture* picture_of(const Call& call, const Record& record) {
-  return record.image.empty() ? nullptr : &call.pictures.by_path.at(record.image);
-}
-
 RerankItem item_of(const Call& call, const Record& record) {
-  const EncodedPicture* picture = picture_of(call, record);
-  return {record.text, picture == nullptr ? std::nullopt : std::optional(picture->tokens)};
+  const EncodedImage* image = call.images.of(record);
+  return {record.text, image == nullptr ? std::nullopt : std::optional(image->tokens)};
 }
 
-/// The tokens with the pictures of the query and of `candidates`, in this order.
-ScoredPrompt scored(const Call& call, RerankTokens tokens, const Record& query,
-                    std::span<const Record* const> candidates) {
-  ScoredPrompt prompt{std::move(tokens.tokens), {}, std::move(tokens.image_begin)};
+/// The tokens with the images of the query and of `candidates`, in this order.
+Prompt prompt_of(const Call& call, RerankTokens tokens, const Record& query,
+                 std::span<const Record* const> candidates) {
+  Prompt prompt{std::move(tokens.tokens), {}, std::move(tokens.image_begin)};
   const auto add = [&](const Record& record) {
-    if (const EncodedPicture* picture = picture_of(call, record)) prompt.pictures.push_back(picture);
+    if (const EncodedImage* image = call.images.of(record)) prompt.images.push_back(image);
   };
   add(query);
   for (const Record* candidate : candidates) add(*candidate);
@@ -79,8 +69,8 @@ PromptGroup pointwise_prompts(const Call& call, const RerankQuery& query) {
   parallel_for(std::ssize(group), kGrain, [&](int64_t begin, int64_t end) {
     for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
       const Record* candidate = &query.candidates[i];
-      group[i] = scored(call, call.prompt.pointwise(item, item_of(call, *candidate), place_of(query, *candidate)),
-                        query.query, std::span(&candidate, 1));
+      group[i] = prompt_of(call, call.prompt.pointwise(item, item_of(call, *candidate), place_of(query, *candidate)),
+                           query.query, std::span(&candidate, 1));
     }
   });
   return group;
@@ -88,11 +78,10 @@ PromptGroup pointwise_prompts(const Call& call, const RerankQuery& query) {
 
 /// [prompts, tokens] float64 on the CPU: the scores of `tokens` behind each prompt.
 torch::Tensor answer_logits(const Call& call, std::span<const PromptGroup> groups, std::span<const int64_t> tokens,
-                            RerankCounts& counts) {
-  const PromptRows rows = prompt_rows(call.model, groups, call.pictures.features,
-                                      {call.input.pack, call.config.share_prefix, call.config.batch_tokens});
-  counts += rows.counts;
-  return vocabulary_logits(call.model, rows.rows, tokens).to(torch::kFloat64).cpu();
+                            PromptCounts& counts) {
+  PromptValues scores = call.answerer.token_scores(groups, call.images, tokens);
+  counts += scores.counts;
+  return std::move(scores.values);
 }
 
 void check_finite(double score, const RerankQuery& query) {
@@ -126,7 +115,7 @@ struct Window {
   int64_t begin, size;
 };
 
-ScoredPrompt listwise_prompt(const Call& call, const Window& window, const std::vector<int64_t>& order) {
+Prompt listwise_prompt(const Call& call, const Window& window, const std::vector<int64_t>& order) {
   const RerankQuery& query = call.queries[window.query];
   std::vector<RerankItem> items;
   std::vector<const Record*> records;
@@ -134,12 +123,13 @@ ScoredPrompt listwise_prompt(const Call& call, const Window& window, const std::
     records.push_back(&query.candidates[static_cast<std::size_t>(order[static_cast<std::size_t>(place)])]);
     items.push_back(item_of(call, *records.back()));
   }
-  return scored(call, call.prompt.listwise(item_of(call, query.query), items, place_of(query)), query.query, records);
+  return prompt_of(call, call.prompt.listwise(item_of(call, query.query), items, place_of(query)), query.query,
+                   records);
 }
 
 /// The probability of each place of each window.
 std::vector<std::vector<double>> digit_probabilities(const Call& call, std::span<const Window> windows,
-                                                     std::vector<PromptGroup> groups, RerankCounts& counts) {
+                                                     std::vector<PromptGroup> groups, PromptCounts& counts) {
   const RerankAnswers& answers = call.prompt.answers();
   for (PromptGroup& group : groups) {
     auto& tokens = group.front().tokens;
@@ -158,36 +148,22 @@ std::vector<std::vector<double>> digit_probabilities(const Call& call, std::span
 
 /// 1 at the place that the greedy answer names, 0 elsewhere; nothing but 0 where it is not "Ans: (k)".
 std::vector<std::vector<double>> released_choices(const Call& call, std::span<const Window> windows,
-                                                  const std::vector<PromptGroup>& groups, RerankCounts& counts) {
+                                                  const std::vector<PromptGroup>& groups, PromptCounts& counts) {
   const RerankAnswers& answers = call.prompt.answers();
   std::vector<std::vector<double>> choices;
   for (std::size_t i = 0; i < windows.size(); ++i) {
-    const ScoredPrompt& prompt = groups[i].front();
-    SequenceView view{prompt.tokens, {}};
-    std::vector<int64_t> feature_rows;
-    for (const EncodedPicture* picture : prompt.pictures) {
-      view.images.push_back(&picture->shape);
-      for (int64_t token = 0; token < picture->tokens; ++token) feature_rows.push_back(picture->first_row + token);
-    }
-    PackedBatch batch = pack_without_images(std::span(&view, 1), call.input.pack);
-    batch.tokens = batch.tokens.to(call.model.device);
-    batch.position_ids = batch.position_ids.to(call.model.device);
-    batch.image_rows = batch.image_rows.to(call.model.device);
+    const Prompt& prompt = groups[i].front();
     // All of the answer but the line break behind <|im_end|>, which nobody reads.
     GenerateOptions options;
     options.max_new_tokens = std::ssize(answers.listwise(1)) - 1;
-    if (call.pictures.features.defined()) {
-      const auto rows = at::tensor(feature_rows, at::TensorOptions(torch::kInt64)).to(call.model.device);
-      options.features = call.pictures.features.index_select(0, rows);
-    }
     const uint64_t seed[] = {0};
-    const Generation answer = generate(call.model, batch, seed, options).front();
-    counts += {1, std::ssize(prompt.tokens), std::ssize(prompt.tokens), 0, std::ssize(prompt.pictures), 0};
+    const Answer answer = call.answerer.generate(std::span(&prompt, 1), call.images, seed, options).front();
+    counts += {1, std::ssize(prompt.tokens), std::ssize(prompt.tokens), 0, std::ssize(prompt.images), 0};
     choices.emplace_back(windows[i].size, 0.0);
     for (int64_t k = 1; k <= windows[i].size; ++k) {
       std::vector<int64_t> wanted = answers.listwise(k);
       wanted.pop_back();
-      if (answer.tokens == wanted) choices.back()[static_cast<std::size_t>(k - 1)] = 1;
+      if (answer.generation.tokens == wanted) choices.back()[static_cast<std::size_t>(k - 1)] = 1;
     }
   }
   return choices;
@@ -247,10 +223,8 @@ void score_listwise(const Call& call, RerankResult& result) {
 
 }  // namespace
 
-RerankScorer::RerankScorer(const Lmm& model, const RerankPrompt& prompt, RerankInput input, RerankScorerConfig config)
-    : model_(model), prompt_(prompt), input_(std::move(input)), config_(config) {
-  TRIREME_CHECK(model.head.weight.defined(), ConfigError, "rerank",
-                "a model with its vocabulary head required; got one loaded without; set LoadOptions::head.");
+RerankScorer::RerankScorer(Answerer answerer, const RerankPrompt& prompt, RerankScorerConfig config)
+    : answerer_(std::move(answerer)), prompt_(prompt), config_(config) {
   TRIREME_CHECK(config.window_step <= config.window, ConfigError, "rerank",
                 "window_step must be at most window; got {} and {}; candidates between two windows would never be "
                 "seen.",
@@ -258,11 +232,10 @@ RerankScorer::RerankScorer(const Lmm& model, const RerankPrompt& prompt, RerankI
 }
 
 RerankResult RerankScorer::score(std::span<const RerankQuery> queries, RerankModes modes) const {
-  const at::NoGradGuard no_gradient;
   RerankResult result;
   result.scores.resize(queries.size());
-  const Call call{model_, prompt_, input_, config_, queries, encode_pictures(model_, input_, pictures_of(queries))};
-  result.counts.encoded_images = std::ssize(call.pictures.by_path);
+  const Call call{answerer_, prompt_, config_, queries, answerer_.encode(images_of(queries))};
+  result.counts.encoded_images = std::ssize(call.images.by_path);
   if (asks_pointwise(modes)) score_pointwise(call, result);
   if (asks_listwise(modes)) score_listwise(call, result);
   return result;

@@ -4,10 +4,9 @@
 #include <span>
 #include <vector>
 
+#include "answering/answerer.h"
 #include "data/prompt/rerank_prompt.h"
 #include "data/sources/records.h"
-#include "models/lmm.h"
-#include "retrieval/rerank/rerank_counts.h"
 #include "retrieval/rerank/rerank_modes.h"
 #include "retrieval/rerank/scorer_config.h"
 
@@ -28,7 +27,7 @@ struct RerankScores {
 
 struct RerankResult {
   std::vector<RerankScores> scores;  ///< one for each query
-  RerankCounts counts;
+  PromptCounts counts;
 };
 
 /// Scores candidates with LamRA-Rank. Source: LamRA (arXiv:2412.01720), sec. 3.4 and 3.5.
@@ -42,23 +41,21 @@ struct RerankResult {
 /// score is then 1 - place / candidates. kReleased: the candidate answered moves to the top of its window, with score
 /// 1 - place / candidates too.
 ///
-/// Sharing: the longest common prefix of the token sequences of a query's prompts (equal ids, and equal pictures behind
-/// image tokens) is computed once. A picture is encoded once per call.
+/// Sharing: the longest common prefix of the token sequences of a query's prompts (equal ids, and equal images behind
+/// image tokens) is computed once. An image is encoded once per call.
 class RerankScorer {
  public:
-  /// model, loaded with its head, and prompt outlive the scorer.
-  /// throws ConfigError: no head; window_step above window.
-  RerankScorer(const Lmm& model, const RerankPrompt& prompt, RerankInput input, RerankScorerConfig config);
+  /// answerer: of config.answerer_options(). prompt outlives the scorer. throws ConfigError: window_step above window.
+  RerankScorer(Answerer answerer, const RerankPrompt& prompt, RerankScorerConfig config);
 
-  /// Records no gradient. Several queries are computed together as far as batch_tokens goes; they share pictures.
+  /// Records no gradient. Several queries are computed together as far as batch_tokens goes; they share images.
   /// A query without candidates gets empty scores.
-  /// throws DataError: a record with neither text nor image, a picture that cannot be read (each names the record).
+  /// throws DataError: a record with neither text nor image, an image that cannot be read (each names the record).
   RerankResult score(std::span<const RerankQuery> queries, RerankModes modes) const;
 
  private:
-  const Lmm& model_;
+  Answerer answerer_;
   const RerankPrompt& prompt_;
-  RerankInput input_;
   RerankScorerConfig config_;
 };
 

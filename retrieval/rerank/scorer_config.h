@@ -2,15 +2,11 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
-#include <optional>
 #include <string_view>
 #include <utility>
 
-#include "data/image/preprocess.h"
-#include "data/loader/packer.h"
+#include "answering/answerer.h"
 #include "data/prompt/rerank_answers.h"
-#include "data/sources/records.h"
 
 namespace trireme {
 
@@ -32,15 +28,8 @@ struct RerankScorerConfig {
   ListwiseAnswer listwise_answer = ListwiseAnswer::kDigits;
   int64_t window = 5, window_step = 2;
 
+  AnswererOptions answerer_options() const { return {.share_prefix = share_prefix, .batch_tokens = batch_tokens}; }
   void describe(FieldList& v);
-};
-
-/// How pictures and positions reach the model; rope_mode is that of scoring, whatever it was in training.
-struct RerankInput {
-  ImageRoot image_root;
-  std::optional<ImageProcessorConfig> image_processor;  ///< empty for a text-only model
-  AlphaMode alpha = AlphaMode::kWhite;
-  PackOptions pack;
 };
 
 }  // namespace trireme

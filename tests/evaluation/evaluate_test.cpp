@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
 
 #include "core/config/config.h"
 #include "core/distributed/self.h"
@@ -31,13 +32,29 @@ const std::map<std::string, double> kDegrees = {
     {"9:11", 2}, {"9:12", 70}, {"9:13", 9}, {"9:14", 91}, {"9:15", 45}, {"9:16", 1},    // their pools
     {"9:5", 0},  {"9:6", 5},   {"9:7", 60}, {"9:21", 0},  {"9:22", 5},  {"9:23", 60}};  // pictures
 
-torch::Tensor vectors_of(const EvalFile& file) {
-  auto vectors = at::empty({file.records.size(), 2}, torch::kFloat32);
-  for (int64_t row = 0; row < vectors.size(0); ++row) {
-    const double radians = kDegrees.at(std::string(file.ids[row])) * M_PI / 180;
-    vectors[row][0] = std::cos(radians);
-    vectors[row][1] = std::sin(radians);
+/// An embedder without a model.
+class PlaneEmbedder : public Embedder {
+ public:
+  int64_t dim() const override { return 2; }
+  EmbedCounts embed(const RecordsToEmbed& what, const Communicator& communicator, const EmbeddedRows& take,
+                    const EmbedSkipped&, const EmbedProgress&) const override {
+    EmbedCounts counts;
+    for (int64_t row = communicator.rank(); row < what.records.size(); row += communicator.size()) {
+      const std::string id = what.records.read(row).id;
+      const double radians = kDegrees.at(id) * M_PI / 180;
+      take(row, {id},
+           at::tensor(std::vector<double>{std::cos(radians), std::sin(radians)}, torch::kFloat32).view({1, 2}));
+      ++counts.records;
+    }
+    return counts;
   }
+};
+
+SetVectors vectors_of(const EvalSet& set, Communicator& communicator) {
+  SetVectors vectors;
+  for (const auto& file : set.files())
+    vectors.push_back(
+        std::make_unique<TensorSource>(embed_in_memory(PlaneEmbedder(), {file->records}, communicator).rows));
   return vectors;
 }
 
@@ -54,9 +71,8 @@ class EvaluateTest : public ::testing::Test {
   EvalSet open() const { return EvalSet(read_benchmark(config_), queries_); }
 
   ResultTable evaluate_toys(Communicator& communicator, const SearchDone& done = {}) const {
-    return evaluate(
-        open(), metrics_, [&](const EvalFile& file) { return std::make_unique<TensorSource>(vectors_of(file)); },
-        communicator, done);
+    const EvalSet set = open();
+    return evaluate(set, metrics_, vectors_of(set, communicator), communicator, done);
   }
 
   template <class Kind>
@@ -148,9 +164,8 @@ TEST_F(EvaluateTest, PicksTheWorstMissesFirst) {
   SelfCommunicator alone;
   const EvalSet set = open();
   GalleryBuilder builder(set, {.misses = 2, .hits = 1, .shown = 1, .thumbnail_pixels = 32}, 5);
-  evaluate(
-      set, metrics_, [&](const EvalFile& file) { return std::make_unique<TensorSource>(vectors_of(file)); }, alone,
-      [&](const EvalSearch& search, const Neighbours& found, const TaskMetrics&) { builder.add(search, found); });
+  evaluate(set, metrics_, vectors_of(set, alone), alone,
+           [&](const EvalSearch& search, const Neighbours& found, const TaskMetrics&) { builder.add(search, found); });
   const Gallery gallery = builder.take();
   ASSERT_EQ(gallery.tasks.size(), 2u);
   EXPECT_EQ(gallery.notice, "Drawn by <nobody>\n");
@@ -182,24 +197,43 @@ TEST_F(EvaluateTest, FloorsStandBesideTheirTasksAndRows) {
 
 TEST_F(EvaluateTest, ValidationOfALiveModelTellsMeansAndRows) {
   SelfCommunicator alone;
-  EmbedderConfig embedder;
-  embedder.model = fs::path(TRIREME_TEST_DIR) / "golden/embed/model";
-  CheckpointEmbedder checkpoint(embedder);
-  checkpoint.load(alone);
+  RecordModelConfig config;
+  config.path = fs::path(TRIREME_TEST_DIR) / "golden/embed/model";
+  CheckpointEmbedder embedder(config);
+  embedder.load(alone);
   ValidationConfig validation;
   validation.benchmark = config_;
   const Validation opened(validation);
   const auto finite = [](const std::string& where) { FAIL() << where << " is not finite"; };
-  const ValidationScores scores = opened.run(checkpoint.embedder({}), alone, finite);
+  const ValidationScores scores = opened.run(embedder, alone, finite);
   const auto& values = scores.values;
   std::vector<std::string> keys;
   for (const auto& [key, value] : values) keys.push_back(key);
   EXPECT_THAT(keys, ElementsAre("val/recall_at_1", "val/recall_at_5", "val/recall_at_10", "val_rows/names",
                                 "val_rows/pictures"));
   EXPECT_EQ(values[2].second, 1.0) << "every pool has fewer than ten";
-  EXPECT_EQ(opened.run(checkpoint.embedder({}), alone, finite).values, values);
+  EXPECT_EQ(opened.run(embedder, alone, finite).values, values);
   EXPECT_EQ(scores.best_key, "val/recall_at_5") << "the headline of both tasks";
   EXPECT_EQ(scores.best_value, values[1].second);
+}
+
+TEST_F(EvaluateTest, ValidationTakesAnyEmbedder) {
+  SelfCommunicator alone;
+  const MetricTable expected = evaluate_toys(alone).mean.value().local.value().metrics;
+  ValidationConfig config;
+  config.benchmark = config_;
+  config.metrics = metrics_;
+  const Validation validation(config);
+  for (const int ranks : {1, 2}) {
+    run_ranks(ranks, [&](Communicator& communicator) {
+      const auto values = validation.run(PlaneEmbedder(), communicator, {}).values;
+      ASSERT_GE(values.size(), expected.size());
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        EXPECT_EQ(values[i].first, "val/" + metric_key(expected[i].first));
+        EXPECT_DOUBLE_EQ(values[i].second, expected[i].second.value);
+      }
+    });
+  }
 }
 
 TEST_F(EvaluateTest, TakesQueriesAndCandidatesEvenlySpacedAndKeepsTheRelevantOnes) {
@@ -312,14 +346,18 @@ class PoolBenchmark {
     queries.instruction = InstructionChoice::kNone;
     return {read_benchmark(config), queries};
   }
-  std::unique_ptr<VectorSource> vectors(const EvalFile& file) const {
-    auto vectors = at::empty({file.records.size(), 2}, torch::kFloat32);
-    for (int64_t row = 0; row < vectors.size(0); ++row) {
-      const double radians = degrees_.at(std::string(file.ids[row])) * M_PI / 180;
-      vectors[row][0] = std::cos(radians);
-      vectors[row][1] = std::sin(radians);
+  SetVectors vectors(const EvalSet& set) const {
+    SetVectors vectors;
+    for (const auto& file : set.files()) {
+      auto rows = at::empty({file->records.size(), 2}, torch::kFloat32);
+      for (int64_t row = 0; row < rows.size(0); ++row) {
+        const double radians = degrees_.at(std::string(file->ids[row])) * M_PI / 180;
+        rows[row][0] = std::cos(radians);
+        rows[row][1] = std::sin(radians);
+      }
+      vectors.push_back(std::make_unique<TensorSource>(rows));
     }
-    return std::make_unique<TensorSource>(vectors);
+    return vectors;
   }
 
  private:
@@ -342,9 +380,9 @@ TEST(SmallPools, GiveEveryQueryWhatPytrecEvalGivesIt) {
     for (const int ranks : {1, 2}) {
       run_ranks(ranks, [&](Communicator& communicator) {
         std::vector<MetricValue> values;
-        const ResultTable table = evaluate(
-            set, metrics, [&](const EvalFile& of) { return benchmark.vectors(of); }, communicator,
-            [&](const EvalSearch&, const Neighbours&, const TaskMetrics& scored) { values = scored.values; });
+        const ResultTable table =
+            evaluate(set, metrics, benchmark.vectors(set), communicator,
+                     [&](const EvalSearch&, const Neighbours&, const TaskMetrics& scored) { values = scored.values; });
         ASSERT_EQ(values.size(), metrics.names.size());
         for (std::size_t i = 0; i < values.size(); ++i) {
           const auto expected = json["expected"][metrics.names[i]].get<std::vector<double>>();
@@ -363,10 +401,8 @@ TEST(SmallPools, RefuseAQueryThatExcludesAllOfItsPool) {
       "9:1": {"degrees": 0.25, "excluded": ["9:101", "9:102"], "relevant": {"9:101": 1}}}})");
   const PoolBenchmark benchmark(json);
   SelfCommunicator alone;
-  EXPECT_THAT(message_of<DataError>([&] {
-                evaluate(
-                    benchmark.open(), {}, [&](const EvalFile& of) { return benchmark.vectors(of); }, alone);
-              }),
+  const EvalSet set = benchmark.open();
+  EXPECT_THAT(message_of<DataError>([&] { evaluate(set, {}, benchmark.vectors(set), alone); }),
               HasSubstr("2 candidates and 2 excluded"));
 }
 

@@ -32,14 +32,18 @@ const std::map<std::string, double> kDegrees = {
 const std::map<std::string, std::string> kAnswers = {{"9:1", "9:11"}, {"9:2", "9:12"}, {"9:3", "9:13"}, {"9:4", "9:14"},
                                                      {"9:5", "9:22"}, {"9:6", "9:21"}, {"9:7", "9:21"}};
 
-std::unique_ptr<VectorSource> vectors_of(const EvalFile& file) {
-  auto vectors = at::empty({file.records.size(), 2}, torch::kFloat32);
-  for (int64_t row = 0; row < vectors.size(0); ++row) {
-    const double radians = kDegrees.at(std::string(file.ids[row])) * M_PI / 180;
-    vectors[row][0] = std::cos(radians);
-    vectors[row][1] = std::sin(radians);
+SetVectors vectors_of(const EvalSet& set) {
+  SetVectors vectors;
+  for (const auto& file : set.files()) {
+    auto rows = at::empty({file->records.size(), 2}, torch::kFloat32);
+    for (int64_t row = 0; row < rows.size(0); ++row) {
+      const double radians = kDegrees.at(std::string(file->ids[row])) * M_PI / 180;
+      rows[row][0] = std::cos(radians);
+      rows[row][1] = std::sin(radians);
+    }
+    vectors.push_back(std::make_unique<TensorSource>(rows));
   }
-  return std::make_unique<TensorSource>(vectors);
+  return vectors;
 }
 
 /// A reranker that knows: 1 for the answer, 0 for others; times `sign`, it is always wrong.
@@ -79,7 +83,7 @@ class EvalRerankTest : public ::testing::Test {
   std::vector<RerankedSearch> reranked(const ScoreBatch& score, Communicator& communicator) {
     SearchReranker reranker(config_, score, communicator, {});
     std::vector<RerankedSearch> searches;
-    evaluate(*set_, metrics_, vectors_of, communicator,
+    evaluate(*set_, metrics_, vectors_of(*set_), communicator,
              [&](const EvalSearch& search, const Neighbours& found, const TaskMetrics&) {
                searches.push_back(reranker.score(*set_, search, found));
              });
@@ -90,7 +94,7 @@ class EvalRerankTest : public ::testing::Test {
   std::vector<ResultTable> columns(const ScoreBatch& score, const Fusion& fusion, Communicator& communicator) {
     SearchReranker reranker(config_, score, communicator, {});
     return evaluate_columns(
-        *set_, metrics_, vectors_of,
+        *set_, metrics_, vectors_of(*set_),
         [&](const EvalSearch& search, const Neighbours& found) {
           return std::vector{fused(*set_, reranker.score(*set_, search, found), RerankModes::kPointwise, fusion)};
         },
@@ -152,7 +156,7 @@ TEST_F(EvalRerankTest, AShorterListOfOneQueryLeavesTheOthersWhole) {
     run_ranks(ranks, [&](Communicator& communicator) {
       SearchReranker reranker(config_, knowing(1), communicator, {});
       std::vector<RerankedSearch> searches;
-      evaluate(*set_, metrics_, vectors_of, communicator,
+      evaluate(*set_, metrics_, vectors_of(*set_), communicator,
                [&](const EvalSearch& search, const Neighbours& found, const TaskMetrics&) {
                  searches.push_back(reranker.score(*set_, search, found));
                });
@@ -182,7 +186,7 @@ TEST_F(EvalRerankTest, CountsAreThoseOfAllRanks) {
   for (const int ranks : {1, 3}) {
     run_ranks(ranks, [&](Communicator& communicator) {
       SearchReranker reranker(config_, knowing(1), communicator, {});
-      evaluate(*set_, metrics_, vectors_of, communicator,
+      evaluate(*set_, metrics_, vectors_of(*set_), communicator,
                [&](const EvalSearch& search, const Neighbours& found, const TaskMetrics&) {
                  reranker.score(*set_, search, found);
                });

@@ -67,8 +67,8 @@ def message_problem(argument: str) -> str | None:
 
 
 def check(path: str, text: str) -> list[Finding]:
-    if not path.split("/")[0] in ("core", "data", "models", "losses", "retrieval", "evaluation",
-                                  "trainers", "launch"):
+    if not path.split("/")[0] in ("core", "data", "models", "losses", "answering", "retrieval",
+                                  "evaluation", "trainers", "launch"):
         return []
     code = source_tree.without_comments(text, keep_strings=True)
     findings = []

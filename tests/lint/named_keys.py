@@ -61,7 +61,7 @@ VERBS_OF_FILE = {
     "data/preparation/": ("prepare",), "data/benchmark/": ("prepare",), "models/export/": ("export",),
     "retrieval/search/search_files": ("search",), "retrieval/search/hnsw": ("search",),
     "retrieval/search/trec_writer": ("search", "rerank"), "retrieval/rerank/rerank_files": ("rerank",),
-    "retrieval/rerank/reranked_run": ("rerank",), "retrieval/generate_records": ("generate",),
+    "retrieval/rerank/reranked_run": ("rerank",), "answering/generate_records": ("generate",),
     "retrieval/embed.": ("embed",), "retrieval/mining/": ("mine",), "retrieval/report/": ("report",),
 }
 
@@ -293,8 +293,8 @@ def main() -> None:
         text = source_tree.read_text(path)
         if text is None:
             continue
-        if path.suffix in source_tree.CPP_SUFFIXES and ring in ("core", "data", "models", "losses", "retrieval",
-                                                                "evaluation", "trainers", "launch"):
+        if path.suffix in source_tree.CPP_SUFFIXES and ring in ("core", "data", "models", "losses", "answering",
+                                                                "retrieval", "evaluation", "trainers", "launch"):
             findings += check_source(name, text, known)
         elif ring == "docs" or name == "README.md":
             findings += check_document(name, text, known)

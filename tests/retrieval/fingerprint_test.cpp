@@ -1,10 +1,10 @@
 #include <functional>
 
+#include "answering/fingerprint_of.h"
 #include "core/distributed/self.h"
 #include "core/distributed/thread.h"
 #include "core/io/file.h"
 #include "retrieval/checkpoint_embedder.h"
-#include "retrieval/fingerprint_of.h"
 #include "retrieval/kept_embeddings.h"
 #include "tests/support/editable_folder.h"
 #include "tests/support/expect_error.h"
@@ -23,9 +23,9 @@ using Parts = std::vector<FingerprintPart>;
 
 const fs::path kGolden = fs::path(TRIREME_TEST_DIR) / "golden/embed";
 
-EmbedderConfig config_of(const fs::path& model, std::optional<fs::path> adapter) {
-  EmbedderConfig config;
-  config.model = model;
+RecordModelConfig config_of(const fs::path& model, std::optional<fs::path> adapter) {
+  RecordModelConfig config;
+  config.path = model;
   config.adapter = std::move(adapter);
   return config;
 }
@@ -33,7 +33,7 @@ EmbedderConfig config_of(const fs::path& model, std::optional<fs::path> adapter)
 /// The golden checkpoint and its adapter, in copies that a test may change.
 struct Editable {
   EditableFolder model{kGolden / "model"}, adapter{kGolden / "adapter"};
-  EmbedderConfig config = config_of(model.path(), adapter.path());
+  RecordModelConfig config = config_of(model.path(), adapter.path());
 
   Fingerprint fingerprint() const {
     SelfCommunicator self;
@@ -132,7 +132,7 @@ class Kept : public ::testing::Test {
                   "{\"qid\": \"9:1\", \"query_txt\": \"an apple\", \"query_img_path\": null, \"query_modality\": "
                   "\"text\", \"task_id\": 1, \"pos_cand_list\": [\"9:2\"]}\n");
     write_instructions("Find it.");
-    checkpoint_.load(self_);
+    embedder_.load(self_);
   }
   fs::path at(const fs::path& name) const { return folder_.path() / name; }
   void write_instructions(const std::string& prompt) const {
@@ -144,21 +144,21 @@ class Kept : public ::testing::Test {
 
   KeptFile keep(Communicator& communicator, const fs::path& in = "in") {
     const RecordFile records(at(in / "records.jsonl"), {});
-    return keep_embeddings(at("kept.h5"), records, checkpoint_.embedder(at(in / "images")),
-                           {.info = checkpoint_.info(self_), .config_sha256 = "options"}, communicator, {}, {});
+    return keep_embeddings(at("kept.h5"), {records, at(in / "images")}, embedder_,
+                           {.info = embedder_.info(self_), .config_sha256 = "options"}, communicator, {});
   }
   KeptFile keep(const fs::path& in = "in") { return keep(self_, in); }
   KeptFile keep_queries() {
     RecordOptions options;
     options.instructions.emplace(at("instructions.tsv"));
     const RecordFile records(at("queries.jsonl"), options);
-    return keep_embeddings(at("queries.h5"), records, checkpoint_.embedder({}),
-                           {.info = checkpoint_.info(self_), .config_sha256 = "options"}, self_, {}, {});
+    return keep_embeddings(at("queries.h5"), {records}, embedder_,
+                           {.info = embedder_.info(self_), .config_sha256 = "options"}, self_, {});
   }
 
   test::TempFolder folder_;
   SelfCommunicator self_;
-  CheckpointEmbedder checkpoint_{config_of(kGolden / "model", std::nullopt)};
+  CheckpointEmbedder embedder_{config_of(kGolden / "model", std::nullopt)};
 };
 
 TEST_F(Kept, EmbeddingsAreUsedAgainHereAndInACopy) {

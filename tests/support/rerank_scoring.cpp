@@ -63,7 +63,7 @@ std::vector<RerankQuery> read_lists(const std::filesystem::path& path) {
 
 void answer(const RerankScorer& scorer, const std::vector<RerankQuery>& lists) {
   const auto begin = Clock::now();
-  RerankCounts counts;
+  PromptCounts counts;
   std::vector<double> scores;
   for (const RerankQuery& list : lists) {
     const RerankResult result = scorer.score(std::span(&list, 1), RerankModes::kPointwise);
@@ -94,14 +94,15 @@ int run(int argc, char** argv) {
   const Tokenizer tokenizer = Tokenizer::from_file(options.model / "tokenizer.json");
   const ChatEncoder encoder(tokenizer, files.config().image_token_id, std::string(kQwenSystemPrompt));
   const RerankPrompt prompt(tokenizer, encoder, {});
-  RerankInput input{.image_root = options.lists.parent_path(),
-                    .image_processor = {},
-                    .alpha = AlphaMode::kWhite,
-                    .pack = {.rope_mode = RopeMode::kMrope, .image_token_id = files.config().image_token_id}};
+  ImageInput input{.image_root = options.lists.parent_path(),
+                   .image_processor = {},
+                   .alpha = AlphaMode::kWhite,
+                   .pack = {.rope_mode = RopeMode::kMrope, .image_token_id = files.config().image_token_id}};
   if (files.config().vision) input.image_processor = read_image_processor_config(options.model);
   const auto dtype = options.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
   const Lmm model = load_model(files, {.dtype = dtype, .head = true});
-  const RerankScorer scorer(model, prompt, std::move(input), {.share_prefix = !options.alone});
+  const RerankScorerConfig config{.share_prefix = !options.alone};
+  const RerankScorer scorer(Answerer(model, tokenizer, std::move(input), config.answerer_options()), prompt, config);
   const std::vector<RerankQuery> lists = read_lists(options.lists);
   std::cout << json{{"load_s", seconds_since(begin)}}.dump() << std::endl;
   for (std::string line; std::getline(std::cin, line);) answer(scorer, lists);

@@ -24,8 +24,8 @@ const fs::path kGolden = fs::path(TRIREME_TEST_DIR) / "golden/embed";
 
 /// What a file mined with the golden checkpoint and its adapter says of them.
 EmbeddingsInfo golden_retriever(std::optional<int64_t> max_pixels = std::nullopt) {
-  EmbedderConfig config;
-  config.model = kGolden / "model";
+  RecordModelConfig config;
+  config.path = kGolden / "model";
   config.adapter = kGolden / "adapter";
   config.max_pixels = max_pixels;
   SelfCommunicator self;

@@ -155,19 +155,6 @@ TEST_P(Generate, OnlyAllowedTokensAreDrawnWithTheirWholeProbability) {
   }
 }
 
-TEST_P(Generate, ChoicesHaveTheLogProbabilitiesOfTheForward) {
-  const std::vector<std::vector<int64_t>> choices = {{5}, {5, 9, 2}, {7, 1}};
-  const torch::Tensor ours = choice_log_probabilities(model_, packed(cases_, model_.config), choices);
-  for (std::size_t b = 0; b < cases_.size(); ++b) {
-    for (std::size_t c = 0; c < choices.size(); ++c) {
-      const auto expected = at::log_softmax(forward_logits(model_, cases_[b], choices[c]), 1)
-                                .gather(1, at::tensor(choices[c]).unsqueeze(1))
-                                .sum();
-      EXPECT_NEAR(ours[static_cast<int64_t>(b)][static_cast<int64_t>(c)].item<float>(), expected.item<float>(), 1e-5);
-    }
-  }
-}
-
 TEST_P(Generate, Bfloat16FollowsItsOwnForward) {
   const Lmm model = load_with_head(GetParam(), torch::kBFloat16);
   const auto results = generate(model, packed(cases_, model.config), seeds_for(cases_.size()), options_of());
@@ -196,10 +183,6 @@ TEST(GenerateRefusal, NamesWhatIsWrong) {
   EXPECT_THAT(refused([](GenerateOptions& o) { o.allowed_tokens = {1 << 20}; }), HasSubstr("1048576"));
   const std::vector<uint64_t> none;
   EXPECT_THAT(message_of<ShapeError>([&] { generate(model, batch, none, {}); }), HasSubstr("seed"));
-  const std::vector<std::vector<int64_t>> no_choices, empty_choice = {{}};
-  EXPECT_THAT(message_of<ConfigError>([&] { choice_log_probabilities(model, batch, no_choices); }), HasSubstr("none"));
-  EXPECT_THAT(message_of<ConfigError>([&] { choice_log_probabilities(model, batch, empty_choice); }),
-              HasSubstr("a token"));
   Lmm broken = load_with_head("qwen2_hub");
   broken.decoder.norm.fill_(std::numeric_limits<float>::quiet_NaN());
   EXPECT_THAT(message_of<DataError>([&] { generate(broken, batch, seed, {}); }), HasSubstr("finite"));

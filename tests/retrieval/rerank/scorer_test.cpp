@@ -12,7 +12,6 @@
 #include "models/nn/cpu_attention.h"
 #include "models/random_init.h"
 #include "retrieval/rerank/list_windows.h"
-#include "retrieval/rerank/prompt_rows.h"
 #include "tests/support/expect_error.h"
 
 namespace trireme {
@@ -45,9 +44,9 @@ Lmm model_for(const Tokenizer& tokenizer, c10::ScalarType dtype = torch::kFloat3
 class RerankScorerTest : public testing::Test {
  protected:
   RerankScorer scorer(const Lmm& model, RerankScorerConfig config = {}, RopeMode rope_mode = RopeMode::kMrope) const {
-    return {model, prompt_, input(rope_mode), config};
+    return {Answerer(model, tokenizer_, input(rope_mode), config.answerer_options()), prompt_, config};
   }
-  RerankInput input(RopeMode rope_mode = RopeMode::kMrope) const {
+  ImageInput input(RopeMode rope_mode = RopeMode::kMrope) const {
     return {.image_root = kGolden / "embed/images",
             .image_processor = read_image_processor_config(kGolden / "embed/model"),
             .alpha = AlphaMode::kWhite,
@@ -72,7 +71,7 @@ class RerankScorerTest : public testing::Test {
   /// softmax over the scores of `tokens` behind a prompt, by a forward pass over it alone with its own pictures.
   std::vector<double> reference(const Lmm& model, const RerankQuery& query, std::vector<int64_t> numbers, bool listwise,
                                 RopeMode rope_mode = RopeMode::kMrope) const {
-    const RerankInput in = input(rope_mode);
+    const ImageInput in = input(rope_mode);
     EncodedSequence sequence;
     const auto item = [&](const Record& record) -> RerankItem {
       if (record.image.empty()) return {record.text, std::nullopt};
@@ -156,8 +155,8 @@ TEST_F(RerankScorerTest, SharingThePrefixChangesNoScore) {
 
 TEST_F(RerankScorerTest, CountsWhatSharingSaves) {
   const auto all = queries();
-  const RerankCounts shared = scorer(model_).score(all, RerankModes::kPointwise).counts;
-  const RerankCounts alone = scorer(model_, {.share_prefix = false}).score(all, RerankModes::kPointwise).counts;
+  const PromptCounts shared = scorer(model_).score(all, RerankModes::kPointwise).counts;
+  const PromptCounts alone = scorer(model_, {.share_prefix = false}).score(all, RerankModes::kPointwise).counts;
   EXPECT_EQ(alone.computed_tokens, alone.prompt_tokens);
   EXPECT_EQ(alone.saved_share(), 0);
   EXPECT_EQ(shared.prompt_tokens, alone.prompt_tokens);
@@ -272,9 +271,9 @@ TEST_F(RerankScorerTest, RefusesWhatCannotBeScored) {
   EXPECT_THAT(refused({"pad", "<|image_pad|>", ""}), AllOf(HasSubstr("candidate pad"), HasSubstr("<|image_pad|>")));
 
   const RerankQuery pictured = queries()[0];
-  RerankInput text_only = input();
+  ImageInput text_only = input();
   text_only.image_processor.reset();
-  const RerankScorer reads_text(model_, prompt_, text_only, {});
+  const RerankScorer reads_text(Answerer(model_, tokenizer_, text_only), prompt_, {});
   EXPECT_THAT(message_of<DataError>([&] { reads_text.score(std::span(&pictured, 1), RerankModes::kBoth); }),
               HasSubstr("text-only"));
 
@@ -286,25 +285,6 @@ TEST_F(RerankScorerTest, RefusesWhatCannotBeScored) {
   broken.decoder.norm.fill_(std::numeric_limits<float>::quiet_NaN());
   EXPECT_THAT(message_of<DataError>([&] { scorer(broken).score(queries(), RerankModes::kPointwise); }),
               AllOf(HasSubstr("q0"), HasSubstr("finite")));
-}
-
-TEST(CommonPrefix, EndsWhereTokensOrPicturesDiffer) {
-  const EncodedPicture one{{}, 2, 0}, other{{}, 3, 2};
-  const auto prompt = [](std::vector<int64_t> tokens, std::vector<const EncodedPicture*> pictures,
-                         std::vector<int64_t> begin) {
-    return ScoredPrompt{std::move(tokens), std::move(pictures), std::move(begin)};
-  };
-  EXPECT_EQ(common_prefix({prompt({1, 2, 3}, {}, {}), prompt({1, 2, 4, 5}, {}, {})}), 2);
-  EXPECT_EQ(common_prefix({prompt({1, 2, 3}, {}, {}), prompt({1, 2, 3}, {}, {})}), 2) << "one is left over";
-  EXPECT_EQ(common_prefix({prompt({1, 2}, {}, {}), prompt({1, 2, 3}, {}, {})}), 1);
-  EXPECT_EQ(common_prefix({prompt({1}, {}, {}), prompt({2}, {}, {})}), 0);
-  constexpr int64_t kPad = 9;
-  EXPECT_EQ(common_prefix({prompt({1, kPad, kPad, 5, 6}, {&one}, {1}), prompt({1, kPad, kPad, 5, 7}, {&one}, {1})}), 4);
-  EXPECT_EQ(
-      common_prefix({prompt({1, kPad, kPad, 5, 6}, {&one}, {1}), prompt({1, kPad, kPad, kPad, 5}, {&other}, {1})}), 1);
-  EXPECT_EQ(common_prefix({prompt({1, kPad, kPad, 5, 6}, {&one}, {1}), prompt({1, 5, 6}, {}, {}),
-                           prompt({1, kPad, kPad, 5, 6}, {&one}, {1})}),
-            1);
 }
 
 TEST(ListWindows, GoFromTheEndToTheTop) {

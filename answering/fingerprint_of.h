@@ -20,24 +20,24 @@ namespace trireme {
 /// cost: reads tokenizer.json.
 Fingerprint folder_fingerprint(const std::filesystem::path& folder, const ModelConfig& model, const Adapter* adapter);
 
-/// What pictures become: the checkpoint's processor, with the pixel limits that hold.
-Fingerprint picture_fingerprint(const ImageProcessorConfig& processor);
+/// What images become: the checkpoint's processor, with the pixel limits that hold.
+Fingerprint image_fingerprint(const ImageProcessorConfig& processor);
 
-/// That of a model and how it is asked, with ids, texts and instructions of what it embeds; the parts about pictures
+/// That of a model and how it is asked, with ids, texts and instructions of what it embeds; the parts about images
 /// are taken out where there are none. Collective: rank 0 reads the file once.
 Fingerprint with_records(Fingerprint model, const RecordFile& records, Communicator& communicator);
 
 /// All ranks' digests together. Collective.
 ImageDigest summed(const ImageDigest& mine, Communicator& communicator);
 
-/// What of a picture's file a digest is taken over.
-enum class PictureFacts {
+/// What of an image's file a digest is taken over.
+enum class ImageFacts {
   kContent,  ///< its bytes: reads them all
   kStamp,    ///< file_stamp(): cheap, and different for a copy
 };
-/// Of all pictures of the records, each rank reading its share. Collective.
-/// throws DataError: a picture missing, or outside image_root; under on_error: skip it counts as missing.
-ImageDigest digest_pictures(const RecordFile& records, const ImageRoot& image_root, PictureFacts facts,
-                            OnDataError on_error, Communicator& communicator);
+/// Of all images of the records, each rank reading its share. Collective.
+/// throws DataError: an image missing, or outside image_root; under on_error: skip it counts as missing.
+ImageDigest digest_images(const RecordFile& records, const ImageRoot& image_root, ImageFacts facts,
+                          OnDataError on_error, Communicator& communicator);
 
 }  // namespace trireme

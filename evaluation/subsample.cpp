@@ -1,4 +1,4 @@
-#include "evaluation/thin_out.h"
+#include "evaluation/subsample.h"
 
 #include <algorithm>
 #include <set>
@@ -62,7 +62,7 @@ std::vector<int64_t> renumbered(const std::vector<int64_t>& rows, const std::vec
   return out;
 }
 
-void thin_queries(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<EvalSearch>& searches, int64_t most) {
+void subsample_queries(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<EvalSearch>& searches, int64_t most) {
   std::set<std::size_t> query_files;
   for (const EvalSearch& search : searches) query_files.insert(search.queries);
   for (const std::size_t file : query_files) {
@@ -75,7 +75,7 @@ void thin_queries(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<Eva
   }
 }
 
-void thin_pools(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<EvalSearch>& searches, int64_t most) {
+void subsample_pools(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<EvalSearch>& searches, int64_t most) {
   std::set<std::size_t> pools;
   for (const EvalSearch& search : searches) pools.insert(search.pool);
   for (const std::size_t file : pools) {
@@ -111,10 +111,10 @@ void count_excluded(std::vector<EvalSearch>& searches) {
 
 }  // namespace
 
-void thin_out(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<EvalSearch>& searches,
-              const EvalSubset& subset) {
-  if (subset.max_queries) thin_queries(files, searches, *subset.max_queries);
-  if (subset.max_candidates) thin_pools(files, searches, *subset.max_candidates);
+void subsample(std::vector<std::unique_ptr<EvalFile>>& files, std::vector<EvalSearch>& searches,
+               const EvalSubset& subset) {
+  if (subset.max_queries) subsample_queries(files, searches, *subset.max_queries);
+  if (subset.max_candidates) subsample_pools(files, searches, *subset.max_candidates);
   count_excluded(searches);
 }
 

@@ -1,4 +1,4 @@
-#include "retrieval/fingerprint_of.h"
+#include "answering/fingerprint_of.h"
 
 #include <mutex>
 #include <vector>
@@ -69,7 +69,7 @@ Fingerprint folder_fingerprint(const fs::path& folder, const ModelConfig& model,
   return fingerprint;
 }
 
-Fingerprint picture_fingerprint(const ImageProcessorConfig& processor) {
+Fingerprint image_fingerprint(const ImageProcessorConfig& processor) {
   using enum FingerprintPart;
   Fingerprint fingerprint;
   fingerprint.set_hash_of(kImageProcessor, text_of(processor));
@@ -100,13 +100,13 @@ ImageDigest summed(const ImageDigest& mine, Communicator& communicator) {
   return ImageDigest(sums);
 }
 
-ImageDigest digest_pictures(const RecordFile& records, const ImageRoot& image_root, PictureFacts facts,
-                            OnDataError on_error, Communicator& communicator) {
+ImageDigest digest_images(const RecordFile& records, const ImageRoot& image_root, ImageFacts facts,
+                          OnDataError on_error, Communicator& communicator) {
   constexpr int64_t kRowsPerThread = 64;
   const int64_t rank = communicator.rank(), ranks = communicator.size();
   const auto add = [&](int64_t row, const std::string& image, ImageDigest& to) {
     const fs::path path = resolve_image(image_root, image, records.where(row));
-    if (facts == PictureFacts::kContent) return to.add(row, MappedFile(path).bytes());
+    if (facts == ImageFacts::kContent) return to.add(row, MappedFile(path).bytes());
     const std::string stamp = file_stamp(path);
     to.add(row, std::as_bytes(std::span(stamp)));
   };

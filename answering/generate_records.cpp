@@ -1,21 +1,16 @@
-#include "retrieval/generate_records.h"
+#include "answering/generate_records.h"
 
 #include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "answering/answerer.h"
 #include "core/config/field_list.h"
 #include "core/distributed/agreement.h"
 #include "core/elapsed.h"
-#include "core/error.h"
 #include "core/io/file.h"
 #include "core/rng.h"
-#include "data/tokenizer/tokenizer.h"
-#include "models/batch_device.h"
-#include "models/generation/generate.h"
-#include "models/json_object.h"
-#include "retrieval/checkpoint_embedder.h"
 
 namespace trireme {
 
@@ -38,33 +33,11 @@ void GenerateRecordsOptions::describe(FieldList& v) {
 static_assert(field_count<GenerateRecordsOptions>() == 7, "describe() must list every field");
 namespace {
 
-namespace fs = std::filesystem;
-
-/// eos_token_id of a settings file: a number, a list, or nothing.
-std::vector<int64_t> stop_tokens_in(const fs::path& file) {
-  if (!fs::exists(file)) return {};
-  constexpr std::string_view kKey = "eos_token_id";
-  const JsonObject json = JsonObject::read(file);
-  if (json.is_array(kKey)) return json.get<std::vector<int64_t>>(kKey);
-  const auto one = json.find<int64_t>(kKey);
-  return one ? std::vector<int64_t>{*one} : std::vector<int64_t>{};
-}
-
-std::vector<int64_t> stop_tokens_of(const fs::path& model, const Tokenizer& tokenizer) {
-  for (const char* file : {"generation_config.json", "config.json"}) {
-    const auto tokens = stop_tokens_in(model / file);
-    if (!tokens.empty()) return tokens;
-  }
-  return {tokenizer.token_to_id("<|im_end|>").value()};
-}
-
-std::string line_of(const std::string& id, const Generation& generation, const Tokenizer& tokenizer,
-                    bool keep_special_tokens) {
+std::string line_of(const std::string& id, const Answer& answer) {
+  const Generation& generation = answer.generation;
   const auto& all = generation.log_probabilities;
-  // The end token is no part of the text, whether the tokenizer calls it special or not.
-  const auto answer = std::span(generation.tokens).first(generation.tokens.size() - (generation.stopped ? 1 : 0));
   const nlohmann::ordered_json line = {{"id", id},
-                                       {"text", tokenizer.decode(answer, !keep_special_tokens)},
+                                       {"text", answer.text},
                                        {"finish", generation.stopped ? "stop" : "length"},
                                        {"tokens", generation.tokens},
                                        {"log_probability", std::accumulate(all.begin(), all.end(), 0.0)}};
@@ -92,27 +65,29 @@ std::map<int64_t, std::string> from_texts(const std::vector<std::string>& texts)
 
 }  // namespace
 
-GenerateCounts generate_records(const EmbedderConfig& model, const GenerateRecordsOptions& options,
+GenerateCounts generate_records(const RecordModelConfig& config, const GenerateRecordsOptions& options,
                                 const SamplingConfig& sampling, Communicator& communicator, c10::Device device,
                                 const std::function<void(int64_t done, int64_t of)>& progress) {
   // Check everything that can be wrong before a weight is read.
-  CheckpointEmbedder checkpoint(model, device);
+  RecordModel model(config, device);
   const RecordFile records(options.records, {});
   const ImageRoot image_root(options.image_root.value_or(""), options.follow_links);
-  checkpoint.require_fits(records, image_root);
-  const Tokenizer& tokenizer = checkpoint.tokenizer();
+  model.checkpoint.require_fits(records, image_root);
   GenerateOptions generation;
   generation.sampling = sampling;
   generation.max_new_tokens = options.max_new_tokens;
-  generation.stop_tokens = stop_tokens_of(model.model, tokenizer);
+  generation.stop_tokens = model.checkpoint.stop_tokens();
   std::optional<AtomicFile> out;
   if (communicator.rank() == 0) out.emplace(options.out);
-  checkpoint.load(communicator, VocabularyHead::kLoad);
+  model.checkpoint.load(communicator, VocabularyHead::kLoad);
 
   const auto begin = std::chrono::steady_clock::now();
-  const Embedder embedder = checkpoint.embedder(image_root);
-  RecordLoader loader(records, embedder.prompt, embedder.loader, communicator.rank(), communicator.size());
-  GenerateCounts counts{.records_global = records.size(), .unused = checkpoint.unused()};
+  const Answerer answerer(model.checkpoint.model(), model.checkpoint.tokenizer(),
+                          model.checkpoint.image_input(image_root),
+                          {.keep_special_tokens = options.keep_special_tokens});
+  RecordLoader loader(records, model.prompt, model.loader_options(image_root), communicator.rank(),
+                      communicator.size());
+  GenerateCounts counts{.records_global = records.size(), .unused = model.checkpoint.weights().unused()};
   std::map<int64_t, std::string> lines;
   while (const auto loaded = loader.next()) {
     std::vector<uint64_t> seeds;
@@ -120,13 +95,12 @@ GenerateCounts generate_records(const EmbedderConfig& model, const GenerateRecor
       const int64_t row = loaded->first_row + static_cast<int64_t>(i);
       seeds.push_back(random_stream(static_cast<uint64_t>(options.seed), "generate.record", row).next_uint64());
     }
-    const auto results = generate(embedder.model, on_device(loaded->batch, embedder.model.device), seeds, generation);
-    for (std::size_t i = 0; i < results.size(); ++i) {
-      lines.emplace(loaded->first_row + static_cast<int64_t>(i),
-                    line_of(loaded->ids[i], results[i], tokenizer, options.keep_special_tokens));
-      counts.new_tokens += std::ssize(results[i].tokens);
+    const auto answers = answerer.generate(loaded->batch, seeds, generation);
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      lines.emplace(loaded->first_row + static_cast<int64_t>(i), line_of(loaded->ids[i], answers[i]));
+      counts.new_tokens += std::ssize(answers[i].generation.tokens);
     }
-    counts.records += std::ssize(results);
+    counts.records += std::ssize(answers);
     counts.prompt_tokens += loaded->batch.tokens.size(0);
     if (progress) progress(counts.records, loader.records());
   }

@@ -5,12 +5,13 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <c10/core/Device.h>
 
+#include "answering/record_model.h"
 #include "core/distributed/communicator.h"
 #include "models/generation/sampling.h"
-#include "retrieval/embedder.h"
 
 namespace trireme {
 
@@ -44,7 +45,7 @@ struct GenerateCounts {
 /// answer are in "text" only under keep_special_tokens. temperature 0 takes the likeliest token.
 /// Everything about the inputs is checked before weights are read. collective: every rank enters.
 /// throws what its parts throw; on any throw no output file is left behind. Memory: the texts.
-GenerateCounts generate_records(const EmbedderConfig& model, const GenerateRecordsOptions& options,
+GenerateCounts generate_records(const RecordModelConfig& model, const GenerateRecordsOptions& options,
                                 const SamplingConfig& sampling, Communicator& communicator, c10::Device device,
                                 const std::function<void(int64_t done, int64_t of)>& progress);
 

@@ -1,10 +1,15 @@
-#include "retrieval/checkpoint_inputs.h"
+#include "answering/model_inputs.h"
 
 #include "core/error.h"
 
 namespace trireme {
 
 namespace fs = std::filesystem;
+
+ModelInputs::ModelInputs(const fs::path& folder, const ModelConfig& model_shape)
+    : shape(model_shape),
+      tokenizer(Tokenizer::from_file(folder / "tokenizer.json")),
+      image_processor(image_processor_of(folder, shape)) {}
 
 std::optional<ImageProcessorConfig> image_processor_of(const fs::path& checkpoint, const ModelConfig& model) {
   if (!model.vision) return std::nullopt;
@@ -32,7 +37,7 @@ void require_fits(const RecordFile& records, const ModelConfig& model, const Ima
                 image_root.folder.empty() ? "none" : image_root.folder.string() + ", which is no folder");
 }
 
-void tell_unused(const std::vector<std::string>& unused, Log& log) {
+void log_unused(const std::vector<std::string>& unused, Log& log) {
   for (const std::string& what : unused) log.info("not used: {}", what);
 }
 
