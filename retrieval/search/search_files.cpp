@@ -123,7 +123,7 @@ struct Inputs {
     query_ids.emplace(ids_of(options.queries, queries));
     corpus_ids.emplace(ids_of(options.corpus, corpus));
     if (options.exclude_same_id) excluded = same_ids(*query_ids, *corpus_ids);
-    most_excluded = most_excluded_of(excluded);
+    const int64_t most_excluded = most_excluded_of(excluded);
     TRIREME_CHECK(
         options.k <= corpus.rows() - most_excluded, ConfigError, kWhere,
         "k must be at most the corpus size less the rows excluded; got k = {} and {} rows, {} excluded; lower --k.",
@@ -137,7 +137,6 @@ struct Inputs {
   std::string warning;
   std::optional<IdTable> query_ids, corpus_ids;
   ExcludedRows excluded;
-  int64_t most_excluded = 0;  ///< of one query
   torch::Tensor query_vectors;
 };
 
@@ -229,11 +228,20 @@ void write_outputs(const SearchFilesOptions& options, const Inputs& inputs, cons
 
 }  // namespace
 
-Run run_of(const Neighbours& neighbours, const std::vector<std::string>& query_ids, const IdTable& corpus_ids,
-           RunInfo info) {
-  TRIREME_ASSERT(std::ssize(query_ids) == neighbours.rows.size(0), "{} ids of {} queries", query_ids.size(),
-                 neighbours.rows.size(0));
-  return {query_ids, doc_ids(neighbours, corpus_ids, 0, std::ssize(query_ids)), neighbours.scores, std::move(info)};
+int64_t candidates_of(const IdTable& corpus_ids, const ExcludedRows& excluded) {
+  int64_t fewest = excluded.empty() ? 0 : corpus_ids.rows();
+  for (const auto& list : excluded) fewest = std::min(fewest, std::ssize(list));
+  return corpus_ids.rows() - fewest;
+}
+
+Run run_of(const Neighbours& neighbours, const IdTable& query_ids, const IdTable& corpus_ids,
+           const ExcludedRows& excluded) {
+  const int64_t queries = neighbours.rows.size(0);
+  TRIREME_ASSERT(query_ids.rows() == queries, "{} ids of {} queries", query_ids.rows(), queries);
+  Run run{{}, doc_ids(neighbours, corpus_ids, 0, queries), neighbours.scores, {}};
+  for (int64_t query = 0; query < queries; ++query) run.query_ids.emplace_back(query_ids[query]);
+  run.info.candidates = candidates_of(corpus_ids, excluded);
+  return run;
 }
 
 SearchReport search_files(const SearchFilesOptions& options, const std::string& config_sha256,
@@ -266,7 +274,7 @@ SearchReport search_files(const SearchFilesOptions& options, const std::string& 
                    .model_sha256 = embedded.model_sha256,
                    .adapter_sha256 = embedded.adapter_sha256,
                    .config_sha256 = config_sha256,
-                   .candidates = inputs.corpus.rows() - inputs.most_excluded,
+                   .candidates = candidates_of(*inputs.corpus_ids, inputs.excluded),
                    .fingerprint = embedded.fingerprint,
                    .query_fingerprint = inputs.queries.info().fingerprint});
   communicator.barrier();

@@ -63,8 +63,12 @@ using SearchProgress = std::function<void(std::string_view phase, int64_t done, 
 SearchReport search_files(const SearchFilesOptions& options, const std::string& config_sha256,
                           Communicator& communicator, const SearchProgress& progress = {});
 
-/// The run of some neighbours, ids instead of rows. query_ids [Q]. cost: all ids of the lists in memory.
-Run run_of(const Neighbours& neighbours, const std::vector<std::string>& query_ids, const IdTable& corpus_ids,
-           RunInfo info);
+/// RunInfo::candidates of a search: the documents of the corpus, less the fewest that a query excludes.
+int64_t candidates_of(const IdTable& corpus_ids, const ExcludedRows& excluded);
+
+/// The run of what a search found, ids instead of rows; of its RunInfo the candidates alone. query_ids [Q]. cost: all
+/// ids of the lists in memory.
+Run run_of(const Neighbours& neighbours, const IdTable& query_ids, const IdTable& corpus_ids,
+           const ExcludedRows& excluded);
 
 }  // namespace trireme

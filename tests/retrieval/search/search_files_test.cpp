@@ -1,9 +1,12 @@
 #include "retrieval/search/search_files.h"
 
+#include <limits>
+
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
 
 #include "core/distributed/self.h"
 #include "core/distributed/thread.h"
@@ -18,6 +21,7 @@ namespace {
 
 using test::message_of;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -95,6 +99,25 @@ TEST_F(SearchFiles, LeavesOutTheDocumentWithTheQuerysId) {
     EXPECT_EQ(std::ranges::count(others.docs_of(q), others.query_ids[static_cast<std::size_t>(q)]), 0);
   options_.k = 9;
   EXPECT_THAT(message_of<ConfigError>([&] { run(); }), AllOf(HasSubstr("k = 9"), HasSubstr("9 rows, 1 excluded")));
+}
+
+TEST_F(SearchFiles, TellsHowManyDocumentsAListCouldHaveHeldAtMost) {
+  // q0 to q8 ask, q0 to q4 are searched: the others exclude none.
+  write(options_.corpus, "q", at::randn({5, 12}));
+  options_.exclude_same_id = true;
+  options_.k = 4;
+  run();
+  const trireme::Run written = read_run(options_.out);
+  EXPECT_EQ(written.info.candidates, 5) << "as those of q5 to q8: each of their lists of 4 leaves one out";
+  const IdTable queries({"a", "b"}), corpus({"c", "d", "e"});
+  EXPECT_EQ(candidates_of(corpus, {}), 3);
+  EXPECT_EQ(candidates_of(corpus, {{0}, {1, 2}}), 2);
+  const Neighbours found{at::tensor(std::vector<int64_t>{0, 2, 1, -1}).view({2, 2}),
+                         at::tensor(std::vector<float>{2, 1, 1, -std::numeric_limits<float>::infinity()}).view({2, 2})};
+  const trireme::Run lists = run_of(found, queries, corpus, {{1}, {0, 2}});
+  EXPECT_EQ(lists.info.candidates, 2);
+  EXPECT_THAT(lists.doc_ids, ElementsAre("c", "e", "d", ""));
+  EXPECT_THAT(lists.query_ids, ElementsAre("a", "b"));
 }
 
 TEST_F(SearchFiles, BuildsAnIndexOnceAndTellsItsRecall) {
