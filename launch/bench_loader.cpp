@@ -1,12 +1,12 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/benches.h"
+#include "launch/config_arguments.h"
 #include "launch/environment.h"
 #include "launch/job.h"
 #include "launch/options.h"
-#include "launch/recipe_config.h"
 #include "launch/standard_streams.h"
-#include "trainers/recipe_bench.h"
+#include "trainers/recipes/recipes.h"
 
 namespace trireme {
 namespace {
@@ -21,13 +21,16 @@ struct BenchLoaderVerb {
 };
 static_assert(field_count<BenchLoaderVerb::Options>() == 1, "describe() must list every field");
 
-template <class Config>
-nlohmann::ordered_json figures(const Config& config, const LoaderSpeed& speed, Job& job) {
+nlohmann::ordered_json measure(const BenchLoaderVerb& verb, Job& job) {
+  TrainingJob training = job.training([] { return false; });
+  const ConfigSource config = ConfigSource::read(verb.arguments.config, verb.arguments.overrides);
+  const RecipeEntry& recipe = recipe_of(config);
+  const LoaderSpeed speed = recipe.bench_loader(config, verb.options.steps, training);
   return {
       {"bench", "loader"},
-      {"recipe", choice_name(config.recipe)},
+      {"recipe", recipe.name},
       {"ranks", job.communicator.size()},
-      {"threads_per_rank", config.data.loader_threads},
+      {"threads_per_rank", speed.threads},
       {"steps", speed.steps},
       {"pairs", speed.pairs},
       {"records", speed.records},
@@ -43,10 +46,7 @@ nlohmann::ordered_json figures(const Config& config, const LoaderSpeed& speed, J
 }
 
 int run_bench_loader(const BenchLoaderVerb& verb, Job& job) {
-  const TrainingJob training = job.training([] { return false; });
-  const nlohmann::ordered_json line = with_recipe_config(verb.arguments, [&](const auto& config) {
-    return figures(*config, bench_loader(*config, verb.options.steps, training), job);
-  });
+  const nlohmann::ordered_json line = measure(verb, job);
   if (job.communicator.rank() == 0) print(line.dump() + "\n");
   return 0;
 }

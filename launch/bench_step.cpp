@@ -4,13 +4,13 @@
 
 #include "core/tensor_memory.h"
 #include "launch/benches.h"
+#include "launch/config_arguments.h"
 #include "launch/environment.h"
 #include "launch/gemm_rate.h"
 #include "launch/job.h"
 #include "launch/options.h"
-#include "launch/recipe_config.h"
 #include "launch/standard_streams.h"
-#include "trainers/recipe_bench.h"
+#include "trainers/recipes/recipes.h"
 
 namespace trireme {
 namespace {
@@ -29,34 +29,33 @@ struct BenchStepVerb {
 };
 static_assert(field_count<BenchStepVerb::Options>() == 2, "describe() must list every field");
 
-std::string_view method_of(const LamraRetConfig& config) { return choice_name(config.step.method); }
-std::string_view method_of(const LamraRankConfig&) { return "micro_batches"; }
-
-template <class Config>
-nlohmann::ordered_json measure(const Config& config, const BenchStepVerb& verb, Job& job) {
+nlohmann::ordered_json measure(const BenchStepVerb& verb, Job& job) {
+  const ConfigSource config = ConfigSource::read(verb.arguments.config, verb.arguments.overrides);
+  const RecipeEntry& recipe = recipe_of(config);
   TensorMemory& memory = TensorMemory::install();
   TrainingJob training = job.training([] { return false; });
-  const bool bfloat16 = config.model.dtype == ComputeDtype::kBfloat16;
+  const StepBench bench = recipe.bench_step(config, verb.options.warmup, verb.options.steps, memory, training);
+  const StepBenchResult& result = bench.result;
+  const bool bfloat16 = bench.dtype == choice_name(ComputeDtype::kBfloat16);
   const GemmRate gemm = measure_gemm(bfloat16 ? torch::kBFloat16 : torch::kFloat32);
-  const StepBenchResult result = bench_step(config, verb.options.warmup, verb.options.steps, memory, training);
   const double gflops = result.linear_flop / result.step_s / 1e9;
   const auto ranks = static_cast<double>(job.communicator.size());
   return {
       {"bench", "step"},
-      {"recipe", choice_name(config.recipe)},
-      {"dtype", choice_name(config.model.dtype)},
-      {"method", method_of(config)},
+      {"recipe", recipe.name},
+      {"dtype", bench.dtype},
+      {"method", bench.method},
       {"ranks", job.communicator.size()},
       {"threads_per_rank", at::get_num_threads()},
       {"steps", result.steps},
-      {"pairs_global", result.pairs_global},
+      {fmt::format("{}_global", recipe.unit), result.units_global},
       {"tokens_per_step", result.tokens},
       {"step_s", result.step_s},
       {"fastest_step_s", result.fastest_step_s},
       {"data_wait_s", result.data_wait_s},
       {"gradient_s", result.gradient_s},
       {"optimizer_s", result.optimizer_s},
-      {"pairs_per_s", static_cast<double>(result.pairs_global) / result.step_s},
+      {fmt::format("{}_per_s", recipe.unit), static_cast<double>(result.units_global) / result.step_s},
       {"tokens_per_s", result.tokens / result.step_s},
       {"linear_gflop_per_step", result.linear_flop / 1e9},
       {"linear_gflops", gflops},
@@ -69,8 +68,7 @@ nlohmann::ordered_json measure(const Config& config, const BenchStepVerb& verb, 
 }
 
 int run_bench_step(const BenchStepVerb& verb, Job& job) {
-  const nlohmann::ordered_json line =
-      with_recipe_config(verb.arguments, [&](const auto& config) { return measure(*config, verb, job); });
+  const nlohmann::ordered_json line = measure(verb, job);
   if (job.communicator.rank() == 0) print(line.dump() + "\n");
   return 0;
 }

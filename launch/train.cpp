@@ -1,9 +1,9 @@
-#include "core/config/help.h"
+#include "launch/config_arguments.h"
 #include "launch/job.h"
 #include "launch/options.h"
-#include "launch/recipe_config.h"
 #include "launch/stop_signal.h"
 #include "launch/verbs.h"
+#include "trainers/recipes/recipes.h"
 
 namespace trireme {
 namespace {
@@ -14,30 +14,25 @@ struct TrainVerb {
   DeviceOptions device;
 };
 
-TrainingEnd train_recipe(const Resolved<LamraRetConfig>& config, TrainingJob& job) {
-  return train_lamra_ret(config, job);
-}
-TrainingEnd train_recipe(const Resolved<LamraRankConfig>& config, TrainingJob& job) {
-  return train_lamra_rank(config, job);
-}
-
 int train(const TrainVerb& verb, Job& job) {
   const StopSignal stop;
   TrainingJob training = job.training([&] { return stop.requested(); });
-  const TrainingEnd end =
-      with_recipe_config(verb.arguments, [&](const auto& config) { return train_recipe(config, training); });
+  const ConfigSource config = ConfigSource::read(verb.arguments.config, verb.arguments.overrides);
+  const TrainingEnd end = recipe_of(config).train(config, training);
   return end == TrainingEnd::kFinished ? 0 : kStoppedExitCode;
 }
 
 }  // namespace
 
 VerbAction add_train(Program& program) {
+  std::vector<std::string> keys;
+  for (const RecipeEntry& recipe : recipes())
+    keys.push_back(fmt::format("Keys of CONFIG under recipe: {}:\n\n{}", recipe.name, recipe.keys_help()));
   auto verb = std::make_shared<TrainVerb>();
   program
       .add("train", "A recipe, from its config file; started again, it goes on.", verb->arguments, verb->job,
            verb->device)
-      .config_keys = "Keys of CONFIG under recipe: lamra_ret:\n\n" + config_help<LamraRetConfig>() +
-                     "\n\nKeys of CONFIG under recipe: lamra_rank:\n\n" + config_help<LamraRankConfig>();
+      .config_keys = fmt::format("{}", fmt::join(keys, "\n\n"));
   return [verb](const LaunchInfo& launch) {
     return run_job(
         launch, verb->job, [verb](Job& job) { return train(*verb, job); }, verb->device.device);

@@ -62,7 +62,7 @@ std::optional<MinedNegatives> open_mined(const std::optional<MinedConfig>& confi
   return open_mined(*config, communicator, log);
 }
 
-void tell_mined(const TrainingSet& set, const MinedNegatives& negatives, Log& log) {
+void log_mined(const TrainingSet& set, const MinedNegatives& negatives, Log& log) {
   log.info("{}: {}", negatives.path().string(), in_words(negatives.info().prior));
   for (const SourceSummary& source : set.summaries()) {
     log.info("{}: {} queries with negatives of {}, {} without any mined", source.name, source.pairs,

@@ -19,6 +19,6 @@ std::optional<MinedNegatives> open_mined(const std::optional<MinedConfig>& confi
                                          Log& log);
 
 /// How many queries of each source have negatives: those without any are left out of training.
-void tell_mined(const TrainingSet& set, const MinedNegatives& negatives, Log& log);
+void log_mined(const TrainingSet& set, const MinedNegatives& negatives, Log& log);
 
 }  // namespace trireme

@@ -46,7 +46,7 @@ void RunGuard::examine(const std::vector<StepHealth>& steps) {
     TRIREME_ASSERT(steps[i].step == unexamined_[i].step, "values of step {}, members of {}", steps[i].step,
                    unexamined_[i].step);
     last_ = steps[i];
-    last_members_ = std::move(unexamined_[i]);
+    last_facts_ = std::move(unexamined_[i]);
     if (const std::optional<Divergence> verdict = guard_.examine(last_)) end(*verdict);
   }
   unexamined_.clear();
@@ -70,8 +70,8 @@ void RunGuard::end(const Divergence& verdict) {
                                            {"gradient_norm", number(last_.gradient_norm)},
                                            {"candidate_cosine", number(last_.candidate_cosine)},
                                            {"checkpoint", checkpoint},
-                                           {"query_ids_of_rank_0", last_members_.query_ids},
-                                           {"target_ids_of_rank_0", last_members_.target_ids}};
+                                           {"query_ids_of_rank_0", last_facts_.query_ids},
+                                           {"target_ids_of_rank_0", last_facts_.target_ids}};
   run_.finish();
   run_.write_file("diverged.json", evidence.dump(2) + "\n");
   const std::string next =

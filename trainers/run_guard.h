@@ -1,11 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "core/named_tensors.h"
 #include "trainers/guard.h"
+#include "trainers/measured.h"
 #include "trainers/run_state.h"
 
 namespace trireme {
@@ -17,11 +18,8 @@ class RunGuard {
  public:
   RunGuard(const GuardConfig& config, RunState& run) : guard_(config), run_(run) {}
 
-  /// Who is in the step, until it is examined. Batch: PairBatch, RerankBatch.
-  template <class Batch>
-  void add(const Batch& batch) {
-    unexamined_.push_back({batch.step, batch.query_ids, batch.target_ids});
-  }
+  /// Who is in the update, until it is examined.
+  void add(BatchFacts facts) { unexamined_.push_back(std::move(facts)); }
 
   /// The steps added since the last call, in order. throws DivergedError as end().
   void examine(const std::vector<StepHealth>& steps);
@@ -39,16 +37,11 @@ class RunGuard {
   void restore(const Counters& counters) { guard_.restore(counters); }
 
  private:
-  struct Members {
-    int64_t step = 0;
-    std::vector<std::string> query_ids, target_ids;
-  };
-
   Guard guard_;
   RunState& run_;
-  std::vector<Members> unexamined_;  ///< in order
+  std::vector<BatchFacts> unexamined_;  ///< in order
   StepHealth last_;
-  Members last_members_;
+  BatchFacts last_facts_;
   bool ended_ = false;
 };
 

@@ -14,9 +14,7 @@
 #include "core/shape.h"
 #include "models/trainable.h"
 #include "trainers/best_so_far.h"
-#include "trainers/lamra_rank.h"
-#include "trainers/lamra_ret.h"
-#include "trainers/what_trains.h"
+#include "trainers/recipes/recipes.h"
 
 namespace trireme {
 namespace fs = std::filesystem;
@@ -69,25 +67,9 @@ void set_trained(Lmm& model, const FoundCheckpoint& found) {
   }
 }
 
-/// What makes a run's model, whatever its recipe.
-struct ModelOfRun {
-  ModelSourceConfig model;
-  std::optional<LoraConfig> lora;
-  TrainableConfig trainable;
-  uint64_t seed = 0;
-  bool head = false;  ///< its vocabulary scores are used
-};
-
-template <class Config>
-ModelOfRun model_of_run(const ConfigSource& source, bool head) {
-  const auto config = Resolved<Config>::from(source);
-  return {config->model, config->lora, config->trainable, static_cast<uint64_t>(config->seed), head};
-}
-
 ModelOfRun read_model_of_run(const fs::path& run) {
   const ConfigSource source = ConfigSource::read(run / "config.yaml");
-  if (source.scalar("recipe") == choice_name(Recipe::kLamraRank)) return model_of_run<LamraRankConfig>(source, true);
-  return model_of_run<LamraRetConfig>(source, false);
+  return recipe_of(source).model_of_run(source);
 }
 
 /// The folder that the run was started in last; "" when it does not say.
@@ -129,17 +111,18 @@ std::optional<CheckpointChoice> checkpoint_choice(std::string_view text) {
 
 RunModel load_run_model(const fs::path& run, const CheckpointChoice& choice, const RunOrigin& origin) {
   ModelOfRun config = read_model_of_run(run);
-  TRIREME_CHECK(config.model.adapter || !origin.adapter, ConfigError, "base_adapter",
+  ModelSourceConfig& model = config.trained.model;
+  TRIREME_CHECK(model.adapter || !origin.adapter, ConfigError, "base_adapter",
                 "must be given of a run with model.adapter; got one of {}, which has none; leave it out.",
                 quote_path(run));
-  config.model.path = found_folder(config.model.path, origin.base, run, "model.path", "--base");
-  if (config.model.adapter)
-    config.model.adapter = found_folder(*config.model.adapter, origin.adapter, run, "model.adapter", "--base-adapter");
+  model.path = found_folder(model.path, origin.base, run, "model.path", "--base");
+  if (model.adapter)
+    model.adapter = found_folder(*model.adapter, origin.adapter, run, "model.adapter", "--base-adapter");
   const FoundCheckpoint found = find_checkpoint(run, choice);
-  config.model.dtype = ComputeDtype::kFloat32;
+  model.dtype = ComputeDtype::kFloat32;
   SelfCommunicator alone;
-  TrainingModel base = load_training_model(config.model, config.seed, alone, {.head = config.head});
-  const fs::path& source = config.model.path;
+  TrainingModel base = load_training_model(model, static_cast<uint64_t>(config.seed), alone, {.head = config.head});
+  const fs::path& source = model.path;
   TRIREME_CHECK(base.base.sha256 == found.checkpoint.base.sha256, DataError, source.string(),
                 "the base must be the one the run was made with, weights {}; got {}; name that one with --base DIR.",
                 found.checkpoint.base.sha256, base.base.sha256);
@@ -147,9 +130,10 @@ RunModel load_run_model(const fs::path& run, const CheckpointChoice& choice, con
   TRIREME_CHECK(parts.empty(), DataError, source.string(),
                 "the base must be the one the run was made with; got one whose {}; put it back.",
                 difference_of(found.checkpoint.base.fingerprint, base.base.fingerprint, parts));
-  make_trainable(base.model, config.lora, config.trainable, config.seed);
+  make_trainable(base.model, config.trained, config.seed);
   set_trained(base.model, found);
-  return {std::move(base.model), source, found.folder, found.standing, config.lora && config.lora->rslora};
+  return {std::move(base.model), source, found.folder, found.standing,
+          config.trained.lora && config.trained.lora->rslora};
 }
 
 }  // namespace trireme

@@ -1,52 +1,59 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/distributed/communicator.h"
 #include "core/log.h"
-#include "data/loader/data_config.h"
 #include "evaluation/validation.h"
-#include "trainers/model_source.h"
+#include "trainers/best_so_far.h"
 #include "trainers/run_guard.h"
 #include "trainers/run_state.h"
 
 namespace trireme {
 
 /// Evaluation between the steps of a run: when it is due, which step was the best so far, and whether the run should
-/// end because none got better. Without a [validation] section nothing is ever due.
-/// Nothing of it reaches the training: batches, dropout and weights are those of a run without it, bit for bit.
+/// end because none got better. Nothing of it reaches the training: batches, dropout and weights are those of a run
+/// without it, bit for bit.
 class RunValidation {
  public:
-  /// Opens the benchmark and checks it against the model; inputs are made as `data` makes them for training, without
-  /// augmentation. Needs no weights; borrows `model`.
-  /// throws what Validation and require_fits throw.
-  RunValidation(const std::optional<ValidationConfig>& config, const DataConfig& data, const ModelInputs& model);
-  ~RunValidation();
+  /// Evaluates the weights as they are now. Collective; the same on every rank.
+  /// not_finite: called, on every rank alike, with the place of the first result that has a NaN or infinity; it does
+  /// not return.
+  using Evaluate = std::function<ValidationScores(Communicator& communicator,
+                                                  const std::function<void(const std::string& where)>& not_finite)>;
+
+  /// Nothing is ever due.
+  RunValidation() = default;
+  /// patience: evaluations in a row without a better one that end the run.
+  RunValidation(int64_t every_steps, std::optional<int64_t> patience, Evaluate evaluate)
+      : every_steps_(every_steps), patience_(patience), evaluate_(std::move(evaluate)) {}
 
   /// Whether an evaluation follows step number `step`, the last of the run if `is_last`.
   bool due(int64_t step, bool is_last) const;
-  /// Evaluates `trained`, LoRA included, as it is after step number `step`: a line under "val/" and "val_rows/".
-  /// Collective; the same on every rank, and called on the same steps whatever the data.
-  /// throws DivergedError as guard.end(): embeddings that are not finite.
-  StepRecord evaluate(int64_t step, const Lmm& trained, Communicator& communicator, Log& log, RunGuard& guard);
+  /// After step number `step`: a line under "val/" and "val_rows/". Collective; called on the same steps whatever the
+  /// data. throws DivergedError as guard.end(): results that are not finite.
+  StepRecord evaluate(int64_t step, Communicator& communicator, Log& log, RunGuard& guard);
 
   /// The evaluation after step number `step` was the best so far.
-  bool best_is(int64_t step) const;
+  bool best_is(int64_t step) const { return best_.steps_done() == step + 1; }
   /// The checkpoint to pin: of the best so far. None before the first evaluation.
   std::vector<int64_t> pinned_steps() const;
-  /// config.patience is over.
-  bool exhausted() const;
+  /// The patience is over.
+  bool exhausted() const { return patience_ && best_.worse_evaluations() >= *patience_; }
 
   /// For Checkpoint::counters.
-  Counters state() const;
+  Counters state() const { return evaluate_ ? best_.state() : Counters{}; }
   void restore(const Counters& counters);
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;  ///< nullptr without the section
+  int64_t every_steps_ = 0;
+  std::optional<int64_t> patience_;
+  Evaluate evaluate_;
+  BestSoFar best_;
 };
 
 }  // namespace trireme

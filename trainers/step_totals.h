@@ -5,34 +5,35 @@
 #include <string>
 #include <vector>
 
-#include "data/loader/pair_batch.h"
-#include "losses/info_nce.h"
 #include "trainers/guard.h"
+#include "trainers/measured.h"
 #include "trainers/optim/gradient_norm.h"
 #include "trainers/running_sums.h"
 
 namespace trireme {
 
-/// What the steps since the last line of the curves amount to over all ranks.
+/// What the updates since the last line of the curves amount to over all ranks.
 class StepTotals {
  public:
-  StepTotals(Communicator& communicator, c10::Device device);
+  /// curves: the first is the loss; "candidate_cosine" among them is looked at by the guard.
+  StepTotals(Communicator& communicator, c10::Device device, std::vector<Curve> curves);
 
   /// Collective: one small all-reduce.
-  void add(const InfoNceResult& result, const GradientNorm& norm, const PairBatch& batch);
-  int64_t steps() const noexcept { return sums_.steps(); }
+  void add(const std::vector<Measurement>& measured, const GradientNorm& norm, const BatchFacts& facts);
+  int64_t updates() const noexcept { return sums_.steps(); }
 
   struct Means {
-    double loss = 0, gradient_norm = 0, accuracy = 0, positive_cosine = 0, negative_cosine = 0, candidate_cosine = 0;
-    double excluded = 0;       ///< columns a query
-    double skipped_pairs = 0;  ///< sum
+    NamedValues curves;  ///< "train/NAME", in their order
+    double loss = 0;     ///< the first of them
+    double gradient_norm = 0;
+    double skipped = 0;  ///< sum
     double tokens = 0, images = 0;
-    double data_wait_s = 0;  ///< a step's, mean over ranks
+    double data_wait_s = 0;  ///< mean over ranks
   };
-  /// Per step, and starts anew. Waits for the device.
+  /// Per update, and starts anew. Waits for the device.
   Means take();
-  /// Every step since the last call, for the guard. Waits for the device.
-  std::vector<StepHealth> read_steps();
+  /// Every update since the last call, for the guard. Waits for the device.
+  std::vector<StepHealth> read_updates();
 
   /// As RunningSums.
   std::map<std::string, double> state() const { return sums_.state(); }
@@ -40,6 +41,7 @@ class StepTotals {
 
  private:
   double ranks_;
+  std::vector<Curve> curves_;
   RunningSums sums_;
   std::vector<int64_t> unread_steps_;
 };

@@ -58,6 +58,7 @@ FieldList::Entry& FieldList::add(std::string_view name, std::string_view help, c
 }
 
 void FieldList::expect_complete(int64_t members, const void* object, std::size_t object_bytes, const char* type) const {
+  members += members_of_parts_;
   TRIREME_ASSERT(static_cast<int64_t>(entries_.size()) == members, "describe() lists {} fields and {} has {} members",
                  entries_.size(), type, members);
   std::vector<const void*> sorted = addresses_;

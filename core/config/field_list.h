@@ -38,6 +38,10 @@ class FieldList {
   template <class T>
   Field<T> field(std::string_view name, T& member, std::string_view help);
 
+  /// Called by describe(): `part`, a member, is no section of its own; its members are fields of this list.
+  template <class T>
+  void spreads(const T& part);
+
   /// Sets the members that `node` has keys for, then lets the section fill what is still unset, unless it has problems;
   /// nothing at all counts as an empty map. Problems: unknown key, wrong type, required key missing.
   void read(const YamlNode& node, const ConfigPlace& place);
@@ -61,6 +65,7 @@ class FieldList {
 
   std::deque<Entry> entries_;
   std::vector<const void*> addresses_;
+  int64_t members_of_parts_ = 0;  ///< beyond the parts themselves
   std::function<void()> fill_unset_;
   std::function<void(Problems&)> check_;
 };

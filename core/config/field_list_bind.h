@@ -92,4 +92,9 @@ Field<T> FieldList::field(std::string_view name, T& member, std::string_view hel
   return Field<T>(entry.description, entry.rules, member);
 }
 
+template <class T>
+void FieldList::spreads(const T&) {
+  members_of_parts_ += field_count<T>() - 1;
+}
+
 }  // namespace trireme

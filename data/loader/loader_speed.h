@@ -12,6 +12,7 @@ namespace trireme {
 
 /// What a loader does alone, with nobody to wait for.
 struct LoaderSpeed {
+  int64_t threads = 0;  ///< of a rank
   int64_t steps = 0, pairs = 0, images = 0, tokens = 0, skipped = 0;
   int64_t records = 0;         ///< queries, targets and hard negatives; of a reranker's: its sequences
   int64_t clashes_global = 0;  ///< of all ranks' batches
@@ -24,7 +25,7 @@ struct LoaderSpeed {
 template <class Batch>
 LoaderSpeed measure_loader(BatchStream<Batch>& batches, const DataConfig& config, int64_t steps) {
   for (int64_t i = 0; i <= config.queued_steps; ++i) batches.next();
-  LoaderSpeed speed;
+  LoaderSpeed speed{.threads = config.loader_threads};
   const auto begin = std::chrono::steady_clock::now();
   for (; speed.steps < steps; ++speed.steps) {
     const Batch batch = batches.next();

@@ -109,7 +109,7 @@ TEST_F(RankVerbTest, IsMeasuredAsItTrains) {
   const ProgramResult step = bench("step");
   ASSERT_EQ(step.exit_code, 0) << step.err;
   EXPECT_THAT(step.out, StartsWith(R"({"bench":"step","recipe":"lamra_rank",)"));
-  EXPECT_THAT(step.out, HasSubstr(R"("pairs_global":4,)"));
+  EXPECT_THAT(step.out, HasSubstr(R"("queries_global":4,)"));
   const ProgramResult loader = bench("loader");
   ASSERT_EQ(loader.exit_code, 0) << loader.err;
   EXPECT_THAT(loader.out, StartsWith(R"({"bench":"loader","recipe":"lamra_rank",)"));

@@ -20,7 +20,7 @@
 #include "models/weights/hub_checkpoint.h"
 #include "trainers/rerank_step.h"
 #include "trainers/run_state.h"
-#include "trainers/what_trains.h"
+#include "trainers/trained_lmm.h"
 
 namespace trireme {
 namespace {

@@ -19,7 +19,7 @@
 #include "models/trainable.h"
 #include "tests/support/rerank_set.h"
 #include "trainers/run_state.h"
-#include "trainers/what_trains.h"
+#include "trainers/trained_lmm.h"
 
 namespace trireme {
 namespace {

@@ -29,12 +29,6 @@ using ::testing::HasSubstr;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-/// What the guard takes of a batch.
-struct Batch {
-  int64_t step;
-  std::vector<std::string> query_ids, target_ids;
-};
-
 RunState open(const std::filesystem::path& folder, Communicator& communicator, Log& log) {
   return {folder, {.recipe = "toy"}, ResumeConfig{}, CheckpointConfig{}, communicator, log};
 }
@@ -51,7 +45,9 @@ class Watched {
     try {
       std::vector<StepHealth> unread;
       for (const StepHealth& step : steps) {
-        guard_->add(Batch{step.step, {fmt::format("q{}", step.step)}, {fmt::format("d{}", step.step)}});
+        guard_->add({.step = step.step,
+                     .query_ids = {fmt::format("q{}", step.step)},
+                     .target_ids = {fmt::format("d{}", step.step)}});
         unread.push_back(step);
         if (unread.size() == every || &step == &steps.back()) guard_->examine(std::exchange(unread, {}));
       }
