@@ -17,12 +17,12 @@ run_all() {
   mkdir -p "$2/data" && cd "$2"
   ln -s "$root/experiments" experiments && ln -s "$work/pictograms" data/pictograms
   for stage in base ret_stage1 ret_stage2; do
-    "$program" train "experiments/pictograms/$stage.yaml" seed=1 "train.steps=$steps" train.epochs=null "validation.every_steps=$steps"
+    "$program" train "experiments/pictograms/$stage.yaml" seed=1 "train.steps=$steps"
     "$program" export --run "runs/pictograms/$stage" --format merged
   done
   "$program" export --run runs/pictograms/ret_stage2 --format adapter
   "$program" mine experiments/pictograms/mine.yaml
-  "$program" train experiments/pictograms/rank.yaml seed=1 "train.steps=$steps" train.epochs=null
+  "$program" train experiments/pictograms/rank.yaml seed=1 "train.steps=$steps"
   "$program" export --run runs/pictograms/rank --format merged
 }
 (run_all "$old" "$work/old") >"$work/old.log" 2>&1 || { tail -n 5 "$work/old.log"; exit 1; }
