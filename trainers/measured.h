@@ -27,18 +27,14 @@ struct Measurement {
 };
 
 /// What the loop knows of this rank's share of a step's batch, whatever is in it.
-struct BatchFacts {
-  int64_t step = 0;
+struct BatchFacts : StepBatch {
   int64_t tokens = 0, images = 0;
-  double waited_s = 0;                             ///< for the loader
-  std::vector<std::string> query_ids, target_ids;  ///< for messages
-  std::vector<SkippedPair> skipped;
 };
-/// Of PairBatch, RerankBatch.
+/// Of a StepBatch with counts_of().
 template <class Batch>
 BatchFacts facts_of(const Batch& batch) {
   const auto counts = counts_of(batch);
-  return {batch.step, counts.tokens, counts.images, batch.waited_s, batch.query_ids, batch.target_ids, batch.skipped};
+  return {batch, counts.tokens, counts.images};
 }
 
 }  // namespace trireme

@@ -45,9 +45,11 @@ class Watched {
     try {
       std::vector<StepHealth> unread;
       for (const StepHealth& step : steps) {
-        guard_->add({.step = step.step,
-                     .query_ids = {fmt::format("q{}", step.step)},
-                     .target_ids = {fmt::format("d{}", step.step)}});
+        BatchFacts facts;
+        facts.step = step.step;
+        facts.query_ids = {fmt::format("q{}", step.step)};
+        facts.target_ids = {fmt::format("d{}", step.step)};
+        guard_->add(std::move(facts));
         unread.push_back(step);
         if (unread.size() == every || &step == &steps.back()) guard_->examine(std::exchange(unread, {}));
       }

@@ -7,6 +7,7 @@
 
 #include "core/config/config.h"
 #include "core/config/help.h"
+#include "core/error.h"
 #include "trainers/bench.h"
 #include "trainers/trained_lmm.h"
 
@@ -42,10 +43,16 @@ std::span<const RecipeEntry> recipes();
 /// The one that the config names. throws ConfigError: none, or one that there is not.
 const RecipeEntry& recipe_of(const ConfigSource& config);
 
+template <class Config>
+std::string_view dtype_of(const Config& config) {
+  if constexpr (requires { config.trained; }) return choice_name(config.trained.model.dtype);
+  return choice_name(ComputeDtype::kFloat32);
+}
+
 /// The row of a recipe (trainers/recipe.h); what stands beside the concept's members is for benchmarks and export:
 ///   method(config)        how a step's gradient is computed, in one word
 ///   linear_flop(batch)    as StepBenchResult::linear_flop, of this rank
-///   kHead                 whether the vocabulary's scores are used
+///   kHead                 whether the vocabulary's scores are used; of recipes whose config has TrainedLmmConfig trained
 template <Recipe R>
 RecipeEntry entry_of() {
   using Config = typename R::Config;
@@ -58,15 +65,22 @@ RecipeEntry entry_of() {
       .bench_step =
           [](const ConfigSource& source, int64_t warmup, int64_t steps, TensorMemory& memory, TrainingJob& job) {
             const auto config = Resolved<Config>::from(source);
-            return StepBench{choice_name(config->trained.model.dtype), R::method(*config),
-                             bench_step<R>(*config, warmup, steps, memory, job)};
+            return StepBench{dtype_of(*config), R::method(*config), bench_step<R>(*config, warmup, steps, memory, job)};
           },
       .bench_loader = [](const ConfigSource& source, int64_t steps,
                          TrainingJob& job) { return bench_loader<R>(*Resolved<Config>::from(source), steps, job); },
       .model_of_run =
           [](const ConfigSource& source) {
             const auto config = Resolved<Config>::from(source);
-            return ModelOfRun{config->trained, config->run.seed, R::kHead};
+            if constexpr (requires { config->trained; }) {
+              return ModelOfRun{config->trained, config->run.seed, R::kHead};
+            } else {
+              throw ConfigError("export",
+                                fmt::format("must be of a recipe that trains a model of a hub folder; got one "
+                                            "of {}, whose weights are in its checkpoints.",
+                                            R::kName));
+              return ModelOfRun{};
+            }
           },
   };
 }
