@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "data/loader/picture_reader.h"
+#include "data/loader/image_reader.h"
 #include "retrieval/checkpoint_inputs.h"
 
 namespace trireme {

@@ -1,7 +1,5 @@
 #include "trainers/trained_lmm.h"
 
-#include <algorithm>
-
 #include "core/config/field_list.h"
 
 namespace trireme {
@@ -48,11 +46,6 @@ Lmm outline_of_trained(const TrainedLmmConfig& config, LoadOptions options) {
   return outline;
 }
 
-bool vision_trains(Lmm& model) {
-  return std::ranges::any_of(trainable_tensors(model),
-                             [](const TrainableTensor& tensor) { return tensor.name.starts_with("visual."); });
-}
-
 NamedTensors trained_leaves(Lmm& model) {
   NamedTensors leaves;
   for (const TrainableTensor& trainable : trainable_tensors(model)) {
@@ -74,11 +67,11 @@ double linear_flop(Lmm& model, int64_t tokens, int64_t patches) {
   const bool tower_trains = vision_trains(model);
   double flop = 0;
   for (const LinearModule& module : linear_layers(model)) {
-    const bool vision = module.path.starts_with("visual.");
-    if (module.path == "lm_head") continue;
-    const double rows =
-        !vision ? static_cast<double>(tokens)
-                : static_cast<double>(patches) / (module.path.starts_with("visual.merger.") ? kPatchesPerMergedRow : 1);
+    if (module.part == ModelPart::kHead) continue;
+    const bool vision = sees_pictures(module.part);
+    const double rows = !vision                             ? static_cast<double>(tokens)
+                        : module.part == ModelPart::kMerger ? static_cast<double>(patches) / kPatchesPerMergedRow
+                                                            : static_cast<double>(patches);
     const auto weights = static_cast<double>(module.rows * module.in_features);
     const double passes = vision && !tower_trains ? 2 : module.layer->weight.requires_grad() ? 6 : 4;
     flop += passes * weights * rows;

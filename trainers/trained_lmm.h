@@ -39,9 +39,6 @@ TrainingModel load_trained_lmm(const TrainedLmmConfig& config, int64_t seed, Com
 /// LoRA has rank 1 in it, whatever the config's. throws as outline_training_model and the above.
 Lmm outline_of_trained(const TrainedLmmConfig& config, LoadOptions options = {});
 
-/// Whether any tensor of the vision tower trains.
-bool vision_trains(Lmm& model);
-
 /// What trains, in the model's order.
 NamedTensors trained_leaves(Lmm& model);
 

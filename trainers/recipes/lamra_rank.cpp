@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "core/config/field_list.h"
-#include "data/loader/picture_reader.h"
+#include "data/loader/image_reader.h"
 #include "data/loader/training_set.h"
 #include "data/rerank/rerank_batches.h"
 #include "data/sources/mined_negatives.h"
@@ -86,7 +86,7 @@ struct LamraRank {
     Lmm outline = outline_of_trained(config.trained, {.head = true});
     check_lr_factors(config.run.optim, trained_leaves(outline));
     samples.share_images = samples.share_images && !vision_trains(outline);
-    require_pictures_fit(set, config.data, inputs.model_input());
+    require_images_fit(set, config.data, inputs.model_input());
     log_allowed(set, job.log);
     log_mined(set, negatives, job.log);
   }

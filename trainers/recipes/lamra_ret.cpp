@@ -3,8 +3,8 @@
 #include <iterator>
 
 #include "core/config/field_list.h"
+#include "data/loader/image_reader.h"
 #include "data/loader/pair_batches.h"
-#include "data/loader/picture_reader.h"
 #include "data/loader/training_set.h"
 #include "data/sources/mined_negatives.h"
 #include "losses/info_nce.h"
@@ -92,7 +92,7 @@ struct LamraRet {
         inputs(config.trained.model.path),
         negatives(open_mined(config.mined, job.communicator, job.log)),
         set(config.data, negatives ? &*negatives : nullptr) {
-    require_pictures_fit(set, config.data, inputs.model_input());
+    require_images_fit(set, config.data, inputs.model_input());
     check_widths(config.loss, inputs.shape.decoder.hidden_size);
     Lmm outline = outline_of_trained(config.trained);
     check_lr_factors(config.run.optim, leaves_of(outline, learned_temperature(config.loss, outline.device)));
