@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Two builds of the program train the same: for changes that must not change any result.
-#   bash tests/peer/same_bits.sh OLD_PROGRAM NEW_PROGRAM [STEPS]        (200 steps of each stage; after launch/setup.sh --data)
-# Both run the stages of launch/quickstart.sh and launch/quickstart_rank.sh, cut to STEPS steps, on one thread count, and
+#   bash tests/peer/same_bits.sh OLD_PROGRAM NEW_PROGRAM [STEPS]      (200 steps a stage; after launch/setup.sh --data)
+# Both run the stages of launch/quickstart.sh and launch/quickstart_rank.sh, cut to STEPS steps, with equal threads, and
 # what they leave is compared byte by byte: metrics, weights, optimiser, mined negatives, every exported file.
 # Exit status 1 when any differs.
 set -euo pipefail

@@ -29,6 +29,15 @@ using ::testing::HasSubstr;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+/// What the guard takes of a batch.
+BatchFacts batch(int64_t step, std::vector<std::string> query_ids, std::vector<std::string> target_ids) {
+  BatchFacts facts;
+  facts.step = step;
+  facts.query_ids = std::move(query_ids);
+  facts.target_ids = std::move(target_ids);
+  return facts;
+}
+
 RunState open(const std::filesystem::path& folder, Communicator& communicator, Log& log) {
   return {folder, {.recipe = "toy"}, ResumeConfig{}, CheckpointConfig{}, communicator, log};
 }
@@ -45,11 +54,7 @@ class Watched {
     try {
       std::vector<StepHealth> unread;
       for (const StepHealth& step : steps) {
-        BatchFacts facts;
-        facts.step = step.step;
-        facts.query_ids = {fmt::format("q{}", step.step)};
-        facts.target_ids = {fmt::format("d{}", step.step)};
-        guard_->add(std::move(facts));
+        guard_->add(batch(step.step, {fmt::format("q{}", step.step)}, {fmt::format("d{}", step.step)}));
         unread.push_back(step);
         if (unread.size() == every || &step == &steps.back()) guard_->examine(std::exchange(unread, {}));
       }
@@ -133,9 +138,9 @@ TEST(RunGuard, WeightsThatAreNotFiniteEndTheRunBeforeTheyAreKept) {
   for (const double bad : {kNan, kInfinity, -kInfinity}) {
     Watched watched({});
     const NamedTensors good = {{"a", at::full({2, 2}, -3e38)}, {"b", at::zeros({0})}};
-    watched.guard().add(Batch{0, {"q0"}, {"d0"}});
+    watched.guard().add(batch(0, {"q0"}, {"d0"}));
     watched.guard().examine({{0, 2, 1, 0}}, good);
-    watched.guard().add(Batch{1, {"q1"}, {"d1"}});
+    watched.guard().add(batch(1, {"q1"}, {"d1"}));
     NamedTensors weights = {{"a", at::ones({2, 2})}, {"b", at::ones({5}, at::kBFloat16).set_requires_grad(true)}};
     weights[1].second.detach()[3] = bad;
     EXPECT_THAT(message_of<DivergedError>([&] {
@@ -163,7 +168,7 @@ TEST(RunGuard, AllRanksEndAtTheSameStepAndOneWritesTheEvidence) {
     Listener listener;
     RunState run = open(folder.path() / "run", communicator, listener.log);
     RunGuard guard({}, run);
-    guard.add(Batch{0, {fmt::format("of rank {}", communicator.rank())}, {}});
+    guard.add(batch(0, {fmt::format("of rank {}", communicator.rank())}, {}));
     EXPECT_THAT(message_of<DivergedError>([&] { guard.examine({{0, kNan, 1, 0}}); }), HasSubstr("[step 0]"));
     communicator.barrier();
     EXPECT_THAT(read_text_file(folder.path() / "run/diverged.json"), HasSubstr("of rank 0"));

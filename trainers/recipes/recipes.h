@@ -52,7 +52,7 @@ std::string_view dtype_of(const Config& config) {
 /// The row of a recipe (trainers/recipe.h); what stands beside the concept's members is for benchmarks and export:
 ///   method(config)        how a step's gradient is computed, in one word
 ///   linear_flop(batch)    as StepBenchResult::linear_flop, of this rank
-///   kHead                 whether the vocabulary's scores are used; of recipes whose config has TrainedLmmConfig trained
+///   kHead                 whether the vocabulary's scores are used: where the config has a TrainedLmmConfig `trained`
 template <Recipe R>
 RecipeEntry entry_of() {
   using Config = typename R::Config;
