@@ -2,23 +2,18 @@
 
 #include <memory>
 
-#include "data/loader/image_reader.h"
-#include "retrieval/checkpoint_inputs.h"
+#include "answering/model_inputs.h"
 
 namespace trireme {
 namespace {
 
 RecordLoaderOptions loader_options(const ValidationConfig& config, const DataConfig& data, const ModelInputs& model) {
-  RecordLoaderOptions options{
-      .image_root = {},
-      .image_processor = with_pixel_limits(model.image_processor, data),
-      .alpha = data.alpha,
-      .pack = {.rope_mode = data.rope_mode, .image_token_id = model.shape.image_token_id},
-      .tokens_per_batch = config.batch_tokens,
-      .threads = data.loader_threads,
-  };
-  if (options.image_processor) options.pack.merge_size = options.image_processor->merge_size;
-  return options;
+  return {.image_root = {},
+          .image_processor = with_pixel_limits(model.image_processor, data, "data"),
+          .alpha = data.alpha,
+          .pack = pack_options(data, model.model_input()),
+          .tokens_per_batch = config.batch_tokens,
+          .threads = data.loader_threads};
 }
 
 struct EmbeddingValidation {
@@ -47,7 +42,8 @@ RunValidation embedding_validation(const std::optional<ValidationConfig>& config
   const auto opened = std::make_shared<const EmbeddingValidation>(*config, data, model);
   return {config->every_steps, config->patience,
           [opened, live = std::move(live)](Communicator& communicator, const auto& not_finite) {
-            return opened->validation.run({live(), opened->prompt, opened->loader}, communicator, not_finite);
+            return opened->validation.run(LmmEmbedder(live(), opened->prompt, opened->loader), communicator,
+                                          not_finite);
           }};
 }
 

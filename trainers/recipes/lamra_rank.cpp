@@ -1,11 +1,11 @@
 #include <algorithm>
 
+#include "answering/model_inputs.h"
 #include "core/config/field_list.h"
 #include "data/loader/image_reader.h"
 #include "data/loader/training_set.h"
 #include "data/rerank/rerank_batches.h"
 #include "data/sources/mined_negatives.h"
-#include "retrieval/checkpoint_inputs.h"
 #include "trainers/mined_source.h"
 #include "trainers/recipes/recipes.h"
 #include "trainers/rerank_step.h"
@@ -102,7 +102,7 @@ struct LamraRank {
 
   TrainedTensors load() {
     base = load_trained_lmm(config.trained, config.run.seed, job.communicator, {.device = job.device, .head = true});
-    tell_unused(base->unused, job.log);
+    log_unused(base->unused, job.log);
     return trained_tensors(*base, trained_leaves(base->model));
   }
 

@@ -2,13 +2,13 @@
 #include <cmath>
 #include <iterator>
 
+#include "answering/model_inputs.h"
 #include "core/config/field_list.h"
 #include "data/loader/image_reader.h"
 #include "data/loader/pair_batches.h"
 #include "data/loader/training_set.h"
 #include "data/sources/mined_negatives.h"
 #include "losses/info_nce.h"
-#include "retrieval/checkpoint_inputs.h"
 #include "trainers/contrastive_step.h"
 #include "trainers/embedding_validation.h"
 #include "trainers/mined_source.h"
@@ -114,7 +114,7 @@ struct LamraRet {
 
   TrainedTensors load() {
     base = load_trained_lmm(config.trained, config.run.seed, job.communicator, {.device = job.device});
-    tell_unused(base->unused, job.log);
+    log_unused(base->unused, job.log);
     task.emplace(ContrastiveTask{.model = base->model,
                                  .step = config.step,
                                  .loss = config.loss,
