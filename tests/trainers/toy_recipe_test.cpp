@@ -114,8 +114,7 @@ TEST(ToyRecipe, TrainsTheSameOnAnyNumberOfRanks) {
 TEST(ToyRecipe, TheGuardEndsARunWhoseLossIsNotFinite) {
   const TempFolder folder;
   const auto run = folder.path() / "run";
-  const std::string error =
-      message_of<DivergedError>([&] { train_toy(config(run, "broken_after: 12\n")); });
+  const std::string error = message_of<DivergedError>([&] { train_toy(config(run, "broken_after: 12\n")); });
   EXPECT_THAT(error, HasSubstr("finite"));
 }
 

@@ -75,9 +75,9 @@ RecipeEntry entry_of() {
             if constexpr (requires { config->trained; }) {
               return ModelOfRun{config->trained, config->run.seed, R::kHead};
             } else {
-              throw ConfigError("export",
-                                fmt::format("must be of a recipe that trains a model of a hub folder; got one "
-                                            "of {}, whose weights are in its checkpoints.",
+              throw ConfigError("recipe",
+                                fmt::format("must train the model of a hub folder; got {}; its weights are in "
+                                            "its checkpoints.",
                                             R::kName));
               return ModelOfRun{};
             }
