@@ -10,6 +10,7 @@
 #include "core/distributed/agreement.h"
 #include "core/elapsed.h"
 #include "core/io/file.h"
+#include "core/json.h"
 #include "core/rng.h"
 
 namespace trireme {
@@ -41,7 +42,7 @@ std::string line_of(const std::string& id, const Answer& answer) {
                                        {"finish", generation.stopped ? "stop" : "length"},
                                        {"tokens", generation.tokens},
                                        {"log_probability", std::accumulate(all.begin(), all.end(), 0.0)}};
-  return line.dump() + "\n";
+  return dump_json(line) + "\n";
 }
 
 /// A rank's lines as text: row, tab, line. JSON holds neither tabs nor line breaks of its own.

@@ -13,8 +13,8 @@ namespace trireme {
 /// mpirun, prints one line and exits with exit_code(); a rank that left by itself would hang the others.
 class Error : public std::runtime_error {
  public:
-  Error(int exit_code, std::string_view where, std::string_view text)
-      : std::runtime_error(fmt::format("[{}] {}", where, text)), exit_code_(exit_code) {}
+  Error(int exit_code, std::string_view where, std::string_view text);
+  ~Error() override;
   int exit_code() const noexcept { return exit_code_; }
 
  private:
@@ -24,37 +24,43 @@ class Error : public std::runtime_error {
 /// Wrong options or configuration: unknown key, value out of range, k above the corpus.
 struct ConfigError : Error {
   static constexpr int kExitCode = 2;
-  ConfigError(std::string_view where, std::string_view text) : Error(kExitCode, where, text) {}
+  ConfigError(std::string_view where, std::string_view text);
+  ~ConfigError() override;
 };
 
 /// A file or record that is missing, unreadable, corrupt or contradicts itself; also a full disk.
 struct DataError : Error {
   static constexpr int kExitCode = 3;
-  DataError(std::string_view where, std::string_view text) : Error(kExitCode, where, text) {}
+  DataError(std::string_view where, std::string_view text);
+  ~DataError() override;
 };
 
 /// Tensors whose shapes or dtypes do not fit each other.
 struct ShapeError : Error {
   static constexpr int kExitCode = 4;
-  ShapeError(std::string_view where, std::string_view text) : Error(kExitCode, where, text) {}
+  ShapeError(std::string_view where, std::string_view text);
+  ~ShapeError() override;
 };
 
 /// Ranks that disagree, a lost rank, a collective that ran past its timeout.
 struct DistError : Error {
   static constexpr int kExitCode = 5;
-  DistError(std::string_view where, std::string_view text) : Error(kExitCode, where, text) {}
+  DistError(std::string_view where, std::string_view text);
+  ~DistError() override;
 };
 
 /// Training that left the numbers: non-finite loss or gradient, loss spike, collapsed embeddings.
 struct DivergedError : Error {
   static constexpr int kExitCode = 6;
-  DivergedError(std::string_view where, std::string_view text) : Error(kExitCode, where, text) {}
+  DivergedError(std::string_view where, std::string_view text);
+  ~DivergedError() override;
 };
 
 /// A broken invariant of our own code; the message asks for a report.
 struct InternalError : Error {
   static constexpr int kExitCode = 70;
-  InternalError(std::string_view where, std::string_view text) : Error(kExitCode, where, text) {}
+  InternalError(std::string_view where, std::string_view text);
+  ~InternalError() override;
 };
 
 }  // namespace trireme

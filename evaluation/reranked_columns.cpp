@@ -6,6 +6,7 @@
 #include "core/config/config.h"
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/json.h"
 #include "evaluation/eval_config.h"
 #include "evaluation/eval_lists.h"
 #include "evaluation/fit_fusion.h"
@@ -234,7 +235,7 @@ void RerankedColumns::write() const {
   if (!state_->config.position_bias) return;
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   for (const auto& [task, bias] : state_->position_bias) json[task] = json_of(bias);
-  write_text_file(out / "position_bias.json", json.dump(2) + "\n");
+  write_text_file(out / "position_bias.json", dump_json(json, 2) + "\n");
 }
 
 }  // namespace trireme

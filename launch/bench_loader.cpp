@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "launch/benches.h"
 #include "launch/config_arguments.h"
 #include "launch/environment.h"
@@ -47,7 +48,7 @@ nlohmann::ordered_json measure(const BenchLoaderVerb& verb, Job& job) {
 
 int run_bench_loader(const BenchLoaderVerb& verb, Job& job) {
   const nlohmann::ordered_json line = measure(verb, job);
-  if (job.communicator.rank() == 0) print(line.dump() + "\n");
+  if (job.communicator.rank() == 0) print(dump_json(line) + "\n");
   return 0;
 }
 

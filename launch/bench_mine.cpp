@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 
 #include "core/elapsed.h"
+#include "core/json.h"
 #include "data/sources/hard_negatives_file.h"
 #include "launch/benches.h"
 #include "launch/environment.h"
@@ -107,7 +108,7 @@ int bench_mine(const BenchMineVerb& verb, Job& job) {
       {"peak_mib", peak_memory_bytes() >> 20},
       {"peak_before_mining_mib", rss_before >> 20},
   };
-  print(line.dump() + "\n");
+  print(dump_json(line) + "\n");
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 
 #include "core/elapsed.h"
+#include "core/json.h"
 #include "launch/benches.h"
 #include "launch/environment.h"
 #include "launch/generated_corpus.h"
@@ -76,7 +77,7 @@ int bench_search(const BenchSearchVerb& verb, Job& job) {
       {"peak_mib", peak_memory_bytes() >> 20},
       {"peak_before_search_mib", std::max(made_at_rss, rss_before) >> 20},
   };
-  if (job.communicator.rank() == 0) print(line.dump() + "\n");
+  if (job.communicator.rank() == 0) print(dump_json(line) + "\n");
   return 0;
 }
 

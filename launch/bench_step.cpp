@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include "core/json.h"
 #include "core/tensor_memory.h"
 #include "launch/benches.h"
 #include "launch/config_arguments.h"
@@ -69,7 +70,7 @@ nlohmann::ordered_json measure(const BenchStepVerb& verb, Job& job) {
 
 int run_bench_step(const BenchStepVerb& verb, Job& job) {
   const nlohmann::ordered_json line = measure(verb, job);
-  if (job.communicator.rank() == 0) print(line.dump() + "\n");
+  if (job.communicator.rank() == 0) print(dump_json(line) + "\n");
   return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/config/field_list.h"
 #include "core/io/file.h"
+#include "core/json.h"
 
 namespace trireme {
 
@@ -14,7 +15,7 @@ static_assert(field_count<MetricsFile>() == 1, "describe() must list every field
 
 void MetricsFile::write(const nlohmann::ordered_json& values, const Job& job) const {
   if (!metrics || job.communicator.rank() != 0) return;
-  write_text_file(*metrics, values.dump(2) + "\n");
+  write_text_file(*metrics, dump_json(values, 2) + "\n");
 }
 
 }  // namespace trireme

@@ -12,6 +12,7 @@
 #include "core/facts.h"
 #include "core/io/file.h"
 #include "core/io/quote.h"
+#include "core/json.h"
 #include "core/shape.h"
 #include "models/weights/tensor_names.h"
 #include "trainers/best_so_far.h"
@@ -28,7 +29,7 @@ bool is_there(const fs::path& path) {
 }
 
 Json read_list(const fs::path& file) {
-  Json list = Json::parse(read_text_file(file), nullptr, /*allow_exceptions=*/false);
+  Json list = try_parse_ordered_json(read_text_file(file));
   TRIREME_CHECK(list.is_array(), DataError, file.string(),
                 "the file must hold a JSON list; got something else; take "
                 "the run's own file.");
@@ -142,7 +143,7 @@ std::optional<int64_t> last_curve_step(const fs::path& metrics) {
   if (end == std::string::npos || end == 0) return std::nullopt;
   const std::size_t before = text.rfind('\n', end - 1);
   const std::size_t begin = before == std::string::npos ? 0 : before + 1;
-  const Json line = Json::parse(text.substr(begin, end - begin), nullptr, false);
+  const Json line = try_parse_ordered_json(text.substr(begin, end - begin));
   if (!line.is_object() || !line.contains("step") || !line["step"].is_number_integer()) return std::nullopt;
   return line["step"].get<int64_t>();
 }

@@ -12,6 +12,7 @@
 #include <c10/core/GradMode.h>
 
 #include "core/error.h"
+#include "core/json.h"
 
 namespace trireme {
 namespace {
@@ -73,7 +74,7 @@ void RunGuard::end(const Divergence& verdict) {
                                            {"query_ids_of_rank_0", last_facts_.query_ids},
                                            {"target_ids_of_rank_0", last_facts_.target_ids}};
   run_.finish();
-  run_.write_file("diverged.json", evidence.dump(2) + "\n");
+  run_.write_file("diverged.json", dump_json(evidence, 2) + "\n");
   const std::string next =
       checkpoint.empty()
           ? "start again with a lower optim.peak_lr; no checkpoint was written yet"

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/quote.h"
+#include "core/json.h"
 #include "core/shape.h"
 #include "models/trainable.h"
 #include "trainers/best_so_far.h"
@@ -77,7 +78,7 @@ fs::path start_folder(const fs::path& run) {
   const fs::path file = run / "environment.json";
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return {};
-  const auto starts = nlohmann::json::parse(read_text_file(file), nullptr, /*allow_exceptions=*/false);
+  const auto starts = try_parse_json(read_text_file(file));
   if (!starts.is_array() || starts.empty() || !starts.back().is_object()) return {};
   const auto folder = starts.back().find("folder");
   return folder != starts.back().end() && folder->is_string() ? folder->get<std::string>() : "";

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/mapping_fault.h"
+#include "core/json.h"
 #include "trainers/run/trainable_file.h"
 
 namespace trireme {
@@ -74,7 +75,7 @@ RunState::Position RunState::restore(const NamedTensors& leaves, Optimizer& opti
     optimizer.load_state(checkpoint->optimizer);
     position = {{"step", checkpoint->step}, {"counters", checkpoint->counters}};
   }
-  position = nlohmann::json::parse(broadcast_string(communicator_, position.dump(), 0));
+  position = parse_json(broadcast_string(communicator_, dump_json(position), 0));
   if (position.is_null()) return {};
   for (const auto& [name, leaf] : leaves) broadcast_in_place(leaf.detach(), communicator_);
   NamedTensors state;

@@ -15,6 +15,7 @@
 #include "core/io/hash.h"
 #include "core/io/quote.h"
 #include "core/io/safetensors.h"
+#include "core/json.h"
 #include "core/version.h"
 
 namespace trireme {
@@ -39,12 +40,12 @@ std::string state_json(const Checkpoint& checkpoint) {
       {"base_model",
        {{"path", checkpoint.base.path.string()},
         {"sha256", checkpoint.base.sha256},
-        {"fingerprint", nlohmann::ordered_json::parse(checkpoint.base.fingerprint.json())}}},
+        {"fingerprint", parse_ordered_json(checkpoint.base.fingerprint.json())}}},
       {"file_bytes", checkpoint.file_bytes},
       {"counters", checkpoint.counters},
       {"pinned_steps", checkpoint.pinned_steps},
   };
-  return state.dump(2) + "\n";
+  return dump_json(state, 2) + "\n";
 }
 
 NamedTensors read_tensors(const std::filesystem::path& path) {
@@ -100,12 +101,12 @@ Checkpoint read_checkpoint(const std::filesystem::path& checkpoint_folder) {
   const std::filesystem::path state_path = checkpoint_folder / kFiles[2];
   Checkpoint checkpoint;
   try {
-    const auto state = nlohmann::ordered_json::parse(read_text_file(state_path));
+    const auto state = parse_ordered_json(read_text_file(state_path));
     TRIREME_CHECK(state.at("trireme_format") == kCheckpointFormat && state.at("format_version") == kCheckpointVersion,
                   DataError, "checkpoint",
                   "{} must be a {} of version {}; got {} of version {}; use the program that wrote it.",
-                  quote_path(state_path), kCheckpointFormat, kCheckpointVersion, state.at("trireme_format").dump(),
-                  state.at("format_version").dump());
+                  quote_path(state_path), kCheckpointFormat, kCheckpointVersion, dump_json(state.at("trireme_format")),
+                  dump_json(state.at("format_version")));
     state.at("step").get_to(checkpoint.step);
     state.at("recipe").get_to(checkpoint.recipe);
     state.at("seed").get_to(checkpoint.seed);
@@ -113,7 +114,7 @@ Checkpoint read_checkpoint(const std::filesystem::path& checkpoint_folder) {
     state.at("base_model").at("sha256").get_to(checkpoint.base.sha256);
     if (state.at("base_model").contains("fingerprint"))
       checkpoint.base.fingerprint =
-          Fingerprint::from_json(state.at("base_model").at("fingerprint").dump(), quote_path(state_path));
+          Fingerprint::from_json(dump_json(state.at("base_model").at("fingerprint")), quote_path(state_path));
     state.at("file_bytes").get_to(checkpoint.file_bytes);
     state.at("counters").get_to(checkpoint.counters);
     state.at("pinned_steps").get_to(checkpoint.pinned_steps);

@@ -8,6 +8,7 @@
 #include "core/io/file.h"
 #include "core/io/hash.h"
 #include "core/io/quote.h"
+#include "core/json.h"
 
 namespace trireme {
 namespace {
@@ -42,7 +43,7 @@ void check_file(const std::filesystem::path& folder, const nlohmann::ordered_jso
   const MappedFile mapped(path);
   const std::span<const std::byte> bytes = mapped.bytes();
   TRIREME_CHECK(bytes.size() == entry.at("bytes").get<std::size_t>(), DataError, "checkpoint",
-                "{} must have {} bytes, as {} says; got {}; {}.", quote_path(path), entry.at("bytes").dump(), kName,
+                "{} must have {} bytes, as {} says; got {}; {}.", quote_path(path), dump_json(entry.at("bytes")), kName,
                 bytes.size(), kUseAnother);
   const nlohmann::ordered_json& blocks = entry.at("xxh3_64");
   for (std::size_t i = 0; i * kBlockBytes < bytes.size(); ++i) {
@@ -60,12 +61,12 @@ void check_file(const std::filesystem::path& folder, const nlohmann::ordered_jso
 void write_manifest(const std::filesystem::path& folder, std::span<const std::string> names) {
   auto files = nlohmann::ordered_json::array();
   for (const std::string& name : names) files.push_back(describe(folder / name, name));
-  const std::string own = checksum(files.dump());
+  const std::string own = checksum(dump_json(files));
   const nlohmann::ordered_json manifest = {{"trireme_format", kFormat},
                                            {"format_version", kVersion},
                                            {"xxh3_64_of_files", own},
                                            {"files", std::move(files)}};
-  write_text_file(folder / kName, manifest.dump());
+  write_text_file(folder / kName, dump_json(manifest));
 }
 
 void check_manifest(const std::filesystem::path& folder) {
@@ -73,12 +74,12 @@ void check_manifest(const std::filesystem::path& folder) {
   constexpr std::size_t kMaxBytes = 1 << 28;
   const std::string text = read_text_file(path, kMaxBytes);
   try {
-    const auto manifest = nlohmann::ordered_json::parse(text);
+    const auto manifest = parse_ordered_json(text);
     TRIREME_CHECK(manifest.at("trireme_format") == kFormat && manifest.at("format_version") == kVersion, DataError,
                   "checkpoint", "{} must be a {} of version {}; got {} of version {}; use the program that wrote it.",
-                  quote_path(path), kFormat, kVersion, manifest.at("trireme_format").dump(),
-                  manifest.at("format_version").dump());
-    const std::string own = checksum(manifest.at("files").dump());
+                  quote_path(path), kFormat, kVersion, dump_json(manifest.at("trireme_format")),
+                  dump_json(manifest.at("format_version")));
+    const std::string own = checksum(dump_json(manifest.at("files")));
     TRIREME_CHECK(
         own == manifest.at("xxh3_64_of_files").get<std::string>(), DataError, "checkpoint",
         "the list of files in {} must have the checksum that it names; got {}: it was changed or damaged; {}.",

@@ -19,6 +19,7 @@ namespace trireme {
 
 /// One rule for the value of a field: puts a problem into the report when the value breaks it.
 using FieldRule = std::function<void(const ConfigPlace&)>;
+void add_rule(std::vector<FieldRule>& rules, FieldRule rule);
 
 /// The handle that v.field(..) returns inside describe(): says more about the field just listed. A rule about numbers
 /// or texts holds for each element of a list or map, and for an optional when it is set. Infinities and NaN are refused
@@ -32,7 +33,7 @@ class Field {
   Field(FieldDescription& description, std::vector<FieldRule>& rules, const T& member)
       : description_(description), rules_(rules), member_(member) {
     if constexpr (std::is_same_v<Leaf, double>) {
-      rules_.push_back(rule("finite", "write a finite number", [](double value) { return std::isfinite(value); }));
+      add_rule(rules_, rule("finite", "write a finite number", [](double value) { return std::isfinite(value); }));
     }
   }
 
@@ -40,7 +41,7 @@ class Field {
   Field& required() {
     description_.required = true;
     if constexpr (config_detail::CanBeAbsent<T>) {
-      rules_.push_back([&member = member_](const ConfigPlace& place) {
+      add_rule(rules_, [&member = member_](const ConfigPlace& place) {
         if (!place.has_problem() && config_detail::is_absent(member)) place.refuse("given", "nothing", "set it");
       });
     }
@@ -84,7 +85,7 @@ class Field {
   }
   Field& non_empty() requires config_detail::HasContents<T> {
     description_.limits.push_back("not empty");
-    rules_.push_back([&member = member_](const ConfigPlace& place) {
+    add_rule(rules_, [&member = member_](const ConfigPlace& place) {
       if (!place.has_problem() && config_detail::is_set_but_empty(member))
         place.refuse("not empty", "nothing in it", "give at least one");
     });
@@ -107,7 +108,7 @@ class Field {
   template <class Holds>
   Field& limit(std::string required, std::string remedy, Holds holds) {
     description_.limits.push_back(required);
-    rules_.push_back(rule(std::move(required), std::move(remedy), std::move(holds)));
+    add_rule(rules_, rule(std::move(required), std::move(remedy), std::move(holds)));
     return *this;
   }
 

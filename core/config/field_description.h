@@ -17,6 +17,13 @@ struct FieldDescription {
   FieldKind kind = FieldKind::kSingle;
   bool required = false, positional = false, changes_values = true;
   std::vector<FieldDescription> children;  ///< of a section; of the elements of a list or map of sections
+
+  FieldDescription() noexcept;
+  FieldDescription(const FieldDescription&);
+  FieldDescription(FieldDescription&&) noexcept;
+  FieldDescription& operator=(const FieldDescription&);
+  FieldDescription& operator=(FieldDescription&&) noexcept;
+  ~FieldDescription();
 };
 
 }  // namespace trireme

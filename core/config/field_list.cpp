@@ -39,6 +39,18 @@ void add_paths(const std::vector<FieldDescription>& descriptions, const std::str
 
 }  // namespace
 
+FieldDescription::FieldDescription() noexcept = default;
+FieldDescription::FieldDescription(const FieldDescription&) = default;
+FieldDescription::FieldDescription(FieldDescription&&) noexcept = default;
+FieldDescription& FieldDescription::operator=(const FieldDescription&) = default;
+FieldDescription& FieldDescription::operator=(FieldDescription&&) noexcept = default;
+FieldDescription::~FieldDescription() = default;
+
+FieldList::FieldList() = default;
+FieldList::~FieldList() = default;
+
+void add_rule(std::vector<FieldRule>& rules, FieldRule rule) { rules.push_back(std::move(rule)); }
+
 std::vector<std::string> all_paths(const std::vector<FieldDescription>& descriptions) {
   std::vector<std::string> paths;
   add_paths(descriptions, "", paths);

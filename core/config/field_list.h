@@ -33,6 +33,7 @@ class FieldList {
   explicit FieldList(T& section);
   FieldList(const FieldList&) = delete;
   FieldList& operator=(const FieldList&) = delete;
+  ~FieldList();
 
   /// Called by describe(). `name` is the key: snake_case, once in this list.
   template <class T>
@@ -51,6 +52,7 @@ class FieldList {
   std::vector<FieldDescription> descriptions() const;
 
  private:
+  FieldList();
   struct Entry {
     FieldDescription description;
     std::vector<FieldRule> rules;

@@ -73,7 +73,7 @@ class Bound final : public BoundMember {
 }  // namespace config_detail
 
 template <class T>
-FieldList::FieldList(T& section) {
+FieldList::FieldList(T& section) : FieldList() {
   section.describe(*this);
   expect_complete(field_count<T>(), &section, sizeof(T), typeid(T).name());
   if constexpr (requires { &T::fill_unset; }) {
@@ -96,5 +96,27 @@ template <class T>
 void FieldList::spreads(const T&) {
   members_of_parts_ += field_count<T>() - 1;
 }
+
+// Of the types that most fields have, one copy is compiled: in common_fields.cpp.
+#define TRIREME_FIELD(how, ...)                         \
+  how template class config_detail::Bound<__VA_ARGS__>; \
+  how template class Field<__VA_ARGS__>;                \
+  how template Field<__VA_ARGS__> FieldList::field(std::string_view, __VA_ARGS__&, std::string_view);
+#define TRIREME_COMMON_FIELDS(how)                         \
+  TRIREME_FIELD(how, bool)                                 \
+  TRIREME_FIELD(how, int64_t)                              \
+  TRIREME_FIELD(how, double)                               \
+  TRIREME_FIELD(how, std::string)                          \
+  TRIREME_FIELD(how, std::filesystem::path)                \
+  TRIREME_FIELD(how, std::optional<int64_t>)               \
+  TRIREME_FIELD(how, std::optional<double>)                \
+  TRIREME_FIELD(how, std::optional<std::string>)           \
+  TRIREME_FIELD(how, std::optional<std::filesystem::path>) \
+  TRIREME_FIELD(how, std::vector<int64_t>)                 \
+  TRIREME_FIELD(how, std::vector<double>)                  \
+  TRIREME_FIELD(how, std::vector<std::string>)             \
+  TRIREME_FIELD(how, std::vector<std::filesystem::path>)   \
+  TRIREME_FIELD(how, std::map<std::string, double>)
+TRIREME_COMMON_FIELDS(extern)
 
 }  // namespace trireme

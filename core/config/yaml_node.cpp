@@ -94,6 +94,18 @@ void emit_lines(const YamlNode& node, const std::string& indent, std::string& te
 
 }  // namespace
 
+YamlNode::YamlNode() noexcept = default;
+YamlNode::YamlNode(Kind of_kind, std::string scalar, bool in_quotes)
+    : kind(of_kind), text(std::move(scalar)), quoted(in_quotes) {}
+YamlNode::YamlNode(const YamlNode&) = default;
+YamlNode::YamlNode(YamlNode&&) noexcept = default;
+YamlNode& YamlNode::operator=(const YamlNode&) = default;
+YamlNode& YamlNode::operator=(YamlNode&&) noexcept = default;
+YamlNode::~YamlNode() = default;
+
+YamlNode YamlNode::plain(std::string scalar) { return YamlNode(Kind::kScalar, std::move(scalar)); }
+YamlNode YamlNode::string(std::string scalar) { return YamlNode(Kind::kScalar, std::move(scalar), true); }
+
 const YamlNode* YamlNode::find(std::string_view key) const {
   const auto found =
       std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == key; });

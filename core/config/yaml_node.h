@@ -22,10 +22,18 @@ struct YamlNode {
   std::vector<std::pair<std::string, YamlNode>> entries;  ///< of a map, in order of writing; keys are unique
   int64_t line = kNoLine;
 
-  static YamlNode plain(std::string text) { return {Kind::kScalar, std::move(text), false, {}, {}, kNoLine}; }
-  static YamlNode string(std::string text) { return {Kind::kScalar, std::move(text), true, {}, {}, kNoLine}; }
-  static YamlNode list() { return {Kind::kList, {}, false, {}, {}, kNoLine}; }
-  static YamlNode map() { return {Kind::kMap, {}, false, {}, {}, kNoLine}; }
+  YamlNode() noexcept;
+  explicit YamlNode(Kind of_kind, std::string scalar = {}, bool in_quotes = false);
+  YamlNode(const YamlNode&);
+  YamlNode(YamlNode&&) noexcept;
+  YamlNode& operator=(const YamlNode&);
+  YamlNode& operator=(YamlNode&&) noexcept;
+  ~YamlNode();
+
+  static YamlNode plain(std::string scalar);
+  static YamlNode string(std::string scalar);
+  static YamlNode list() { return YamlNode(Kind::kList); }
+  static YamlNode map() { return YamlNode(Kind::kMap); }
 
   /// The value of a key, or null when there is none.
   const YamlNode* find(std::string_view key) const;

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/io/hash.h"
 #include "core/io/quote.h"
+#include "core/json.h"
 
 namespace trireme {
 namespace {
@@ -60,11 +61,11 @@ std::string_view Fingerprint::get(FingerprintPart part) const {
 std::string Fingerprint::json() const {
   Json json = Json::object();
   for (const auto& [part, value] : parts_) json[std::string(key_of(part))] = value;
-  return json.dump();
+  return dump_json(json);
 }
 
 Fingerprint Fingerprint::from_json(std::string_view text, std::string_view where) {
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const Json json = try_parse_ordered_json(text);
   TRIREME_CHECK(json.is_object(), DataError, where,
                 "the fingerprint must be a JSON object of texts; got {}; make the file again.",
                 quote_text(text.substr(0, 40)));
@@ -75,7 +76,7 @@ Fingerprint Fingerprint::from_json(std::string_view text, std::string_view where
         std::find_if(names.begin(), names.end(), [&, &name = key](const auto& entry) { return entry.second == name; });
     TRIREME_CHECK(known != names.end() && value.is_string(), DataError, where,
                   "the fingerprint must have texts under {}; got {}: {}; make the file again.",
-                  names_of(all_fingerprint_parts()), quote_text(key), quote_text(value.dump().substr(0, 40)));
+                  names_of(all_fingerprint_parts()), quote_text(key), quote_text(dump_json(value).substr(0, 40)));
     fingerprint.set(known->first, value.get<std::string>());
   }
   return fingerprint;

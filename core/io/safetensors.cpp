@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/io/quote.h"
 #include "core/io/safetensors_header.h"
+#include "core/json.h"
 #include "core/shape.h"
 
 namespace trireme {
@@ -198,7 +199,7 @@ namespace {
 /// Length and JSON, padded with spaces so that the data begins at a multiple of 8.
 std::string header_bytes(const std::vector<std::pair<std::string, torch::Tensor>>& tensors,
                          const std::map<std::string, std::string>& metadata) {
-  std::string json = fmt::format("{{\"__metadata__\":{}", nlohmann::json(metadata).dump());
+  std::string json = fmt::format("{{\"__metadata__\":{}", dump_json(nlohmann::json(metadata)));
   uint64_t begin_bytes = 0;
   std::set<std::string_view> names{"__metadata__"};
   for (const auto& [name, tensor] : tensors) {
@@ -208,8 +209,8 @@ std::string header_bytes(const std::vector<std::pair<std::string, torch::Tensor>
                   "tensor {} must have a dtype that the format knows; got {}; convert it first.", quote_text(name),
                   shape_string(tensor));
     const uint64_t end_bytes = begin_bytes + tensor.nbytes();
-    json += fmt::format(R"(,{}:{{"dtype":"{}","shape":{},"data_offsets":[{},{}]}})", nlohmann::json(name).dump(), dtype,
-                        nlohmann::json(tensor.sizes().vec()).dump(), begin_bytes, end_bytes);
+    json += fmt::format(R"(,{}:{{"dtype":"{}","shape":{},"data_offsets":[{},{}]}})", dump_json(nlohmann::json(name)),
+                        dtype, dump_json(nlohmann::json(tensor.sizes().vec())), begin_bytes, end_bytes);
     begin_bytes = end_bytes;
   }
   json += '}';

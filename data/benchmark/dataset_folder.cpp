@@ -13,6 +13,7 @@
 #include "core/io/hash.h"
 #include "core/io/mapping_fault.h"
 #include "core/io/quote.h"
+#include "core/json.h"
 #include "core/parallel.h"
 #include "core/version.h"
 
@@ -90,10 +91,10 @@ DatasetManifest read_manifest(const fs::path& folder) {
   const fs::path file = folder / kManifest;
   const std::string text = read_text_file(file);
   try {
-    const Json json = Json::parse(text);
+    const Json json = parse_ordered_json(text);
     TRIREME_CHECK(json.at("format") == kFormat && json.at("format_version") == kVersion, DataError, file.string(),
                   "a manifest must be of format {} {}; got {} {}; prepare the dataset with this version.", kFormat,
-                  kVersion, json.at("format").dump(), json.at("format_version").dump());
+                  kVersion, dump_json(json.at("format")), dump_json(json.at("format_version")));
     return from_json(json);
   } catch (const Json::exception& error) {
     throw DataError(file.string(), fmt::format("a manifest must be JSON with its fields; got \"{}\"; remove the folder "
@@ -158,7 +159,7 @@ void DatasetWriter::write(const fs::path& path, std::string_view content) {
 
 DatasetManifest DatasetWriter::commit(DatasetManifest manifest) {
   manifest.sha256 = sha256_;
-  const std::string text = to_json(manifest).dump(1) + "\n";
+  const std::string text = dump_json(to_json(manifest), 1) + "\n";
   put_file(temporary_ / kManifest, text, folder_ / kManifest);
   require_mappings_whole();
   sync_filesystem(temporary_);

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "core/printable.h"
 #include "data/benchmark/dataset_folder.h"
 #include "data/benchmark/task_list.h"
@@ -23,7 +24,7 @@ std::optional<PlainJson> find_line(const fs::path& jsonl, const std::string& key
   const std::string quoted = fmt::format("\"{}\"", value);
   for (std::string line; std::getline(file, line);) {
     if (!key.empty() && line.find(quoted) == std::string::npos) continue;
-    PlainJson json = PlainJson::parse(line);
+    PlainJson json = parse_json(line);
     if (key.empty() || json.at(key) == value) return json;
   }
   return std::nullopt;

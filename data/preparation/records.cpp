@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "core/json.h"
+
 namespace trireme {
 namespace {
 
@@ -52,7 +54,7 @@ std::string CandidateTable::line(int64_t number) const {
   set_if_any(json, "tone", record.tone);
   set_if_any(json, "group", record.group);
   set_if_any(json, "subgroup", record.subgroup);
-  return json.dump() + "\n";
+  return dump_json(json) + "\n";
 }
 
 std::string query_line(const QueryRecord& query, std::span<const int64_t> positives, const CandidateTable& candidates) {
@@ -69,7 +71,7 @@ std::string query_line(const QueryRecord& query, std::span<const int64_t> positi
   set_if_any(json, "language", query.language);
   set_if_any(json, "tone", query.tone);
   if (!query.excluded.empty()) json["exclude_cand_list"] = ids_of(query.excluded, candidates);
-  return json.dump() + "\n";
+  return dump_json(json) + "\n";
 }
 
 std::string qrels_lines(const QueryRecord& query, std::span<const int64_t> positives,

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "core/config/choice.h"
+#include "core/json.h"
 #include "core/rng.h"
 #include "data/preparation/benchmark_files.h"
 
@@ -115,7 +116,7 @@ std::string picture_lines(const CandidateTable& candidates) {
                        {"img_path", record.image},
                        {"concept", record.concept_key},
                        {"style", record.style}};
-    text += json.dump() + "\n";
+    text += dump_json(json) + "\n";
   }
   return text;
 }
@@ -131,7 +132,7 @@ std::string name_pairs(const std::vector<Pictogram>& pictograms, Split split) {
                          {"positive", joined_keywords(annotation)},
                          {"language", kLanguages[l]},
                          {"concept", pictogram.family}};
-      text += json.dump() + "\n";
+      text += dump_json(json) + "\n";
     }
   }
   return text;
@@ -139,7 +140,8 @@ std::string name_pairs(const std::vector<Pictogram>& pictograms, Split split) {
 
 std::string hypernym_lines(const std::vector<TextPair>& pairs) {
   std::string text;
-  for (const TextPair& pair : pairs) text += Json{{"anchor", pair.anchor}, {"positive", pair.positive}}.dump() + "\n";
+  for (const TextPair& pair : pairs)
+    text += dump_json(Json{{"anchor", pair.anchor}, {"positive", pair.positive}}) + "\n";
   return text;
 }
 

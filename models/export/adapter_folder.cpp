@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/safetensors.h"
+#include "core/json.h"
 #include "models/config_tensors.h"
 #include "models/weights/adapter.h"
 #include "models/weights/adapter_files.h"
@@ -219,7 +220,7 @@ void write_adapter_folder(const std::filesystem::path& folder, Lmm& model, const
                 "out; choose modern or legacy.");
   const Spelling spell{tensor_naming(options.naming), !model.config.vision};
   AtomicFile config(folder / "adapter_config.json");
-  config.write(config_json(terms, model.config, options, spell).dump(2) + "\n");
+  config.write(dump_json(config_json(terms, model.config, options, spell), 2) + "\n");
   config.commit();
   const auto layers = lora_modules(model.config);
   std::vector<std::pair<std::string, torch::Tensor>> tensors;

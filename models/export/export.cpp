@@ -9,6 +9,7 @@
 #include "core/io/file.h"
 #include "core/io/quote.h"
 #include "core/io/safetensors.h"
+#include "core/json.h"
 #include "core/version.h"
 #include "models/export/new_folder.h"
 #include "models/export/probe.h"
@@ -108,7 +109,7 @@ void write_record(const fs::path& folder, ExportFormat format, const ExportOptio
       {"format", choice_name(format)},          {"created_by", created_by()},
       {"base", options.merged.source.string()}, {"largest_difference", exported.difference},
       {"tensors", exported.tensors.written},    {"left_out", exported.tensors.left_out}};
-  write_text_file(folder / kMarker, json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  write_text_file(folder / kMarker, dump_json(json, 2, BrokenUtf8::kReplaced) + "\n");
 }
 
 /// "5 as in the base, 2 trained".

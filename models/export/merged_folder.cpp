@@ -17,6 +17,7 @@
 #include "core/io/json_text.h"
 #include "core/io/safetensors.h"
 #include "core/io/text.h"
+#include "core/json.h"
 #include "core/shape.h"
 #include "models/config_tensors.h"
 #include "models/weights/hub_checkpoint.h"
@@ -174,14 +175,14 @@ void write_merged_folder(const fs::path& folder, Lmm& model, const MergedExport&
   }
   if (shards.size() > 1) {
     const Json index{{"metadata", {{"total_size", total_bytes}}}, {"weight_map", weight_map}};
-    write_text_file(folder / "model.safetensors.index.json", index.dump(2) + "\n");
+    write_text_file(folder / "model.safetensors.index.json", dump_json(index, 2) + "\n");
   }
 
   const std::string config_text = read_utf8_file(options.source / "config.json");
-  Json config = Json::parse(with_odd_values_apart(config_text).value_or(config_text));
+  Json config = parse_ordered_json(with_odd_values_apart(config_text).value_or(config_text));
   set_dtype(config, dtype_name(options.dtype));
   set_tied(config, merged.decoder.tie_word_embeddings);
-  write_text_file(folder / "config.json", with_odd_values_back(config.dump(2)) + "\n");
+  write_text_file(folder / "config.json", with_odd_values_back(dump_json(config, 2)) + "\n");
   for (const char* companion : kCompanions) {
     std::error_code error;
     if (!fs::exists(options.source / companion, error)) continue;

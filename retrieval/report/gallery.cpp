@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/json.h"
 
 namespace trireme {
 namespace {
@@ -95,11 +96,11 @@ std::string gallery_json(const Gallery& gallery) {
   const Json json = {{"trireme_format", "gallery"}, {"format_version", kGalleryFormatVersion},
                      {"depth", gallery.depth},      {"notice", gallery.notice},
                      {"tasks", std::move(tasks)},   {"pictures", gallery.pictures}};
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return dump_json(json, 1, BrokenUtf8::kReplaced) + "\n";
 }
 
 Gallery parse_gallery(std::string_view text, std::string_view where) {
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = try_parse_ordered_json(text);
   TRIREME_CHECK(json.is_object() && json.value("trireme_format", "") == "gallery" &&
                     json.value("format_version", int64_t{0}) == kGalleryFormatVersion,
                 DataError, where,

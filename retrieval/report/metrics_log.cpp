@@ -7,6 +7,7 @@
 #include "core/io/json_text.h"
 #include "core/io/quote.h"
 #include "core/io/text.h"
+#include "core/json.h"
 
 namespace trireme {
 namespace {
@@ -42,9 +43,9 @@ std::vector<MetricSeries> read_metrics_log(const std::filesystem::path& file) {
     const std::string where = fmt::format("{}:{}", file.string(), ++line_number);
     begin = end + 1;
 
-    Json object = Json::parse(line, nullptr, false);
+    Json object = try_parse_ordered_json(line);
     if (object.is_discarded()) {
-      if (const auto apart = with_odd_values_apart(line)) object = Json::parse(*apart, nullptr, false);
+      if (const auto apart = with_odd_values_apart(line)) object = try_parse_ordered_json(*apart);
     }
     if (object.is_discarded() && end == text.size()) break;  // a run that is still writing
     TRIREME_CHECK(object.is_object(), DataError, where,

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/json.h"
 
 namespace trireme {
 namespace {
@@ -91,11 +92,11 @@ ResultTable table_of(const Json& json) {
   return table;
 }
 
-Json json_of(const Fingerprint& fingerprint) { return Json::parse(fingerprint.json()); }
+Json json_of(const Fingerprint& fingerprint) { return parse_ordered_json(fingerprint.json()); }
 
 /// Results of version 1 have none.
 Fingerprint fingerprint_of(const Json& json) {
-  return json.contains("fingerprint") ? Fingerprint::from_json(json.at("fingerprint").dump(), "results")
+  return json.contains("fingerprint") ? Fingerprint::from_json(dump_json(json.at("fingerprint")), "results")
                                       : Fingerprint();
 }
 
@@ -169,11 +170,11 @@ std::string results_json(const EvalResults& results) {
                {"references", std::move(references)}};
   if (!results.skipped.empty()) json["skipped"] = results.skipped;
   if (results.reranked_by) json["reranked_by"] = json_of(*results.reranked_by);
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return dump_json(json, 2, BrokenUtf8::kReplaced) + "\n";
 }
 
 EvalResults parse_results(std::string_view text, std::string_view where) {
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = try_parse_ordered_json(text);
   TRIREME_CHECK(json.is_object() && json.value("trireme_format", "") == "results", DataError, where,
                 "the file must be results.json as trireme eval writes it; got something else; run trireme eval again.");
   const int64_t version = json.value("format_version", int64_t{0});

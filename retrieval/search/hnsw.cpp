@@ -15,6 +15,7 @@
 #include "core/io/file.h"
 #include "core/io/hash.h"
 #include "core/io/quote.h"
+#include "core/json.h"
 #include "core/parallel.h"
 #include "core/shape.h"
 #include "retrieval/search/blocks.h"
@@ -78,7 +79,7 @@ fs::path description_path(const fs::path& path) {
 
 nlohmann::json read_description(const fs::path& path) {
   const fs::path described = description_path(path);
-  nlohmann::json json = nlohmann::json::parse(read_text_file(described), nullptr, /*allow_exceptions=*/false);
+  nlohmann::json json = try_parse_json(read_text_file(described));
   constexpr std::array kNumbers = {"format_version", "rows", "dim", "m", "ef_construction", "ef_search"};
   constexpr std::array kTexts = {"trireme_format", "corpus_sha256", "corpus_stamp", "index_sha256"};
   const bool whole =
@@ -157,18 +158,19 @@ void HnswIndex::save(const fs::path& path, const IndexedCorpus& corpus) const {
                                        {"ef_search", how.ef_search},
                                        {"corpus_sha256", corpus.sha256},
                                        {"corpus_stamp", corpus.stamp},
-                                       {"corpus_fingerprint", nlohmann::ordered_json::parse(corpus.fingerprint.json())},
+                                       {"corpus_fingerprint", parse_ordered_json(corpus.fingerprint.json())},
                                        {"index_sha256", sha256_hex_of_files(files)}};
-  description.write(json.dump(2) + "\n");
+  description.write(dump_json(json, 2) + "\n");
   index.commit();
   description.commit();
 }
 
 IndexedCorpus read_indexed_corpus(const fs::path& path) {
   const nlohmann::json json = read_description(path);
-  return {.sha256 = json["corpus_sha256"],
-          .stamp = json["corpus_stamp"],
-          .fingerprint = Fingerprint::from_json(json["corpus_fingerprint"].dump(), description_path(path).string())};
+  return {
+      .sha256 = json["corpus_sha256"],
+      .stamp = json["corpus_stamp"],
+      .fingerprint = Fingerprint::from_json(dump_json(json["corpus_fingerprint"]), description_path(path).string())};
 }
 
 HnswIndex HnswIndex::load(const fs::path& path) {

@@ -10,6 +10,7 @@
 #include "core/config/config.h"
 #include "core/distributed/self.h"
 #include "core/distributed/thread.h"
+#include "core/json.h"
 #include "evaluation/examples.h"
 #include "evaluation/references.h"
 #include "evaluation/validation.h"
@@ -313,7 +314,7 @@ class PoolBenchmark {
     std::string pool, queries, qrels;
     for (const auto& [did, degrees] : json["pool"].items()) {
       degrees_[did] = degrees;
-      pool += nlohmann::json{{"did", did}, {"txt", "x"}, {"img_path", nullptr}, {"modality", "text"}}.dump() + "\n";
+      pool += dump_json(nlohmann::json{{"did", did}, {"txt", "x"}, {"img_path", nullptr}, {"modality", "text"}}) + "\n";
     }
     for (const auto& [qid, query] : json["queries"].items()) {
       degrees_[qid] = query["degrees"];
@@ -374,7 +375,7 @@ TEST(SmallPools, GiveEveryQueryWhatPytrecEvalGivesIt) {
   std::ifstream file(fs::path(TRIREME_TEST_DIR) / "golden/metrics/eval_cases.jsonl");
   int64_t cases = 0;
   for (std::string line; std::getline(file, line); ++cases) {
-    const auto json = nlohmann::json::parse(line);
+    const auto json = parse_json(line);
     const PoolBenchmark benchmark(json);
     const EvalSet set = benchmark.open();
     for (const int ranks : {1, 2}) {
@@ -397,7 +398,7 @@ TEST(SmallPools, GiveEveryQueryWhatPytrecEvalGivesIt) {
 }
 
 TEST(SmallPools, RefuseAQueryThatExcludesAllOfItsPool) {
-  const auto json = nlohmann::json::parse(R"({"pool": {"9:101": 1, "9:102": 5}, "queries": {
+  const auto json = parse_json(R"({"pool": {"9:101": 1, "9:102": 5}, "queries": {
       "9:1": {"degrees": 0.25, "excluded": ["9:101", "9:102"], "relevant": {"9:101": 1}}}})");
   const PoolBenchmark benchmark(json);
   SelfCommunicator alone;

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/io/file.h"
+#include "core/json.h"
 #include "tests/launch/toy_run.h"
 #include "tests/support/toy_benchmark.h"
 
@@ -21,9 +22,9 @@ class EarlyRefusal : public ToyRun {
   EarlyRefusal() { set_vocabulary(kVocabulary); }
 
   void set_vocabulary(int64_t tokens) const {
-    auto config = nlohmann::ordered_json::parse(read_text_file(at("model/config.json")));
+    auto config = parse_ordered_json(read_text_file(at("model/config.json")));
     config["vocab_size"] = tokens;
-    folder_.write("model/config.json", config.dump());
+    folder_.write("model/config.json", dump_json(config));
   }
 
   void expect_early(const std::vector<std::string>& more, int exit_code, const std::vector<std::string>& parts,
@@ -70,11 +71,11 @@ TEST_F(EarlyRefusal, WhatConfigAndFilesSay) {
 }
 
 TEST_F(EarlyRefusal, PicturesForATextOnlyModel) {
-  auto config = nlohmann::ordered_json::parse(read_text_file(at("model/config.json")));
+  auto config = parse_ordered_json(read_text_file(at("model/config.json")));
   config["model_type"] = "qwen2";
   config["architectures"] = {"Qwen2ForCausalLM"};
   for (const char* key : {"vision_config", "rope_scaling"}) config.erase(key);
-  folder_.write("model/config.json", config.dump());
+  folder_.write("model/config.json", dump_json(config));
   expect_early({"seed=3"}, 3, {"queries.jsonl", "a text-only model takes pairs without images"});
 }
 
@@ -84,9 +85,9 @@ TEST_F(EarlyRefusal, RanksThatDoNotDivideTheBatch) {
 }
 
 TEST_F(EarlyRefusal, APreprocessorOfAnotherCheckpoint) {
-  auto settings = nlohmann::json::parse(read_text_file(at("model/preprocessor_config.json")));
+  auto settings = parse_json(read_text_file(at("model/preprocessor_config.json")));
   settings["patch_size"] = 16;
-  folder_.write("model/preprocessor_config.json", settings.dump());
+  folder_.write("model/preprocessor_config.json", dump_json(settings));
   expect_early({"seed=3"}, 3, {"preprocessor_config.json"});
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/io/file.h"
+#include "core/json.h"
 #include "tests/support/run_program.h"
 #include "tests/support/toy_benchmark.h"
 
@@ -115,7 +116,7 @@ TEST_F(EvalVerbTest, SkipsRecordsThatCannotBeEmbedded) {
     EXPECT_THAT(ran.err, AllOf(HasSubstr("9:6 was left out: ["), HasSubstr("wide.png"),
                                HasSubstr("2 records could not be read"), HasSubstr("1 relevant documents")));
   }
-  const nlohmann::json results = nlohmann::json::parse(one);
+  const nlohmann::json results = parse_json(one);
   EXPECT_EQ(results.at("skipped"), nlohmann::json::array({"9:22", "9:6"}));
   const nlohmann::json& task = results.at("results").at("tasks").at(1);
   EXPECT_EQ(task.at("queries"), 2);

@@ -5,6 +5,7 @@
 
 #include "core/io/file.h"
 #include "core/io/safetensors.h"
+#include "core/json.h"
 #include "core/tensor.h"
 #include "tests/launch/toy_run.h"
 
@@ -32,9 +33,7 @@ class FaultRun : public ToyRun {
     write_safetensors(file, tensors);
   }
 
-  nlohmann::json evidence(const fs::path& run) const {
-    return nlohmann::json::parse(read_text_file(run / "diverged.json"));
-  }
+  nlohmann::json evidence(const fs::path& run) const { return parse_json(read_text_file(run / "diverged.json")); }
 };
 
 /// Settings under which the first updates leave all numbers.
@@ -84,7 +83,7 @@ TEST_F(FaultRun, NanInTheWeightsEndsTheRunWithEvidence) {
   put_nan_into_the_model();
   const ProgramResult ran = train();
   expect_refused(ran, 6, {"step 0", "the loss must be finite", "got nan", "diverged.json", "no checkpoint"});
-  const auto evidence = nlohmann::json::parse(read_text_file(at("run/diverged.json")));
+  const auto evidence = parse_json(read_text_file(at("run/diverged.json")));
   EXPECT_EQ(evidence.at("loss"), "nan");
   EXPECT_EQ(evidence.at("query_ids_of_rank_0").size(), 4u);
 }
@@ -148,7 +147,7 @@ TEST_F(FaultRun, ADivergedRunNamesItsLastGoodCheckpoint) {
   const ProgramResult ran = train({"optim.peak_lr=1e30", "optim.clip_norm=null", "schedule.kind=constant",
                                    "resume.allow=[train.steps, optim.peak_lr, optim.clip_norm]"});
   expect_refused(ran, 6, {"must be finite", "diverged.json", "checkpoints/step_000014"});
-  EXPECT_THAT(nlohmann::json::parse(read_text_file(at("run/diverged.json"))).at("checkpoint").get<std::string>(),
+  EXPECT_THAT(parse_json(read_text_file(at("run/diverged.json"))).at("checkpoint").get<std::string>(),
               HasSubstr("step_000014"));
 }
 
@@ -179,9 +178,9 @@ TEST_F(FaultRun, ABatchSmallerThanTheRanksIsRefused) {
 
 TEST_F(FaultRun, APreprocessorOfAnotherCheckpointIsRefused) {
   const fs::path file = at("model/preprocessor_config.json");
-  auto settings = nlohmann::json::parse(read_text_file(file));
+  auto settings = parse_json(read_text_file(file));
   settings["patch_size"] = 16;
-  folder_.write("model/preprocessor_config.json", settings.dump());
+  folder_.write("model/preprocessor_config.json", dump_json(settings));
   expect_refused(train(), 3, {"preprocessor_config.json", "vision_config", "got 16, 2, 2 and 14, 2, 2"});
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/io/file.h"
+#include "core/json.h"
 #include "tests/support/run_program.h"
 #include "tests/support/temp_folder.h"
 
@@ -62,12 +63,12 @@ class GenerateVerbTest : public ::testing::Test {
     const ProgramResult ran = run_program(argv);
     EXPECT_EQ(ran.exit_code, 0) << ran.err;
     const std::string text = read_text_file(at("out.jsonl"));
-    return json::parse(text.substr(0, text.find('\n')));
+    return parse_json(text.substr(0, text.find('\n')));
   }
 
   /// The tokenizer calls a token of its vocabulary special from now on.
   void make_special(int64_t id) const {
-    json tokenizer = json::parse(read_text_file(at("model/tokenizer.json")));
+    json tokenizer = parse_json(read_text_file(at("model/tokenizer.json")));
     for (const auto& [token, place] : tokenizer["model"]["vocab"].items()) {
       if (place != id) continue;
       tokenizer["added_tokens"].push_back({{"id", id},
@@ -78,7 +79,7 @@ class GenerateVerbTest : public ::testing::Test {
                                            {"normalized", false},
                                            {"special", true}});
     }
-    folder_.write("model/tokenizer.json", tokenizer.dump());
+    folder_.write("model/tokenizer.json", dump_json(tokenizer));
   }
 
   TempFolder folder_;
@@ -94,7 +95,7 @@ std::vector<std::string> joined(std::vector<std::string> a, const std::vector<st
 std::vector<json> lines_of(const std::string& text) {
   std::istringstream in(text);
   std::vector<json> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(json::parse(line));
+  for (std::string line; std::getline(in, line);) lines.push_back(parse_json(line));
   return lines;
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/io/file.h"
 #include "core/io/safetensors.h"
+#include "core/json.h"
 #include "tests/launch/toy_run.h"
 
 namespace trireme {
@@ -38,9 +39,9 @@ class RunFolderTest : public test::ToyRun {
         kEnvironment);
   }
   void edit_json(const fs::path& file, const std::function<void(nlohmann::json&)>& edit) const {
-    auto json = nlohmann::json::parse(read_text_file(file));
+    auto json = parse_json(read_text_file(file));
     edit(json);
-    std::ofstream(file) << json.dump();
+    std::ofstream(file) << dump_json(json);
   }
 };
 
@@ -90,7 +91,7 @@ TEST_F(RunFolderTest, ExportFindsARelativeBaseAgainAndTakesAnother) {
   const std::string command = "export --run ../run --format adapter,merged --threads 1 --out ";
   const ProgramResult found = in_folder(at("elsewhere"), command + "a");
   ASSERT_EQ(found.exit_code, 0) << found.err;
-  const auto config = nlohmann::json::parse(read_text_file(at("elsewhere/a/adapter/adapter_config.json")));
+  const auto config = parse_json(read_text_file(at("elsewhere/a/adapter/adapter_config.json")));
   EXPECT_TRUE(fs::path(config["base_model_name_or_path"].get<std::string>()).is_absolute());
   EXPECT_TRUE(fs::equivalent(config["base_model_name_or_path"].get<std::string>(), at("model")));
 
@@ -174,7 +175,7 @@ TEST_F(RunFolderTest, AnAdapterTrainsOnWithItsOwnDropoutOrTheOneGiven) {
   const ProgramResult exported = run_program(
       {TRIREME_BINARY, "export", "--run", at("own"), "--format", "adapter", "--threads", "1"}, kEnvironment);
   ASSERT_EQ(exported.exit_code, 0) << exported.err;
-  EXPECT_EQ(nlohmann::json::parse(read_text_file(at("own/export/adapter/adapter_config.json")))["lora_dropout"], 0.5);
+  EXPECT_EQ(parse_json(read_text_file(at("own/export/adapter/adapter_config.json")))["lora_dropout"], 0.5);
 
   folder_.write("config.yaml", config);
   expect_refused(short_run("both", 3, {adapter}), 2, {"lora", "model.adapter_dropout"});

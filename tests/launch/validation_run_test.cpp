@@ -3,6 +3,7 @@
 #include <set>
 
 #include "core/io/file.h"
+#include "core/json.h"
 #include "tests/launch/toy_run.h"
 #include "tests/support/toy_benchmark.h"
 
@@ -44,7 +45,7 @@ class ValidationRun : public ToyRun {
     std::vector<nlohmann::json> found;
     std::istringstream lines(read_text_file(run / "metrics.jsonl"));
     for (std::string line; std::getline(lines, line);) {
-      if (auto parsed = nlohmann::json::parse(line); parsed.contains("val/recall_at_1")) found.push_back(parsed);
+      if (auto parsed = parse_json(line); parsed.contains("val/recall_at_1")) found.push_back(parsed);
     }
     return found;
   }
@@ -77,7 +78,7 @@ TEST_F(ValidationRun, KilledTwiceAndGoneOnWithEndsAsAnUnbrokenRun) {
   ASSERT_EQ(last.exit_code, 0) << last.err;
   expect_same_run(unbroken, broken);
   const auto remembered = [&](const fs::path& run) {
-    const auto state = nlohmann::json::parse(final_file(run, "state.json"));
+    const auto state = parse_json(final_file(run, "state.json"));
     return nlohmann::json{state.at("counters"), state.at("pinned_steps")};
   };
   EXPECT_EQ(remembered(unbroken), remembered(broken));
@@ -135,7 +136,7 @@ TEST_F(ValidationRun, EmbeddingsThatAreNotFiniteEndTheRunWithEvidence) {
   const ProgramResult ran = train(validated(at("run"), {"train.steps=1", "optim.peak_lr=3e37", "optim.clip_norm=null",
                                                         "schedule.kind=constant", "schedule.warmup_steps=0"}));
   expect_refused(ran, 6, {"[step 0]", "the validation's embeddings must be finite", ".jsonl:1", "diverged.json"});
-  EXPECT_EQ(nlohmann::json::parse(read_text_file(at("run/diverged.json"))).at("step"), 0);
+  EXPECT_EQ(parse_json(read_text_file(at("run/diverged.json"))).at("step"), 0);
   EXPECT_TRUE(fs::is_empty(at("run/checkpoints"))) << "nothing is kept of it";
 }
 

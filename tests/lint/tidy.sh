@@ -8,7 +8,7 @@ if [[ ${1:-} == *.cpp ]]; then
   files=("$@")
 else
   mapfile -t files < <(git diff --name-only --diff-filter=d "${1:-origin/main}" -- \
-    {core,data,models,losses,retrieval,evaluation,trainers,launch}'/*.cpp')
+    {core,data,models,losses,answering,retrieval,evaluation,trainers,launch}'/*.cpp')
 fi
 if ((${#files[@]} == 0)); then
   echo "tidy: no .cpp file differs"

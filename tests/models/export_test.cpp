@@ -17,6 +17,7 @@
 
 #include "core/io/file.h"
 #include "core/io/safetensors.h"
+#include "core/json.h"
 #include "models/export/new_folder.h"
 #include "models/export/probe.h"
 #include "models/export/torchscript.h"
@@ -56,7 +57,7 @@ Lmm adapted_model(const std::string& checkpoint, std::vector<std::string> target
   return model;
 }
 
-nlohmann::json json_of(const fs::path& file) { return nlohmann::json::parse(read_text_file(file)); }
+nlohmann::json json_of(const fs::path& file) { return parse_json(read_text_file(file)); }
 
 ExportOptions options_for(const std::string& checkpoint) {
   ExportOptions options;

@@ -6,6 +6,7 @@
 #include <ATen/ops/ones.h>
 
 #include "core/io/file.h"
+#include "core/json.h"
 #include "models/lmm.h"
 #include "models/weights/hub_checkpoint.h"
 #include "tests/support/editable_folder.h"
@@ -54,11 +55,11 @@ Lmm load(const EditableFolder& folder) {
 }
 
 TEST(TiedHead, IsAsTransformersHasItWhateverConfigAndFilesSay) {
-  const Json cases = Json::parse(read_text_file(golden_checkpoint("tied_head.json")));
+  const Json cases = parse_ordered_json(read_text_file(golden_checkpoint("tied_head.json")));
   ASSERT_GE(cases.size(), 72u);
   const torch::Tensor rows = load(EditableFolder(golden_checkpoint("qwen2_vl_hub"))).decoder.embed_tokens;
   for (const Json& one : cases) {
-    SCOPED_TRACE(one.dump());
+    SCOPED_TRACE(dump_json(one));
     const EditableFolder folder(golden_checkpoint("qwen2_vl_hub"));
     apply(one, folder);
     const std::string head = one["head"];

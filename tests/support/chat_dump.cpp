@@ -6,6 +6,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "data/prompt/chat.h"
 #include "data/prompt/rerank_prompt.h"
 
@@ -27,7 +28,7 @@ std::vector<PromptPart> rerank_turn(const nlohmann::json& request) {
 
 int main() {
   for (std::string line; std::getline(std::cin, line);) {
-    const auto request = nlohmann::json::parse(line);
+    const auto request = parse_json(line);
     std::vector<PromptPart> turn;
     if (request.contains("embed")) {
       turn = embedding_turn(request["embed"].get<std::string>(), request["image"].get<bool>());

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -9,7 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/io/file.h"
 #include "core/io/safetensors.h"
+#include "core/json.h"
 #include "core/tensor.h"
 #include "tests/support/temp_folder.h"
 
@@ -37,9 +38,9 @@ class EditableFolder {
   /// `edit(Json&)` changes the file in place.
   template <class Edit>
   void edit_json(std::string_view name, Edit&& edit) const {
-    Json value = Json::parse(std::ifstream(path() / name));
+    Json value = parse_ordered_json(read_text_file(path() / name));
     std::forward<Edit>(edit)(value);
-    write(name, value.dump(2));
+    write(name, dump_json(value, 2));
   }
 
   /// `edit(Tensors&)` gets all tensors of one .safetensors file and leaves what is to be in it.

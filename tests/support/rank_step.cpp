@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/safetensors.h"
+#include "core/json.h"
 #include "launch/cpu_settings.h"
 #include "models/weights/adapter.h"
 #include "models/weights/hub_checkpoint.h"
@@ -63,7 +64,7 @@ int run(const std::vector<std::string>& arguments) {
   const RerankEncoder encoder(data, spacing, input, 0);
   std::vector<EncodedRerank> queries;
   std::vector<int64_t> global_rows;
-  for (const auto& request : nlohmann::json::parse(read_text_file(arguments[2]))) {
+  for (const auto& request : parse_json(read_text_file(arguments[2]))) {
     global_rows.push_back(std::ssize(queries));
     queries.push_back(encoder.encode(records_of(request), 0, global_rows.back()));
   }

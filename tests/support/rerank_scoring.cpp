@@ -14,6 +14,7 @@
 
 #include "core/elapsed.h"
 #include "core/error.h"
+#include "core/json.h"
 #include "launch/cpu_settings.h"
 #include "launch/options.h"
 #include "models/weights/hub_checkpoint.h"
@@ -53,7 +54,7 @@ std::vector<RerankQuery> read_lists(const std::filesystem::path& path) {
   std::ifstream file(path);
   std::vector<RerankQuery> lists;
   for (std::string line; std::getline(file, line);) {
-    const json parsed = json::parse(line);
+    const json parsed = parse_json(line);
     RerankQuery list{record_of(parsed.at("query")), {}};
     for (const json& candidate : parsed.at("candidates")) list.candidates.push_back(record_of(candidate));
     lists.push_back(std::move(list));
@@ -78,7 +79,7 @@ void answer(const RerankScorer& scorer, const std::vector<RerankQuery>& lists) {
                                        {"images", counts.images},
                                        {"encoded_images", counts.encoded_images},
                                        {"scores", scores}};
-  std::cout << line.dump() << std::endl;
+  std::cout << dump_json(line) << std::endl;
 }
 
 int run(int argc, char** argv) {
@@ -104,7 +105,7 @@ int run(int argc, char** argv) {
   const RerankScorerConfig config{.share_prefix = !options.alone};
   const RerankScorer scorer(Answerer(model, tokenizer, std::move(input), config.answerer_options()), prompt, config);
   const std::vector<RerankQuery> lists = read_lists(options.lists);
-  std::cout << json{{"load_s", seconds_since(begin)}}.dump() << std::endl;
+  std::cout << dump_json(json{{"load_s", seconds_since(begin)}}) << std::endl;
   for (std::string line; std::getline(std::cin, line);) answer(scorer, lists);
   return 0;
 }

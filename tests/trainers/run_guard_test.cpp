@@ -13,6 +13,7 @@
 #include "core/distributed/self.h"
 #include "core/distributed/thread.h"
 #include "core/io/file.h"
+#include "core/json.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"
 #include "tests/trainers/listener.h"
@@ -64,7 +65,7 @@ class Watched {
     return {};
   }
 
-  nlohmann::json evidence() const { return nlohmann::json::parse(read_text_file(run_.folder() / "diverged.json")); }
+  nlohmann::json evidence() const { return parse_json(read_text_file(run_.folder() / "diverged.json")); }
   bool has_evidence() const { return std::filesystem::exists(run_.folder() / "diverged.json"); }
   RunGuard& guard() { return *guard_; }
 

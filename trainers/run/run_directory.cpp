@@ -15,6 +15,7 @@
 #include "core/io/file.h"
 #include "core/io/hash.h"
 #include "core/io/quote.h"
+#include "core/json.h"
 #include "trainers/run/environment.h"
 #include "trainers/run/event_record.h"
 #include "trainers/run/growing_file.h"
@@ -90,7 +91,7 @@ std::optional<Checkpoint> config_of(const std::filesystem::path& folder, const B
   std::error_code error;
   const std::filesystem::path state_path = folder / "state.json", config_path = folder / kConfigName;
   if (!std::filesystem::exists(state_path, error) || !std::filesystem::exists(config_path, error)) return std::nullopt;
-  const auto state = nlohmann::json::parse(read_text_file(state_path), nullptr, /*allow_exceptions=*/false);
+  const auto state = try_parse_json(read_text_file(state_path));
   const auto text_at = [&state](const char* key) {
     const bool there = state.is_object() && state.contains(key) && state.at(key).is_string();
     return there ? state.at(key).get<std::string>() : std::string();
@@ -141,7 +142,7 @@ std::optional<Checkpoint> find_checkpoint(const std::filesystem::path& folder, c
 /// What environment.json says of the run's earlier starts; an empty list without it.
 nlohmann::ordered_json read_starts(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return nlohmann::ordered_json::array();
-  auto starts = nlohmann::ordered_json::parse(read_text_file(path), nullptr, /*allow_exceptions=*/false);
+  auto starts = try_parse_ordered_json(read_text_file(path));
   TRIREME_CHECK(starts.is_array(), DataError, "run", "{} must hold a list; got something else; move it away.",
                 quote_path(path));
   return starts;
@@ -154,9 +155,9 @@ void add_environment(const std::filesystem::path& path, const RunIdentity& ident
   start["seed"] = identity.seed;
   start["base_model"] = {{"path", identity.base.path.string()},
                          {"sha256", identity.base.sha256},
-                         {"fingerprint", nlohmann::ordered_json::parse(identity.base.fingerprint.json())}};
+                         {"fingerprint", parse_ordered_json(identity.base.fingerprint.json())}};
   starts.push_back(std::move(start));
-  write_text_file(path, starts.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  write_text_file(path, dump_json(starts, 2, BrokenUtf8::kReplaced) + "\n");
 }
 
 /// The run's own file, cut back to where the checkpoint stood; a new run's is empty.
@@ -192,7 +193,7 @@ std::string json_line(int64_t step, const Scalars& scalars) {
     line[name] =
         std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(fmt::format("{}", value));
   }
-  return line.dump() + "\n";
+  return dump_json(line) + "\n";
 }
 
 }  // namespace

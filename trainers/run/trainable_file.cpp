@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/io/file.h"
+#include "core/json.h"
 
 namespace trireme {
 
@@ -16,7 +17,7 @@ void write_trainable_file(const std::filesystem::path& path, const std::vector<T
                                          {"trainable", tensor.trainable},
                                          {"lora_target", tensor.lora_target}};
     file.write(std::exchange(separator, ",\n"));
-    file.write(line.dump());
+    file.write(dump_json(line));
   }
   file.write(tensors.empty() ? "[]\n" : "\n]\n");
   file.commit();

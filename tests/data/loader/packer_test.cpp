@@ -12,6 +12,8 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
+#include "core/json.h"
+
 namespace trireme {
 namespace {
 
@@ -51,7 +53,7 @@ TEST_F(PackTest, PositionsEqualTransformersGetRopeIndex) {
   int64_t begin = 0;
   for (const auto& one : golden_["cases"]) {
     const auto expected = positions_of(one);
-    EXPECT_TRUE(at::equal(batch.position_ids.narrow(1, begin, expected.size(1)), expected)) << one.dump();
+    EXPECT_TRUE(at::equal(batch.position_ids.narrow(1, begin, expected.size(1)), expected)) << dump_json(one);
     begin += expected.size(1);
   }
   EXPECT_EQ(begin, batch.tokens.size(0));

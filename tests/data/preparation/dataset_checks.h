@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "core/io/file.h"
+#include "core/json.h"
 #include "data/benchmark/task_list.h"
 
 namespace trireme::test {
@@ -21,7 +22,7 @@ using Json = nlohmann::json;
 inline std::vector<Json> lines_of(const std::filesystem::path& jsonl) {
   std::vector<Json> lines;
   std::istringstream text(read_text_file(jsonl));
-  for (std::string line; std::getline(text, line);) lines.push_back(Json::parse(line));
+  for (std::string line; std::getline(text, line);) lines.push_back(parse_json(line));
   return lines;
 }
 

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/json.h"
 #include "data/sources/mbeir_text.h"
 #include "tests/support/expect_error.h"
 
@@ -31,7 +32,7 @@ TEST_F(EmbeddingPromptTest, IsTheReleasedPipelineOverMBeirTexts) {
   std::ifstream file(TRIREME_TEST_DIR "/golden/prompt/mbeir_prompts.jsonl");
   int64_t rows = 0;
   for (std::string line; std::getline(file, line); ++rows) {
-    const auto json = nlohmann::json::parse(line);
+    const auto json = parse_json(line);
     const auto text = json["text"].get<std::string>();
     const std::string whole = json["instruction"].is_null()
                                   ? format_string(text)

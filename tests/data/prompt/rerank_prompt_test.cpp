@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/json.h"
 #include "tests/support/expect_error.h"
 
 namespace trireme {
@@ -41,7 +42,7 @@ TEST_F(RerankPromptTest, IsTheTrainingSequenceThatTransformersRenders) {
   std::ifstream file(TRIREME_TEST_DIR "/golden/prompt/rerank_prompts.jsonl");
   int64_t rows = 0;
   for (std::string line; std::getline(file, line); ++rows) {
-    const json row = json::parse(line);
+    const json row = parse_json(line);
     const auto spacing = row["spacing"] == "master" ? RerankSpacing::kMaster : RerankSpacing::kSingleSpace;
     const RerankPrompt prompts =
         prompt(spacing, row["limit"].is_null() ? std::nullopt : std::optional(row["limit"].get<int64_t>()));
@@ -138,7 +139,7 @@ TEST_F(RerankPromptTest, RefusesATokenizerThatJoinsANumberWithWhatIsAroundIt) {
                                       {"rstrip", false},
                                       {"normalized", false},
                                       {"special", false}});
-  const Tokenizer joins = Tokenizer::from_json(settings.dump());
+  const Tokenizer joins = Tokenizer::from_json(dump_json(settings));
   EXPECT_THAT(message_of<DataError>([&] { RerankAnswers{joins}; }), HasSubstr("\"7\" must be one token"));
 }
 

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/json.h"
+
 namespace trireme {
 namespace {
 
@@ -12,7 +14,7 @@ TEST(FormatString, EqualsPythonsOnTheGoldenTexts) {
   std::ifstream golden(TRIREME_TEST_DIR "/golden/sources/format_string.jsonl");
   int64_t lines = 0;
   for (std::string line; std::getline(golden, line); ++lines) {
-    const auto pair = nlohmann::json::parse(line);
+    const auto pair = parse_json(line);
     EXPECT_EQ(format_string(pair[0].get<std::string>()), pair[1].get<std::string>()) << line;
   }
   EXPECT_GT(lines, 400);

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/json.h"
 #include "data/tokenizer/tokenizer.h"
 
 namespace trireme {
@@ -18,7 +19,7 @@ const std::filesystem::path kFolder = std::filesystem::path(TRIREME_TEST_DIR) / 
 std::vector<nlohmann::json> read_lines(const std::string& name) {
   std::ifstream file(kFolder / name);
   std::vector<nlohmann::json> records;
-  for (std::string line; std::getline(file, line);) records.push_back(nlohmann::json::parse(line));
+  for (std::string line; std::getline(file, line);) records.push_back(parse_json(line));
   return records;
 }
 
@@ -60,7 +61,7 @@ TEST(GoldenComponents, EncodeAndDecodeAsInThePackage) {
   EXPECT_GE(cases.size(), 100u);
   for (std::size_t i = 0; i < cases.size(); ++i) {
     SCOPED_TRACE(testing::Message() << "line " << i + 1);
-    const Tokenizer tokenizer = Tokenizer::from_json(cases[i]["file"].dump());
+    const Tokenizer tokenizer = Tokenizer::from_json(dump_json(cases[i]["file"]));
     const nlohmann::json &texts = cases[i]["texts"], &id_lists = cases[i]["id_lists"];
     for (std::size_t k = 0; k < texts.size(); ++k)
       EXPECT_EQ(tokenizer.encode(texts[k].get<std::string>()), cases[i]["ids"][k].get<std::vector<int64_t>>())

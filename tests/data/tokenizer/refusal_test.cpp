@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "data/tokenizer/tokenizer.h"
 #include "tests/data/tokenizer/small_file.h"
 #include "tests/support/expect_error.h"
@@ -27,7 +28,7 @@ std::string refusal_of_text(const std::string& text) {
   return message_of<DataError>([&] { Tokenizer::from_json(text); });
 }
 
-TEST(TokenizerRefusal, ASmallFileIsTaken) { EXPECT_EQ(Tokenizer::from_json(small_file().dump()).vocab_size(), 6); }
+TEST(TokenizerRefusal, ASmallFileIsTaken) { EXPECT_EQ(Tokenizer::from_json(dump_json(small_file())).vocab_size(), 6); }
 
 TEST(TokenizerRefusal, NamesTheMissingFile) {
   const test::TempFolder folder;
@@ -36,7 +37,7 @@ TEST(TokenizerRefusal, NamesTheMissingFile) {
 }
 
 TEST(TokenizerRefusal, NamesTheFileThatIsNoJson) {
-  const std::string whole = small_file().dump();
+  const std::string whole = dump_json(small_file());
   for (const std::string& text : {std::string(), std::string("{"), whole.substr(0, whole.size() / 2), whole + "}",
                                   std::string("{\"version\": \"\\ud800\"}"), std::string("{\"version\": \"\xff\"}")}) {
     const test::TempFolder folder;
@@ -70,7 +71,7 @@ class RefusedFile : public testing::TestWithParam<Change> {};
 TEST_P(RefusedFile, IsNamed) {
   json file = small_file();
   GetParam().change(file);
-  const std::string message = refusal_of_text(file.dump());
+  const std::string message = refusal_of_text(dump_json(file));
   for (const std::string& named : GetParam().named) EXPECT_THAT(message, HasSubstr(named));
 }
 
@@ -238,7 +239,7 @@ TEST(TokenizerRefusal, SaysWhatInAPatternIsNotBuiltIn) {
   for (const auto& [pattern, named] : patterns) {
     json file = small_file();
     file["pre_tokenizer"] = split(pattern);
-    const std::string message = refusal_of_text(file.dump());
+    const std::string message = refusal_of_text(dump_json(file));
     EXPECT_THAT(message, HasSubstr("tokenizer.json: pre_tokenizer.pattern.Regex")) << pattern;
     EXPECT_THAT(message, HasSubstr(named)) << pattern;
   }
@@ -247,13 +248,13 @@ TEST(TokenizerRefusal, SaysWhatInAPatternIsNotBuiltIn) {
 TEST(TokenizerRefusal, CapsThePattern) {
   json file = small_file();
   file["pre_tokenizer"] = split(std::string(5000, 'a'));
-  EXPECT_THAT(refusal_of_text(file.dump()), HasSubstr("a pattern of 5000 bytes"));
+  EXPECT_THAT(refusal_of_text(dump_json(file)), HasSubstr("a pattern of 5000 bytes"));
   file["pre_tokenizer"] = split("(?:(?:(?:a{1000}){1000}){1000}){1000}");
-  EXPECT_THAT(refusal_of_text(file.dump()), HasSubstr("must be one that PCRE2 compiles"));
+  EXPECT_THAT(refusal_of_text(dump_json(file)), HasSubstr("must be one that PCRE2 compiles"));
 }
 
 TEST(TokenizerRefusal, NamesTheByteWhereATextIsNotUtf8) {
-  const Tokenizer tokenizer = Tokenizer::from_json(small_file().dump());
+  const Tokenizer tokenizer = Tokenizer::from_json(dump_json(small_file()));
   for (const std::string bad : {"\x80", "\xC3", "\xC0\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82"}) {
     const std::string message = message_of<DataError>([&] { tokenizer.encode("ab" + bad); });
     EXPECT_THAT(message, HasSubstr("must be valid UTF-8")) << bad;
@@ -264,20 +265,20 @@ TEST(TokenizerRefusal, NamesTheByteWhereATextIsNotUtf8) {
 TEST(TokenizerRefusal, NamesTheUnknownTokenThatIsMissing) {
   json file = small_file();
   file["model"]["unk_token"] = "<unk>";
-  const Tokenizer tokenizer = Tokenizer::from_json(file.dump());
+  const Tokenizer tokenizer = Tokenizer::from_json(dump_json(file));
   EXPECT_EQ(tokenizer.encode("abc"), (std::vector<int64_t>{4}));
   EXPECT_THAT(message_of<DataError>([&] { tokenizer.encode("abz"); }), HasSubstr("\"<unk>\""));
 }
 
 TEST(TokenizerRefusal, NamesTheNegativeId) {
-  const Tokenizer tokenizer = Tokenizer::from_json(small_file().dump());
+  const Tokenizer tokenizer = Tokenizer::from_json(dump_json(small_file()));
   EXPECT_THAT(message_of<DataError>([&] { tokenizer.decode(std::vector<int64_t>{0, -100}); }), HasSubstr("got -100"));
 }
 
 TEST(TokenizerRefusal, APatternThatBacktracksWithoutEndIsStopped) {
   json file = small_file();
   file["pre_tokenizer"] = split("(?:a|aa)+$|(?:a+)+b");
-  const Tokenizer tokenizer = Tokenizer::from_json(file.dump());
+  const Tokenizer tokenizer = Tokenizer::from_json(dump_json(file));
   const std::string message = message_of<DataError>([&] { tokenizer.encode(std::string(200, 'a') + "c"); });
   EXPECT_THAT(message, HasSubstr("tokenizer.json: pre_tokenizer.pattern.Regex"));
   EXPECT_THAT(message, HasSubstr("bounded time"));

@@ -2,11 +2,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
+
 namespace trireme::test {
 
 /// A tokenizer.json with a handful of tokens, to be changed by a test: a=0, b=1, c=2, ab=3, abc=4, " "=5.
 inline nlohmann::json small_file() {
-  return nlohmann::json::parse(R"({
+  return parse_json(R"({
     "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
     "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
     "model": {

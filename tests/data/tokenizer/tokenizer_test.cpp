@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "core/json.h"
 #include "core/utf8.h"
 #include "data/tokenizer/unicode.h"
 #include "data/tokenizer/utf8.h"
@@ -86,7 +87,7 @@ TEST(Utf8, ReplacesEachMaximalBrokenPart) {
 TEST(Tokenizer, TellsTokensAndIdsApart) {
   json file = small_file();
   file["added_tokens"] = {added_token(3, "ab"), added_token(6, "<x>")};
-  const Tokenizer tokenizer = Tokenizer::from_json(file.dump());
+  const Tokenizer tokenizer = Tokenizer::from_json(dump_json(file));
   EXPECT_EQ(tokenizer.vocab_size(), 7);
   EXPECT_EQ(tokenizer.token_to_id("<x>"), 6);
   EXPECT_EQ(tokenizer.token_to_id("abc"), 4);
@@ -102,7 +103,7 @@ TEST(Tokenizer, TellsTokensAndIdsApart) {
 TEST(Tokenizer, TakesSparseIds) {
   json file = small_file();
   file["model"]["vocab"]["abc"] = 2147483647;
-  const Tokenizer tokenizer = Tokenizer::from_json(file.dump());
+  const Tokenizer tokenizer = Tokenizer::from_json(dump_json(file));
   EXPECT_EQ(tokenizer.encode("abc"), (Ids{2147483647}));
   EXPECT_EQ(tokenizer.decode(Ids{2147483647}), "abc");
 }
@@ -110,17 +111,17 @@ TEST(Tokenizer, TakesSparseIds) {
 TEST(Tokenizer, AddsNoTokenAroundAText) {
   json file = small_file();
   file["added_tokens"] = {added_token(6, "<s>")};
-  file["post_processor"] = json::parse(R"({"type": "TemplateProcessing",
+  file["post_processor"] = parse_json(R"({"type": "TemplateProcessing",
     "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
     "pair": [], "special_tokens": {"<s>": {"id": "<s>", "ids": [6], "tokens": ["<s>"]}}})");
-  file["truncation"] = json::parse(R"({"max_length": 1, "strategy": "LongestFirst", "stride": 0})");
-  EXPECT_EQ(Tokenizer::from_json(file.dump()).encode("abab"), (Ids{3, 3}));
+  file["truncation"] = parse_json(R"({"max_length": 1, "strategy": "LongestFirst", "stride": 0})");
+  EXPECT_EQ(Tokenizer::from_json(dump_json(file)).encode("abab"), (Ids{3, 3}));
 }
 
 TEST(Tokenizer, ReadsAModelWithoutAType) {
   json file = small_file();
   file["model"].erase("type");
-  EXPECT_EQ(Tokenizer::from_json(file.dump()).encode("abc"), (Ids{4}));
+  EXPECT_EQ(Tokenizer::from_json(dump_json(file)).encode("abc"), (Ids{4}));
 }
 
 TEST(Tokenizer, KeepsControlCharactersApart) {
@@ -134,7 +135,7 @@ TEST(Tokenizer, KeepsControlCharactersApart) {
 
 /// The result of a merge queue on one word is that of the plain rule: always the leftmost pair of the lowest rank.
 TEST(Tokenizer, MergesALongWordAsTheRuleSays) {
-  const Tokenizer tokenizer = Tokenizer::from_json(small_file().dump());
+  const Tokenizer tokenizer = Tokenizer::from_json(dump_json(small_file()));
   std::string word;
   Ids expected;
   for (int i = 0; i < 200000; ++i) {
@@ -160,7 +161,7 @@ TEST(Tokenizer, EndsSoonOnTextsWithoutWordBorders) {
 TEST(Tokenizer, GivesADeepPatternTheMemoryItNeeds) {
   json file = small_file();
   file["pre_tokenizer"] = split("(?:a|bc?)*c");
-  const Tokenizer tokenizer = Tokenizer::from_json(file.dump());
+  const Tokenizer tokenizer = Tokenizer::from_json(dump_json(file));
   std::string text;
   for (int i = 0; i < 10000; ++i) text += "ab";
   EXPECT_EQ(tokenizer.encode(text + "c").size(), 10000u);

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "tests/support/editable_folder.h"
 #include "tests/support/expect_error.h"
 
@@ -17,7 +18,7 @@ PeftConfig config_of(const Json& changes) {
   Json config{{"peft_type", "LORA"}, {"r", 8}, {"lora_alpha", 16}};
   config.update(changes);
   const test::TempFolder folder;
-  return read_peft_config(folder.write("adapter_config.json", config.dump()));
+  return read_peft_config(folder.write("adapter_config.json", dump_json(config)));
 }
 
 TEST(PeftConfig, MatchesAsPeftsOwnFunctionsDo) {
@@ -26,7 +27,7 @@ TEST(PeftConfig, MatchesAsPeftsOwnFunctionsDo) {
   const auto paths = golden["paths"].get<std::vector<std::string>>();
   ASSERT_EQ(golden["cases"].size(), 150u);
   for (const Json& expected : golden["cases"]) {
-    SCOPED_TRACE(expected["settings"].dump());
+    SCOPED_TRACE(dump_json(expected["settings"]));
     const PeftConfig config = config_of(expected["settings"]);
     for (std::size_t i = 0; i < paths.size(); ++i) {
       EXPECT_EQ(config.rank_of(paths[i]), expected["rank"][i].get<int64_t>()) << paths[i];

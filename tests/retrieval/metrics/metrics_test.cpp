@@ -7,6 +7,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 
+#include "core/json.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/metrics_case.h"
 
@@ -60,7 +61,7 @@ int64_t compare_with_pytrec_eval(const std::string& name, int64_t expected_cases
   std::ifstream file(fmt::format("{}/golden/metrics/{}", TRIREME_TEST_DIR, name));
   int64_t cases = 0, values = 0;
   for (std::string line; std::getline(file, line); ++cases) {
-    const auto json = nlohmann::json::parse(line);
+    const auto json = parse_json(line);
     const auto drawn = test::metrics_case(json);
     const TaskMetrics metrics =
         evaluate_run("drawn", drawn.run, drawn.judgements,
@@ -209,7 +210,7 @@ TEST(Average, IsUnweightedOverTasksWithANarrowerInterval) {
 TEST(Metrics, AreWrittenAsJson) {
   const auto metrics = evaluate_run("cirr", sample_run(), sample_judgements(),
                                     {.metrics = {metric_of_name("recall@2")}, .bootstrap_samples = 0});
-  EXPECT_EQ(to_json(metrics).dump(),
+  EXPECT_EQ(dump_json(to_json(metrics)),
             R"({"task":"cirr","queries":2,"metrics":{"recall@2":{"mean":0.5,"low":0.5,"high":0.5}}})");
   EXPECT_EQ(metrics.value(metric_of_name("recall@2")).mean, 0.5);
 }

@@ -13,6 +13,7 @@
 #include "core/checkpoint/checkpoint_writer.h"
 #include "core/distributed/thread.h"
 #include "core/io/file.h"
+#include "core/json.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"
 #include "tests/trainers/listener.h"
@@ -65,7 +66,7 @@ TEST(RunDirectory, BeginsWithItsConfigAndEnvironment) {
   const auto run = open_run(folder.path() / "runs" / "a");
   EXPECT_FALSE(run->take_checkpoint());
   EXPECT_EQ(text_of(*run, "config.yaml"), identity().config_dump);
-  const auto starts = nlohmann::json::parse(text_of(*run, "environment.json"));
+  const auto starts = parse_json(text_of(*run, "environment.json"));
   ASSERT_EQ(starts.size(), 1u);
   for (const char* key : {"started", "trireme", "commit", "compiler", "libtorch", "mpi", "ranks", "host", "seed"}) {
     EXPECT_TRUE(starts[0].contains(key)) << key;
@@ -95,7 +96,7 @@ TEST(RunDirectory, GoesOnFromTheNewestCheckpointWithItsFilesCutBack) {
   }
   const auto run = open_run(folder.path());
   EXPECT_EQ(text_of(*run, "metrics.jsonl"), at_checkpoint);
-  EXPECT_EQ(nlohmann::json::parse(text_of(*run, "environment.json")).size(), 2u);
+  EXPECT_EQ(parse_json(text_of(*run, "environment.json")).size(), 2u);
   const auto checkpoint = run->take_checkpoint();
   ASSERT_TRUE(checkpoint);
   EXPECT_EQ(checkpoint->step, 2);
@@ -208,13 +209,13 @@ TEST(TrainableFile, ListsEveryTensor) {
   const std::filesystem::path path = folder.path() / "trainable.json";
   write_trainable_file(path,
                        {{"a.weight", {2, 3}, "float32", false, ""}, {"a.lora_A.weight", {1, 3}, "float32", true, "a"}});
-  const auto listed = nlohmann::json::parse(read_text_file(path));
+  const auto listed = parse_json(read_text_file(path));
   ASSERT_EQ(listed.size(), 2u);
   EXPECT_EQ(listed[0]["shape"], nlohmann::json({2, 3}));
   EXPECT_EQ(listed[1]["trainable"], true);
   EXPECT_EQ(listed[1]["lora_target"], "a");
   write_trainable_file(path, {});
-  EXPECT_EQ(nlohmann::json::parse(read_text_file(path)), nlohmann::json::array());
+  EXPECT_EQ(parse_json(read_text_file(path)), nlohmann::json::array());
 }
 
 TEST(AnyRankStops, IsTheSameAnswerOnEveryRank) {
