@@ -8,12 +8,16 @@
 
 namespace trireme {
 
-// The table: a recipe's file gives its row by this function.
-RecipeEntry lamra_ret();
-RecipeEntry lamra_rank();
+// TRIREME_RECIPES is the table: RECIPE(lamra_ret) RECIPE(lamra_rank) .., from trainers/CMakeLists.txt. A recipe's file
+// gives its row by a function of its name.
+#define RECIPE(name) RecipeEntry name();
+TRIREME_RECIPES
+#undef RECIPE
 
 std::span<const RecipeEntry> recipes() {
-  static const std::array kRecipes = {lamra_ret(), lamra_rank()};
+#define RECIPE(name) name(),
+  static const std::array kRecipes = {TRIREME_RECIPES};
+#undef RECIPE
   return kRecipes;
 }
 
