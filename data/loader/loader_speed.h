@@ -5,8 +5,6 @@
 #include <iterator>
 
 #include "core/elapsed.h"
-#include "data/loader/batch_stream.h"
-#include "data/loader/data_config.h"
 
 namespace trireme {
 
@@ -21,14 +19,14 @@ struct LoaderSpeed {
 };
 
 /// Takes `steps` batches from a training stream as fast as they come. The steps that are queued already when it begins
-/// are taken first and not counted.
-template <class Batch>
-LoaderSpeed measure_loader(BatchStream<Batch>& batches, const DataConfig& config, int64_t steps) {
+/// are taken first and not counted. Config: DataConfig, or another with its loader_threads and queued_steps.
+template <class Batches, class Config>
+LoaderSpeed measure_loader(Batches& batches, const Config& config, int64_t steps) {
   for (int64_t i = 0; i <= config.queued_steps; ++i) batches.next();
   LoaderSpeed speed{.threads = config.loader_threads};
   const auto begin = std::chrono::steady_clock::now();
   for (; speed.steps < steps; ++speed.steps) {
-    const Batch batch = batches.next();
+    const auto batch = batches.next();
     const auto counts = counts_of(batch);
     speed.records += counts.sequences;
     speed.images += counts.images;

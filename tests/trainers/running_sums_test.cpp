@@ -3,10 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <ATen/ops/ones.h>
 #include <ATen/ops/scalar_tensor.h>
-#include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 
 #include "core/distributed/collective.h"
 #include "core/distributed/self.h"
@@ -14,13 +11,13 @@
 #include "core/error.h"
 #include "tests/core/distributed/stubbed_communicator.h"
 #include "tests/trainers/listener.h"
-#include "trainers/rerank_totals.h"
 #include "trainers/step_totals.h"
 
 namespace trireme {
 namespace {
 
 using test::Listener;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -139,60 +136,50 @@ TEST(RunningSums, RefuseOneNameForTwoValues) {
   EXPECT_THROW(add(sums, {1}), InternalError);
 }
 
-PackedBatch packed_tokens(int64_t tokens, int64_t images) {
-  PackedBatch packed;
-  packed.tokens = at::zeros({tokens}, at::kLong);
-  packed.cu_seqlens = at::tensor({int64_t{0}, tokens}, at::kLong);
-  packed.grid = at::ones({images, 3}, at::kLong);
-  return packed;
-}
+std::vector<Curve> curves() { return {{"loss"}, {"accuracy"}, {"candidate_cosine"}, {"right", /*is_ratio=*/true}}; }
+StepTotals totals_of(Communicator& communicator) { return {communicator, c10::kCPU, curves()}; }
 
-/// Step `step` of a run in which everything differs, as this rank's share has it.
-void add_pairs(StepTotals& totals, int64_t step, const Communicator& communicator) {
+/// Step `step` of a run in which everything differs, as this rank's share has it. The ratio's whole is 1 in step 0, and
+/// 3 with nothing right in later ones.
+void add_step(StepTotals& totals, int64_t step, const Communicator& communicator) {
   const auto s = static_cast<double>(step), share = 1.0 / static_cast<double>(communicator.size());
   const auto value = [&](double of_all) { return at::scalar_tensor(of_all * share, at::kFloat); };
-  InfoNceResult result;
-  result.loss = value(4 + s);
-  result.metrics = {.accuracy = value(0.5),
-                    .positive_cosine = value(0.75),
-                    .negative_cosine = value(0.25),
-                    .excluded = value(2),
-                    .candidate_cosine = value(0.125 * s)};
   const at::Tensor norm = at::scalar_tensor(8 * s, at::kFloat);
-  PairBatch batch;
-  batch.step = step;
-  batch.sequences = packed_tokens(10, communicator.rank());
-  batch.skipped.resize(1);
-  batch.waited_s = 2;
-  totals.add(result, {norm, norm, norm}, batch);
+  BatchFacts facts;
+  facts.step = step;
+  facts.tokens = 10;
+  facts.images = communicator.rank();
+  facts.skipped.resize(1);
+  facts.waited_s = 2;
+  totals.add({{value(4 + s)}, {value(0.5)}, {value(0.125 * s)}, {value(step == 0 ? 1 : 0), value(step == 0 ? 1 : 3)}},
+             {norm, norm, norm}, facts);
 }
 
 TEST(StepTotals, AreMeansOverTheStepsAndSumsOverTheRanks) {
   for (const int64_t ranks : {1, 2}) {
     run_ranks(ranks, [&](Communicator& communicator) {
-      StepTotals totals(communicator, c10::kCPU);
-      for (const int64_t step : {0, 1, 2, 3}) add_pairs(totals, step, communicator);
+      StepTotals totals = totals_of(communicator);
+      for (const int64_t step : {0, 1, 2, 3}) add_step(totals, step, communicator);
       const StepTotals::Means means = totals.take();
+      EXPECT_THAT(means.curves, ElementsAre(Pair("train/loss", 5.5), Pair("train/accuracy", 0.5),
+                                            Pair("train/candidate_cosine", 0.1875), Pair("train/right", 0.1)))
+          << "right: of all decisions, not the mean of the steps' shares";
       EXPECT_EQ(means.loss, 5.5);
       EXPECT_EQ(means.gradient_norm, 12) << "every rank's alike, not their sum";
-      EXPECT_EQ(means.accuracy, 0.5);
-      EXPECT_EQ(means.positive_cosine, 0.75);
-      EXPECT_EQ(means.negative_cosine, 0.25);
-      EXPECT_EQ(means.candidate_cosine, 0.1875);
-      EXPECT_EQ(means.excluded, 2);
-      EXPECT_EQ(means.skipped_pairs, 4.0 * static_cast<double>(ranks)) << "a sum";
+      EXPECT_EQ(means.skipped, 4.0 * static_cast<double>(ranks)) << "a sum";
       EXPECT_EQ(means.tokens, 10.0 * static_cast<double>(ranks));
       EXPECT_EQ(means.images, ranks == 2 ? 1 : 0);
       EXPECT_EQ(means.data_wait_s, 2) << "a mean over the ranks";
+      EXPECT_THAT(totals.take().curves, Contains(Pair("train/right", 0))) << "of nothing";
     });
   }
 }
 
 TEST(StepTotals, GiveTheGuardEveryStepByItself) {
   run_ranks(2, [](Communicator& communicator) {
-    StepTotals totals(communicator, c10::kCPU);
-    for (const int64_t step : {6, 7, 8}) add_pairs(totals, step, communicator);
-    const std::vector<StepHealth> steps = totals.read_steps();
+    StepTotals totals = totals_of(communicator);
+    for (const int64_t step : {6, 7, 8}) add_step(totals, step, communicator);
+    const std::vector<StepHealth> steps = totals.read_updates();
     ASSERT_EQ(steps.size(), 3u);
     for (std::size_t i = 0; i < 3; ++i) {
       const auto step = static_cast<double>(6 + i);
@@ -201,60 +188,33 @@ TEST(StepTotals, GiveTheGuardEveryStepByItself) {
       EXPECT_EQ(steps[i].gradient_norm, 8 * step);
       EXPECT_EQ(steps[i].candidate_cosine, 0.125 * step);
     }
-    EXPECT_THAT(totals.read_steps(), IsEmpty());
-    EXPECT_EQ(totals.steps(), 3) << "reading takes nothing out of the means";
+    EXPECT_THAT(totals.read_updates(), IsEmpty());
+    EXPECT_EQ(totals.updates(), 3) << "reading takes nothing out of the means";
   });
 }
 
 TEST(StepTotals, GoOnFromACheckpointBetweenTwoLines) {
   SelfCommunicator communicator;
   Listener listener;
-  StepTotals unbroken(communicator, c10::kCPU), before(communicator, c10::kCPU), after(communicator, c10::kCPU);
-  for (const int64_t step : {0, 1, 2}) add_pairs(unbroken, step, communicator);
-  for (const int64_t step : {0, 1}) add_pairs(before, step, communicator);
+  StepTotals unbroken = totals_of(communicator), before = totals_of(communicator), after = totals_of(communicator);
+  for (const int64_t step : {0, 1, 2}) add_step(unbroken, step, communicator);
+  for (const int64_t step : {0, 1}) add_step(before, step, communicator);
   EXPECT_TRUE(before.state().contains("totals.candidate_cosine"));
   after.restore(before.state(), listener.log);
-  add_pairs(after, 2, communicator);
+  add_step(after, 2, communicator);
   EXPECT_EQ(after.state(), unbroken.state());
-  const std::vector<StepHealth> steps = after.read_steps();
+  const std::vector<StepHealth> steps = after.read_updates();
   ASSERT_EQ(steps.size(), 1u);
   EXPECT_EQ(steps[0].step, 2);
+  EXPECT_EQ(after.take().curves, unbroken.take().curves);
 }
 
-TEST(RerankTotals, AreRatiosOverAllStepsAndMeans) {
+TEST(StepTotals, RefuseValuesThatAreNotThoseOfTheCurves) {
   SelfCommunicator communicator;
-  Listener listener;
-  const auto number = [](double value) { return at::scalar_tensor(value, at::kFloat); };
-  const auto add_step = [&](RerankTotals& totals, int64_t step, double right, double all) {
-    RerankStepResult result;
-    result.loss = {number(2.0 * static_cast<double>(step)), number(1), number(3)};
-    result.pointwise_right = number(right);
-    result.pointwise_all = number(all);
-    result.listwise_right = number(0);
-    result.listwise_all = number(0);
-    RerankBatch batch;
-    batch.step = step;
-    batch.sequences.packed = packed_tokens(5, 0);
-    totals.add(result, {number(6), number(1), number(0)}, batch);
-  };
-  RerankTotals totals(communicator, c10::kCPU);
-  add_step(totals, 0, 1, 1);
-  add_step(totals, 1, 0, 3);
-  const std::vector<StepHealth> steps = totals.read_steps();
-  ASSERT_EQ(steps.size(), 2u);
-  EXPECT_EQ(steps[1].step, 1);
-  EXPECT_EQ(steps[1].loss, 2);
-  EXPECT_EQ(steps[1].gradient_norm, 6);
-  RerankTotals resumed(communicator, c10::kCPU);
-  resumed.restore(totals.state(), listener.log);
-  for (RerankTotals* each : {&totals, &resumed}) {
-    const RerankTotals::Means means = each->take();
-    EXPECT_EQ(means.loss, 1);
-    EXPECT_EQ(means.listwise_loss, 3);
-    EXPECT_EQ(means.pointwise_accuracy, 0.25) << "of all decisions, not the mean of the steps' shares";
-    EXPECT_EQ(means.listwise_accuracy, 0) << "none";
-    EXPECT_EQ(means.tokens, 5);
-  }
+  StepTotals totals = totals_of(communicator);
+  const at::Tensor one = at::scalar_tensor(1.0, at::kFloat);
+  EXPECT_THROW(totals.add({{one}, {one}, {one}}, {one, one, one}, {}), InternalError);
+  EXPECT_THROW(totals.add({{one}, {one}, {one}, {one}}, {one, one, one}, {}), InternalError);
 }
 
 }  // namespace

@@ -98,7 +98,7 @@ struct Toy {
   TrainedTensors load() {
     slope = at::zeros({}, torch::kFloat64).requires_grad_();
     offset = at::zeros({}, torch::kFloat64).requires_grad_();
-    return {.base = {.path = "toy"},
+    return {.base = {.path = "toy", .sha256 = {}, .fingerprint = {}},
             .leaves = {{"slope", slope}, {"offset", offset}},
             .statuses = {{"slope", {}, "float64", true, ""}, {"offset", {}, "float64", true, ""}},
             .weight_bytes = 16};
