@@ -25,7 +25,7 @@ using ::testing::Not;
 ConfigSource config(const std::filesystem::path& run, const std::string& more = "") {
   return ConfigSource::parse(fmt::format(R"(recipe: toy
 run_dir: {}
-optim: {{kind: sgd, peak_lr: 0.1, clip_norm: null, weight_decay: 0}}
+optim: {{kind: sgd, peak_lr: 0.2, momentum: 0, clip_norm: null, weight_decay: 0}}
 schedule: {{kind: constant}}
 train: {{steps: 40, log_every_steps: 5}}
 checkpoint: {{every_steps: 10}}
