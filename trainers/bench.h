@@ -36,8 +36,9 @@ StepBenchResult bench_step(const typename R::Config& config, int64_t warmup, int
                            TrainingJob& job) {
   using Clock = std::chrono::steady_clock;
   R recipe(config, job);
+  StepPlan plan = step_plan(config.run, recipe);
   auto batches = recipe.open(0);
-  TrainingRun run(config.run, step_facts(recipe), recipe.load(), job);
+  TrainingRun run(config.run, std::move(plan), recipe.load(), job);
   StepBenchResult out;
   out.steps = steps;
   out.units_global = recipe.units_per_step();

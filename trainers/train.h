@@ -10,9 +10,11 @@
 
 namespace trireme {
 
+/// throws ConfigError: the schedule does not fit the run's length.
 template <class R>
-StepFacts step_facts(const R& recipe) {
-  return {R::kUnit, recipe.units_per_step(), R::curves(), recipe.steps_per_epoch()};
+StepPlan step_plan(const RunConfig& config, const R& recipe) {
+  const int64_t steps = total_steps(config.train, recipe.steps_per_epoch());
+  return {R::kUnit, recipe.units_per_step(), R::curves(), steps, Schedule(config.schedule, steps)};
 }
 
 /// The longest of the run's first batches goes forward and back once; nothing of it is kept. Before anything is
@@ -44,11 +46,12 @@ TrainingEnd train(const Resolved<typename R::Config>& config, TrainingJob& job) 
                        .ranks = job.communicator.size()};
   if (job.communicator.rank() == 0) check_run_folder(run_config.run_dir, identity, run_config.resume);
   R recipe(*config, job);
+  StepPlan plan = step_plan(run_config, recipe);
   RunValidation validation = validation_of(recipe);
   auto first_batches = recipe.open(0);  // loads while weights are read
 
   // Build.
-  TrainingRun run(run_config, step_facts(recipe), recipe.load(), job);
+  TrainingRun run(run_config, std::move(plan), recipe.load(), job);
   preflight(recipe, std::move(first_batches), run, run_config.train.preflight_steps);
 
   // Loop.

@@ -19,16 +19,14 @@ c10::Device device_of(const TrainedTensors& trained) { return trained.leaves.fro
 
 }  // namespace
 
-TrainingRun::TrainingRun(const RunConfig& config, StepFacts facts, TrainedTensors trained, TrainingJob& job)
+TrainingRun::TrainingRun(const RunConfig& config, StepPlan plan, TrainedTensors trained, TrainingJob& job)
     : reducer(values_of(trained.leaves), job.communicator),
       optimizer(config.optim, trained.leaves),
-      totals(job.communicator, device_of(trained), facts.curves),
+      totals(job.communicator, device_of(trained), plan.curves),
       config_(config),
-      facts_(std::move(facts)),
+      plan_(std::move(plan)),
       trained_(std::move(trained)),
-      job_(job),
-      steps_(total_steps(config.train, facts_.steps_per_epoch)),
-      schedule_(config.schedule, steps_) {}
+      job_(job) {}
 
 void TrainingRun::log_preflight(int64_t tokens) {
   constexpr double kMebibyte = 1 << 20;
@@ -56,7 +54,7 @@ int64_t TrainingRun::open(RunIdentity identity, RunValidation validation) {
     guard_->examine(totals.read_updates(), trained_.leaves);
     write_checkpoint(steps_done);
   });
-  progress_.emplace(job_.console, job_.progress("train", "steps", steps_ - first_step));
+  progress_.emplace(job_.console, job_.progress("train", "steps", plan_.steps - first_step));
   line_begin_ = std::chrono::steady_clock::now();
   return step_ = first_step;
 }
@@ -83,7 +81,7 @@ void TrainingRun::write_line(NamedValues values_now) {
   last_checkpoint_->end_update(step_ + 1);
   StepTotals::Means means = totals.take();
   StepRecord record{step_, std::move(means.curves)};
-  const std::string unit(facts_.unit);
+  const std::string unit(plan_.unit);
   const NamedValues others = {{"train/gradient_norm", means.gradient_norm},
                               {"train/lr", learning_rate()},
                               {"data/skipped_" + unit, means.skipped},
@@ -92,7 +90,7 @@ void TrainingRun::write_line(NamedValues values_now) {
   for (const NamedValues& values : {others, values_now}) std::ranges::copy(values, std::back_inserter(record.values));
   record.timings = {{"time/step_s", step_s},
                     {"time/data_wait_s", means.data_wait_s},
-                    {"time/" + unit + "_per_s", static_cast<double>(facts_.units_per_step) / step_s},
+                    {"time/" + unit + "_per_s", static_cast<double>(plan_.units_per_step) / step_s},
                     {"time/tokens_per_s", means.tokens / step_s}};
   state_->write(record);
   if (validation_.due(step_, is_last())) {
@@ -122,8 +120,8 @@ void TrainingRun::write_checkpoint(int64_t steps_done) {
 
 TrainingEnd TrainingRun::finish() {
   state_->finish();
-  if (stops_ && step_ < steps_ && !validation_.exhausted()) {
-    job_.log.info("stopped as asked after step {} of {}; the same command goes on from there", step_, steps_);
+  if (stops_ && step_ < plan_.steps && !validation_.exhausted()) {
+    job_.log.info("stopped as asked after step {} of {}; the same command goes on from there", step_, plan_.steps);
     return TrainingEnd::kStopped;
   }
   progress_->finish();

@@ -21,20 +21,21 @@
 
 namespace trireme {
 
-/// What a recipe says of its steps.
-struct StepFacts {
+/// What is known of a run's steps before a weight is read.
+struct StepPlan {
   std::string_view unit;  ///< what a step is counted in: "pairs"
-  int64_t units_per_step = 0;
+  int64_t units_per_step;
   std::vector<Curve> curves;
-  int64_t steps_per_epoch = 0;
+  int64_t steps;  ///< of the whole run
+  Schedule schedule;
 };
 
 /// What a training loop has beside its recipe: reducer, optimiser, schedule, and from open() on the run directory with
 /// its curves, guard, validation, checkpoints. Everything is collective.
 class TrainingRun {
  public:
-  /// throws ConfigError: optim.lr_factors or the schedule do not fit.
-  TrainingRun(const RunConfig& config, StepFacts facts, TrainedTensors trained, TrainingJob& job);
+  /// throws ConfigError: optim.lr_factors do not fit.
+  TrainingRun(const RunConfig& config, StepPlan plan, TrainedTensors trained, TrainingJob& job);
 
   /// Says that a batch of so many tokens went forward and back, and where this process's memory is.
   void log_preflight(int64_t tokens);
@@ -42,8 +43,8 @@ class TrainingRun {
   /// unbroken run. Returns the first step to be done. throws what RunDirectory throws.
   int64_t open(RunIdentity identity, RunValidation validation);
 
-  bool goes_on() const { return !stops_ && step_ < steps_ && !validation_.exhausted(); }
-  double learning_rate() const { return config_.optim.peak_lr * schedule_.factor(step_); }
+  bool goes_on() const { return !stops_ && step_ < plan_.steps && !validation_.exhausted(); }
+  double learning_rate() const { return config_.optim.peak_lr * plan_.schedule.factor(step_); }
   GradientNorm gradient_norm() const;
   /// Changes the weights by the reducer's gradients; keeps what the update measured for the curves and the guard.
   void update(const GradientNorm& norm, const std::vector<Measurement>& measured, BatchFacts facts);
@@ -63,18 +64,16 @@ class TrainingRun {
   StepTotals totals;
 
  private:
-  bool is_last() const { return step_ + 1 == steps_; }
+  bool is_last() const { return step_ + 1 == plan_.steps; }
   bool line_is_due() const;
   void write_line(NamedValues values_now);
   void finish_step();
   void write_checkpoint(int64_t steps_done);
 
   const RunConfig& config_;
-  StepFacts facts_;
+  StepPlan plan_;
   TrainedTensors trained_;
   TrainingJob& job_;
-  int64_t steps_;  ///< of the whole run
-  Schedule schedule_;
   RunValidation validation_;
   std::optional<RunState> state_;
   std::optional<RunGuard> guard_;

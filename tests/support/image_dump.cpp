@@ -39,15 +39,22 @@ struct Options {
   std::string list, out;
   bool drop_alpha = false;
   int64_t repeats = 0;
-  ImageProcessorConfig config;
+  int64_t min_pixels = ImageProcessorConfig{}.min_pixels, max_pixels = ImageProcessorConfig{}.max_pixels;
+
+  ImageProcessorConfig config() const {
+    ImageProcessorConfig config;
+    config.min_pixels = min_pixels;
+    config.max_pixels = max_pixels;
+    return config;
+  }
 
   void describe(FieldList& v) {
     v.field("list", list, "File with one image path a line.").required().positional();
     v.field("out", out, "Folder for INDEX.rgb, INDEX.resized, INDEX.patches.");
     v.field("drop_alpha", drop_alpha, "Forget alpha instead of compositing on white.");
     v.field("repeats", repeats, "Time this many rounds instead of writing.");
-    v.field("min_pixels", config.min_pixels, "As in preprocessor_config.json.");
-    v.field("max_pixels", config.max_pixels, "As in preprocessor_config.json.");
+    v.field("min_pixels", min_pixels, "As in preprocessor_config.json.");
+    v.field("max_pixels", max_pixels, "As in preprocessor_config.json.");
   }
 };
 
@@ -82,7 +89,7 @@ void dump(const Options& options, const Entry& entry, std::size_t index) {
       const RgbImage resized = resize_bicubic(image, entry.resize_to.height, entry.resize_to.width);
       write_array(stem + ".resized", resized.height, resized.width, resized.pixels);
     }
-    const ImagePatches patches = preprocess_image(image, options.config, entry.path);
+    const ImagePatches patches = preprocess_image(image, options.config(), entry.path);
     write_array(stem + ".patches", patches.grid_h, patches.grid_w, patches.values);
     fmt::print("{}\tok\n", index);
   } catch (const Error& error) {
@@ -102,7 +109,7 @@ void time_all(const Options& options, const std::vector<Entry>& entries) {
       const double start = cpu_ms();
       const RgbImage image = decode_image(std::as_bytes(std::span(files[i])), entries[i].path);
       const double decoded = cpu_ms();
-      const ImagePatches patches = preprocess_image(image, options.config, entries[i].path);
+      const ImagePatches patches = preprocess_image(image, options.config(), entries[i].path);
       preprocessing += cpu_ms() - decoded;
       decoding += decoded - start;
     }
