@@ -17,9 +17,8 @@ void RecordModelConfig::describe(FieldList& v) {
       .at_least(1);
   v.field("rope_mode", rope_mode, "Positions: three axes, or one as LamRA's Qwen2-VL checkpoints were trained.");
   v.field("dtype", dtype, "Weights and activations.");
-  v.field("alpha", alpha, "Transparent pictures: composited on white, or colour values with the alpha forgotten.");
-  v.field("min_pixels", min_pixels, "Smaller pictures are enlarged to it; default: the checkpoint's.").positive();
-  v.field("max_pixels", max_pixels, "Larger pictures are shrunk to it; default: the checkpoint's.").positive();
+  describe_alpha(v);
+  describe_pixel_limits(v);
   v.field("block_records", block_records, "Consecutive records dealt to a rank at a time.")
       .at_least(1)
       .no_effect_on_values();

@@ -25,10 +25,10 @@ void preflight(R& recipe, Batches batches, TrainingRun& run, int64_t steps) {
   auto longest = batches.next();
   for (int64_t i = 1; i < steps; ++i) {
     auto batch = batches.next();
-    if (facts_of(batch).tokens > facts_of(longest).tokens) longest = std::move(batch);
+    if (counts_of(batch).tokens > counts_of(longest).tokens) longest = std::move(batch);
   }
   gradient_of(recipe, longest, 0, run.reducer);
-  run.log_preflight(facts_of(longest).tokens);
+  run.log_preflight(counts_of(longest).tokens);
 }
 
 /// Every recipe's training: until the run is complete or the job is asked to stop. The run directory's newest valid

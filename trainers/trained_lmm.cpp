@@ -62,16 +62,16 @@ TrainedTensors trained_tensors(TrainingModel& trained, NamedTensors leaves) {
   return out;
 }
 
-double linear_flop(Lmm& model, int64_t tokens, int64_t patches) {
+double linear_flop(Lmm& model, const PairBatchCounts& counts) {
   constexpr double kPatchesPerMergedRow = 4;
   const bool tower_trains = vision_trains(model);
   double flop = 0;
   for (const LinearModule& module : linear_layers(model)) {
     if (module.part == ModelPart::kHead) continue;
     const bool vision = sees_pictures(module.part);
-    const double rows = !vision                             ? static_cast<double>(tokens)
-                        : module.part == ModelPart::kMerger ? static_cast<double>(patches) / kPatchesPerMergedRow
-                                                            : static_cast<double>(patches);
+    const double rows = !vision                             ? static_cast<double>(counts.tokens)
+                        : module.part == ModelPart::kMerger ? static_cast<double>(counts.patches) / kPatchesPerMergedRow
+                                                            : static_cast<double>(counts.patches);
     const auto weights = static_cast<double>(module.rows * module.in_features);
     const double passes = vision && !tower_trains ? 2 : module.layer->weight.requires_grad() ? 6 : 4;
     flop += passes * weights * rows;

@@ -5,6 +5,7 @@
 
 #include "core/config/report.h"
 #include "core/named_tensors.h"
+#include "data/loader/pair_batch.h"
 #include "models/lora.h"
 #include "models/trainable.h"
 #include "trainers/model_source.h"
@@ -46,6 +47,6 @@ NamedTensors trained_leaves(Lmm& model);
 TrainedTensors trained_tensors(TrainingModel& trained, NamedTensors leaves);
 
 /// Multiplications and additions of the linear layers for a batch, as StepBenchResult::linear_flop has them.
-double linear_flop(Lmm& model, int64_t tokens, int64_t patches);
+double linear_flop(Lmm& model, const PairBatchCounts& counts);
 
 }  // namespace trireme

@@ -16,9 +16,8 @@ void DataConfig::describe(FieldList& v) {
   v.field("text_tokens", text_tokens, "A record's text is cut after so many tokens, the prompt never; null: not cut.")
       .at_least(1);
   v.field("rope_mode", rope_mode, "Positions: three axes, or one as LamRA's Qwen2-VL checkpoints were trained.");
-  v.field("min_pixels", min_pixels, "Smaller pictures are enlarged to it; default: the checkpoint's.").positive();
-  v.field("max_pixels", max_pixels, "Larger pictures are shrunk to it; default: the checkpoint's.").positive();
-  v.field("alpha", alpha, "Transparent pictures: composited on white, or colour values with the alpha forgotten.");
+  describe_pixel_limits(v);
+  describe_alpha(v);
   v.field("augment", augment, "Random changes of the pictures.");
   v.field("hard_negatives", hard_negatives, "Hard negatives of each query.").at_least(0);
   v.field("on_error", on_error, "What happens when a record cannot be read.");

@@ -1,8 +1,18 @@
 #include "data/loader/input_config.h"
 
+#include "core/config/field_list.h"
 #include "core/error.h"
 
 namespace trireme {
+
+void InputConfig::describe_alpha(FieldList& v) {
+  v.field("alpha", alpha, "Transparent pictures: composited on white, or colour values with the alpha forgotten.");
+}
+
+void InputConfig::describe_pixel_limits(FieldList& v) {
+  v.field("min_pixels", min_pixels, "Smaller pictures are enlarged to it; default: the checkpoint's.").positive();
+  v.field("max_pixels", max_pixels, "Larger pictures are shrunk to it; default: the checkpoint's.").positive();
+}
 
 std::optional<ImageProcessorConfig> with_pixel_limits(std::optional<ImageProcessorConfig> processor,
                                                       const InputConfig& config, std::string_view where) {

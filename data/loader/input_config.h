@@ -13,6 +13,8 @@
 
 namespace trireme {
 
+class FieldList;
+
 /// How texts and images become a model's input, the same in training, embedding, generating and reranking. A base of
 /// the configs whose keys these are. (After how many tokens a text is cut is the prompt's own.)
 struct InputConfig {
@@ -20,6 +22,10 @@ struct InputConfig {
   RopeMode rope_mode = RopeMode::kMrope;
   AlphaMode alpha = AlphaMode::kWhite;
   std::optional<int64_t> min_pixels, max_pixels;  ///< in place of the checkpoint's own
+
+  /// For the describe() of these configs: alpha; min_pixels and max_pixels.
+  void describe_alpha(FieldList& v);
+  void describe_pixel_limits(FieldList& v);
 };
 
 /// The checkpoint's image preprocessing with the config's pixel limits, where these are set; empty for a text-only

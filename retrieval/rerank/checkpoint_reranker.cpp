@@ -16,9 +16,8 @@ void RerankerConfig::describe(FieldList& v) {
       .at_least(1);
   v.field("rope_mode", rope_mode, "Positions: three axes, or one as LamRA-Rank was trained.");
   v.field("dtype", dtype, "Weights and activations.");
-  v.field("alpha", alpha, "Transparent pictures: composited on white, or colour values with the alpha forgotten.");
-  v.field("min_pixels", min_pixels, "Smaller pictures are enlarged to it; default: the checkpoint's.").positive();
-  v.field("max_pixels", max_pixels, "Larger pictures are shrunk to it; default: the checkpoint's.").positive();
+  describe_alpha(v);
+  describe_pixel_limits(v);
   v.field("scorer", scorer, "How prompts are computed and answers read.");
   v.field("block_queries", block_queries, "Queries scored at once by a rank; they share pictures.")
       .at_least(1)

@@ -117,10 +117,7 @@ struct LamraRank {
             {result.listwise_right, result.listwise_all}};
   }
 
-  double linear_flop(const RerankBatch& batch) {
-    const PairBatchCounts counts = counts_of(batch);
-    return trireme::linear_flop(base->model, counts.tokens, counts.patches);
-  }
+  double linear_flop(const RerankBatch& batch) { return trireme::linear_flop(base->model, counts_of(batch)); }
 
   const Config& config;
   TrainingJob& job;

@@ -141,10 +141,7 @@ struct LamraRet {
     return {{"train/temperature", std::exp(-task->log_inverse_temperature.item<double>())}};
   }
 
-  double linear_flop(const PairBatch& batch) {
-    const PairBatchCounts counts = counts_of(batch);
-    return trireme::linear_flop(base->model, counts.tokens, counts.patches);
-  }
+  double linear_flop(const PairBatch& batch) { return trireme::linear_flop(base->model, counts_of(batch)); }
 
   const Config& config;
   TrainingJob& job;
